@@ -1,0 +1,31 @@
+//! The words that every crate of the CRM shares.
+//!
+//! Lives here: ids, the caller's context, the one error type, pages and cursors, typed fields and filters, values that
+//! need exact shapes (money, times, dates). Does not live here: SQL, connections, HTTP, any noun of the CRM.
+//! Must stay true: nothing here opens a connection, reads the environment or knows who calls it.
+
+pub mod context;
+pub mod currency;
+pub mod error;
+pub mod fields;
+pub mod filter;
+pub mod ids;
+pub mod page;
+pub mod query;
+pub mod slug;
+pub mod text_enum;
+pub mod validation;
+pub mod values;
+pub mod version;
+
+pub use context::{Access, Actor, Context, Role};
+pub use error::{Error, FieldError, Result};
+pub use fields::{Field, Kind};
+pub use filter::{Filter, FilterValue, Term};
+pub use ids::{
+    ActivityId, CompanyId, ContactId, DealId, OperationId, OrganizationId, PipelineId, SessionId, TeamId, TokenId, UserId,
+};
+pub use page::{Cursor, Page, PageInfo, Position, Total};
+pub use query::{Count, Deleted, Direction, ListQuery, Sort};
+pub use values::{Date, Money, Object, ObjectChange, Tags, Timestamp};
+pub use version::Expected;

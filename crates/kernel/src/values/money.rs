@@ -1,0 +1,174 @@
+//! Money and other exact decimals.
+
+use std::{fmt, str::FromStr};
+
+use bigdecimal::{BigDecimal, RoundingMode, num_bigint::Sign};
+use diesel::{
+    deserialize::{self, FromSql, FromSqlRow},
+    expression::AsExpression,
+    pg::{Pg, PgValue},
+    serialize::{self, Output, ToSql},
+    sql_types,
+};
+#[cfg(feature = "openapi")]
+use paperclip::v2::{models::DataType, schema::TypedData};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde_json::Value;
+
+/// An amount of money or another exact decimal: `numeric(18,3)` in the database, a decimal string in JSON.
+///
+/// At least two decimal digits are shown; [`Money::in_currency`] sets the digits of ISO 4217.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, AsExpression, FromSqlRow)]
+#[diesel(sql_type = sql_types::Numeric)]
+pub struct Money(BigDecimal);
+
+/// Digits before the point that `numeric(18,3)` can hold.
+const INTEGER_DIGITS: usize = 15;
+/// Digits after the point that are kept.
+const DECIMAL_DIGITS: usize = 3;
+
+impl Money {
+    /// Zero.
+    #[must_use]
+    pub fn zero() -> Self {
+        Self(BigDecimal::from(0))
+    }
+
+    /// From an exact decimal, such as a sum made by the database.
+    #[must_use]
+    pub fn from_decimal(decimal: &BigDecimal) -> Self {
+        let exact = decimal.with_scale_round(3, RoundingMode::HalfEven).normalized();
+        let shown = exact.fractional_digit_count().max(2);
+        Self(exact.with_scale(shown))
+    }
+
+    /// The decimal itself.
+    #[must_use]
+    pub fn decimal(&self) -> &BigDecimal {
+        &self.0
+    }
+
+    /// The same amount with the digits its currency has; digits beyond them stay when they are not zero.
+    #[must_use]
+    pub fn in_currency(&self, code: &str) -> Self {
+        let digits = i64::from(crate::currency::digits(code).unwrap_or(2));
+        let exact = self.0.normalized();
+        let shown = exact.fractional_digit_count().max(digits);
+        Self(exact.with_scale(shown))
+    }
+
+    /// Significant digits after the point.
+    #[must_use]
+    pub fn decimal_digits(&self) -> i64 {
+        self.0.normalized().fractional_digit_count().max(0)
+    }
+
+    /// Whether the amount is below zero.
+    #[must_use]
+    pub fn is_negative(&self) -> bool {
+        self.0.sign() == Sign::Minus
+    }
+
+    /// The amount in thousandths, as the generated sort keys of the database hold it.
+    #[must_use]
+    pub fn thousandths(&self) -> i64 {
+        use bigdecimal::ToPrimitive;
+        (&self.0 * BigDecimal::from(1000)).with_scale(0).to_i64().unwrap_or(i64::MAX - 1)
+    }
+}
+
+impl FromStr for Money {
+    type Err = String;
+
+    /// Reads `-?digits(.digits)?` and nothing else: an exponent could name a number that fills the memory.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let unsigned = text.strip_prefix('-').unwrap_or(text);
+        let (integer, decimals) = unsigned.split_once('.').unwrap_or((unsigned, "0"));
+        let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        if !all_digits(integer) || !all_digits(decimals) {
+            return Err("expected a decimal number such as 1250000.00".into());
+        }
+        if integer.trim_start_matches('0').len() > INTEGER_DIGITS {
+            return Err(format!("at most {INTEGER_DIGITS} digits before the point"));
+        }
+        if decimals.trim_end_matches('0').len() > DECIMAL_DIGITS || decimals.len() > INTEGER_DIGITS {
+            return Err(format!("at most {DECIMAL_DIGITS} digits after the point"));
+        }
+        BigDecimal::from_str(text).map(|decimal| Self::from_decimal(&decimal)).map_err(|error| error.to_string())
+    }
+}
+
+impl fmt::Display for Money {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0.to_plain_string())
+    }
+}
+
+impl Serialize for Money {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Money {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Value::deserialize(deserializer)? {
+            Value::String(text) => text.parse().map_err(de::Error::custom),
+            Value::Number(number) => {
+                let text = number.to_string();
+                let digits = text.bytes().filter(u8::is_ascii_digit).count();
+                // A JSON number beyond 15 digits has passed through a float and may no longer be what was meant.
+                if digits > 15 {
+                    return Err(de::Error::custom("send amounts of more than 15 digits as a string"));
+                }
+                text.parse().map_err(de::Error::custom)
+            }
+            _ => Err(de::Error::custom("expected a decimal string or number")),
+        }
+    }
+}
+
+impl ToSql<sql_types::Numeric, Pg> for Money {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
+        ToSql::<sql_types::Numeric, Pg>::to_sql(&self.0, out)
+    }
+}
+
+impl FromSql<sql_types::Numeric, Pg> for Money {
+    fn from_sql(bytes: PgValue<'_>) -> deserialize::Result<Self> {
+        let decimal: BigDecimal = FromSql::<sql_types::Numeric, Pg>::from_sql(bytes)?;
+        Ok(Self::from_decimal(&decimal))
+    }
+}
+
+#[cfg(feature = "openapi")]
+impl TypedData for Money {
+    fn data_type() -> DataType {
+        DataType::String
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Money;
+
+    #[test]
+    fn money_shows_the_digits_of_its_currency_and_never_a_float() {
+        let amount: Money = "1054".parse().expect("a plain number");
+        assert_eq!(amount.to_string(), "1054.00");
+        assert_eq!(amount.in_currency("JPY").to_string(), "1054");
+        assert_eq!(amount.in_currency("KWD").to_string(), "1054.000");
+        assert_eq!(serde_json::from_str::<Money>("0.1").expect("a number").to_string(), "0.10");
+        assert_eq!("999999999999999.999".parse::<Money>().expect("the largest").thousandths(), 999_999_999_999_999_999);
+    }
+
+    #[test]
+    fn money_refuses_what_the_database_cannot_hold() {
+        for bad in ["1e5", "", ".", "1.", ".5", "1.2345", "1000000000000000", "--1", "0x1", "NaN", "1,5", " 1"] {
+            assert!(bad.parse::<Money>().is_err(), "{bad} was accepted");
+        }
+        assert!(serde_json::from_str::<Money>("1234567890123456.5").is_err());
+        assert!(serde_json::from_str::<Money>("1e400").is_err());
+        assert!(serde_json::from_str::<Money>("true").is_err());
+    }
+}
