@@ -1,0 +1,148 @@
+//! What a query may answer, and what the database's refusals mean to a caller.
+//!
+//! The database is the last word on rules; their names are the interface: constraints are called
+//! `<table>_<column>_<rule>`, and triggers raise with the name of the rule and the column at fault.
+//! Must stay true: no text of the database reaches a client, only names that we chose ourselves.
+
+use crm_kernel::{Error, FieldError, Result};
+use diesel::{
+    QueryResult,
+    result::{DatabaseErrorInformation, DatabaseErrorKind as Kind, Error as DieselError},
+};
+
+/// A noun, as errors speak of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Entity {
+    /// In prose: `company`.
+    pub name: &'static str,
+    /// In the database: `crm_companies`.
+    pub table: &'static str,
+}
+
+/// Turns what Diesel returns into what the CRM promises.
+pub trait Expect<T> {
+    /// Exactly one row; none is `NotFound`.
+    ///
+    /// # Errors
+    /// As the module says.
+    fn expect_one(self, entity: Entity) -> Result<T>;
+
+    /// Any number of rows.
+    ///
+    /// # Errors
+    /// As the module says.
+    fn expect_any(self, entity: Entity) -> Result<T>;
+}
+
+impl<T> Expect<T> for QueryResult<T> {
+    fn expect_one(self, entity: Entity) -> Result<T> {
+        self.map_err(|error| match error {
+            DieselError::NotFound => Error::NotFound(entity.name),
+            error => refusal(error, entity.table),
+        })
+    }
+
+    fn expect_any(self, entity: Entity) -> Result<T> {
+        self.map_err(|error| refusal(error, entity.table))
+    }
+}
+
+/// An error outside any noun.
+pub(crate) fn error(error: DieselError) -> Error {
+    refusal(error, "")
+}
+
+fn refusal(error: DieselError, table: &str) -> Error {
+    let DieselError::DatabaseError(kind, information) = &error else {
+        return Error::internal(error);
+    };
+    let constraint = information.constraint_name().unwrap_or_default();
+    match kind {
+        Kind::UniqueViolation => Error::Conflict(vec![unique(table, constraint)]),
+        Kind::ForeignKeyViolation => Error::Invalid(vec![reference(table, constraint)]),
+        Kind::NotNullViolation => {
+            let column = information.column_name().unwrap_or_default();
+            Error::invalid(format!("/{column}"), "required", "must not be empty")
+        }
+        Kind::ReadOnlyTransaction => Error::forbidden("this token may only read"),
+        Kind::SerializationFailure | Kind::ClosedConnection | Kind::UnableToSendCommand => Error::unavailable(error),
+        _ if !constraint.is_empty() => rule(table, constraint, information.as_ref()),
+        _ => by_message(error),
+    }
+}
+
+/// Rules of triggers carry only their name and column; CHECK constraints carry the table in front of both.
+fn rule(table: &str, constraint: &str, information: &(dyn DatabaseErrorInformation + Send + Sync)) -> Error {
+    match constraint {
+        "not_a_member" => return Error::unauthenticated("no longer an active member of this organisation"),
+        "session_ended" => return Error::unauthenticated("the session has ended"),
+        "restore_forbidden" => return Error::forbidden("only an owner, an admin or the member who deleted it may restore it"),
+        "parent_not_yours" => return Error::forbidden("the record this belongs to is not yours"),
+        "import_forbidden" => return Error::forbidden("only an owner or an admin may import"),
+        _ => {}
+    }
+    if let Some(column) = information.column_name() {
+        return Error::invalid(format!("/{column}"), constraint, sentence(constraint));
+    }
+    let (column, code) = split(table, constraint);
+    Error::invalid(format!("/{column}"), code, sentence(code))
+}
+
+fn unique(table: &str, constraint: &str) -> FieldError {
+    let (column, _) = split(table, constraint);
+    // The primary key carries no column name: it is the id that the client chose.
+    let column = if column.is_empty() || constraint.ends_with("_pkey") { "id" } else { column };
+    FieldError::new(format!("/{column}"), "unique", "another record has this value")
+}
+
+fn reference(table: &str, constraint: &str) -> FieldError {
+    let (column, _) = split(table, constraint);
+    FieldError::new(format!("/{column}"), "reference", "no such record")
+}
+
+/// `crm_companies_parent_id_fkey` of `crm_companies` is column `parent_id`, rule `fkey`.
+fn split<'a>(table: &str, constraint: &'a str) -> (&'a str, &'a str) {
+    let own = constraint.strip_prefix(table).map_or(constraint, |rest| rest.trim_start_matches('_'));
+    own.rsplit_once('_').unwrap_or(("", own))
+}
+
+/// What a rule of the database says to a person; the code is for programs.
+fn sentence(code: &str) -> String {
+    match code {
+        "parent_deleted" => "the record it refers to has been deleted".into(),
+        "parent_cycle" => "a company cannot be above itself".into(),
+        "parent_depth" => "the hierarchy would be too deep".into(),
+        "owner_not_active" => "this member is no longer active".into(),
+        "id_not_v7" => "an id sent by a client must be a UUID of version 7".into(),
+        "id_from_future" => "this id claims to be from the future".into(),
+        "deal_close_date" => "a closed deal has the date of its closing, an open one has none".into(),
+        "length" => "too long or empty".into(),
+        "range" => "out of range".into(),
+        code => format!("breaks the rule {code}"),
+    }
+}
+
+/// Diesel shows no SQLSTATE for these. The texts are PostgreSQL's own, in English because the first migration sets the messages
+/// of crm_app so (on a service that forbids that, the server's locale decides); an unknown text is a fault of ours.
+fn by_message(error: DieselError) -> Error {
+    let text = error.to_string();
+    let says = |part: &str| text.contains(part);
+    if says("row-level security policy") || says("permission denied") {
+        return Error::forbidden("your role may not do this");
+    }
+    if says("statement timeout")
+        || says("lock timeout")
+        || says("deadlock detected")
+        || says("terminating connection")
+        || says("connection closed")
+    {
+        return Error::unavailable(error);
+    }
+    if says("value too long for type") {
+        return Error::invalid("", "length", "a text is too long");
+    }
+    if says("invalid byte sequence") || says("unsupported Unicode escape sequence") {
+        return Error::invalid("", "character", "a text contains a character that cannot be stored");
+    }
+    Error::internal(error)
+}

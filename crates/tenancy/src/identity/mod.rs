@@ -1,0 +1,12 @@
+//! Identity: who someone is, proved by a password or a refresh token, and the sessions that follow.
+//!
+//! Must stay true: passwords and refresh tokens are stored as hashes only and never logged; the answer to a wrong
+//! password and to an unknown account is the same, and takes as long; a refresh token works once, and using it again
+//! ends the whole session.
+
+mod model;
+mod service;
+mod store;
+
+pub use model::{Credentials, Me, OrganizationRole, Origin, Person, Tokens};
+pub use service::{Identity, IdentityOptions, PgIdentity};

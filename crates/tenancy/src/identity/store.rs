@@ -1,0 +1,151 @@
+//! Every SQL statement of identity: calls of its functions, which alone may read its tables.
+//!
+//! Must stay true: fixed texts, all values bound. They return tables, for which Diesel has no typed call; that is why
+//! `sql_query` stands here, and a prepare per call is nothing beside a password hash.
+#![allow(clippy::disallowed_methods, reason = "fixed texts that call table functions; see the module's rule")]
+
+use crm_kernel::{Error, OrganizationId, Result, SessionId, UserId};
+use diesel::{
+    OptionalExtension, QueryableByName, sql_query,
+    sql_types::{Binary, Bool, Integer, Nullable, Text, Uuid as SqlUuid},
+};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+
+use super::model::{OrganizationRole, Origin};
+use crate::expect::error;
+
+#[derive(QueryableByName)]
+pub(super) struct Login {
+    #[diesel(sql_type = SqlUuid)]
+    pub user_id: UserId,
+    #[diesel(sql_type = Nullable<Text>)]
+    pub password_hash: Option<String>,
+}
+
+#[derive(QueryableByName)]
+struct OrganizationRow {
+    #[diesel(sql_type = SqlUuid)]
+    organization_id: OrganizationId,
+    #[diesel(sql_type = Text)]
+    name: String,
+    #[diesel(sql_type = Text)]
+    slug: String,
+    #[diesel(sql_type = Text)]
+    role: String,
+}
+
+#[derive(QueryableByName)]
+struct SessionRow {
+    #[diesel(sql_type = SqlUuid)]
+    id: SessionId,
+}
+
+#[derive(QueryableByName)]
+struct Ended {
+    #[diesel(sql_type = Bool)]
+    ended: bool,
+}
+
+#[derive(QueryableByName)]
+struct RotationRow {
+    #[diesel(sql_type = Text)]
+    outcome: String,
+    #[diesel(sql_type = Nullable<SqlUuid>)]
+    session_id: Option<SessionId>,
+    #[diesel(sql_type = Nullable<SqlUuid>)]
+    user_id: Option<UserId>,
+    #[diesel(sql_type = Nullable<SqlUuid>)]
+    organization_id: Option<OrganizationId>,
+}
+
+/// How long things last, in seconds.
+#[derive(Clone, Copy)]
+pub(super) struct Lifetimes {
+    pub session: i32,
+    pub refresh: i32,
+}
+
+pub(super) async fn find_login(connection: &mut AsyncPgConnection, email: &str) -> Result<Option<Login>> {
+    let query = sql_query("SELECT user_id, password_hash FROM identity.find_login($1)").bind::<Text, _>(email);
+    query.get_result(connection).await.optional().map_err(error)
+}
+
+pub(super) async fn list_organizations(connection: &mut AsyncPgConnection, user: UserId) -> Result<Vec<OrganizationRole>> {
+    let query =
+        sql_query("SELECT organization_id, name, slug, role FROM identity.list_organizations($1)").bind::<SqlUuid, _>(user);
+    let rows: Vec<OrganizationRow> = query.load(connection).await.map_err(error)?;
+    rows.into_iter().map(OrganizationRole::try_from).collect()
+}
+
+impl TryFrom<OrganizationRow> for OrganizationRole {
+    type Error = Error;
+    fn try_from(row: OrganizationRow) -> Result<Self> {
+        let role = row.role.parse().map_err(|error: String| Error::internal(error))?;
+        Ok(Self { organization_id: row.organization_id, name: row.name, slug: row.slug, role })
+    }
+}
+
+/// What a new session grows from.
+pub(super) enum Opening {
+    /// A person who has proved to be themselves.
+    Login(UserId),
+    /// Another session of the same person.
+    Switch(SessionId),
+}
+
+pub(super) async fn open_session(
+    connection: &mut AsyncPgConnection,
+    (opening, organization): (Opening, OrganizationId),
+    refresh_hash: &[u8],
+    lifetimes: Lifetimes,
+    origin: &Origin,
+) -> Result<SessionId> {
+    let (text, from) = match opening {
+        Opening::Login(user) => ("SELECT identity.start_session($1, $2, $3, $4, $5, $6, $7) AS id", user.uuid()),
+        Opening::Switch(session) => ("SELECT identity.switch_session($1, $2, $3, $4, $5, $6, $7) AS id", session.uuid()),
+    };
+    let query = sql_query(text)
+        .bind::<SqlUuid, _>(from)
+        .bind::<SqlUuid, _>(organization)
+        .bind::<Binary, _>(refresh_hash)
+        .bind::<Integer, _>(lifetimes.session)
+        .bind::<Integer, _>(lifetimes.refresh)
+        .bind::<Nullable<Text>, _>(origin.ip.map(|ip| ip.to_string()))
+        .bind::<Nullable<Text>, _>(origin.user_agent.as_deref().map(|agent| agent.replace('\0', "")));
+    query.get_result(connection).await.map(|row: SessionRow| row.id).map_err(error)
+}
+
+/// The session that a refresh token belongs to, after its rotation.
+pub(super) struct Rotated {
+    pub session_id: SessionId,
+    pub user_id: UserId,
+    pub organization_id: OrganizationId,
+}
+
+/// `None` for a token that is unknown, used, expired or of an ended session: the caller learns no more than that.
+pub(super) async fn rotate_refresh(
+    connection: &mut AsyncPgConnection,
+    old: &[u8],
+    new: &[u8],
+    refresh_seconds: i32,
+) -> Result<Option<Rotated>> {
+    let query = sql_query("SELECT outcome, session_id, user_id, organization_id FROM identity.rotate_refresh($1, $2, $3)")
+        .bind::<Binary, _>(old)
+        .bind::<Binary, _>(new)
+        .bind::<Integer, _>(refresh_seconds);
+    let row: RotationRow = query.get_result(connection).await.map_err(error)?;
+    if row.outcome == "reused" {
+        tracing::warn!(session = ?row.session_id, "a used refresh token was presented again; its session has been ended");
+    }
+    let (true, Some(session_id), Some(user_id), Some(organization_id)) =
+        (row.outcome == "rotated", row.session_id, row.user_id, row.organization_id)
+    else {
+        return Ok(None);
+    };
+    Ok(Some(Rotated { session_id, user_id, organization_id }))
+}
+
+pub(super) async fn end_session(connection: &mut AsyncPgConnection, session: SessionId, reason: &str) -> Result<bool> {
+    let query = sql_query("SELECT identity.end_session($1, $2) AS ended").bind::<SqlUuid, _>(session).bind::<Text, _>(reason);
+    query.get_result(connection).await.map(|row: Ended| row.ended).map_err(error)
+}

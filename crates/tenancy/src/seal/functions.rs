@@ -1,0 +1,57 @@
+//! The functions that policies and views ask, and those that run with another role's rights.
+
+/// What the application may call although it runs with its owner's rights: `(function, why)`.
+pub const CALLABLE: &[(&str, &str)] = &[
+    (
+        "app.begin_request(uuid, uuid, uuid, uuid, text, boolean, text, text, text, uuid)",
+        "looks the membership up before there is a tenant, and sets the context",
+    ),
+    ("app.import_records(text, jsonb)", "writes the columns history brings along; owners and admins only, in their organisation"),
+    ("identity.find_login(text)", "a password is compared before the person is known"),
+    ("identity.list_organizations(uuid)", "whoever signs in chooses a tenant"),
+    ("identity.start_session(uuid, uuid, bytea, integer, integer, text, text)", "sessions are not the application's to write"),
+    ("identity.switch_session(uuid, uuid, bytea, integer, integer, text, text)", "as start_session, in another organisation"),
+    ("identity.rotate_refresh(bytea, bytea, integer)", "found by hash before the tenant is known"),
+    ("identity.end_session(uuid, text)", "signing out ends what the application cannot write"),
+];
+
+/// What says whose the rows are: `(function without arguments, body)`, as the first migration makes them.
+pub(super) const CONTEXT: &[(&str, &str)] = &[
+    ("app.org_id", "SELECT nullif(current_setting('app.org_id', true), '')::uuid"),
+    ("app.user_id", "SELECT nullif(current_setting('app.user_id', true), '')::uuid"),
+    ("app.role", "SELECT nullif(current_setting('app.role', true), '')"),
+    ("app.is_manager", "SELECT coalesce(current_setting('app.role', true) IN ('owner', 'admin'), false)"),
+];
+
+/// Callable functions with another role's rights that are not among `$1`.
+pub(super) const DEFINER_FAULTS: &str = "
+    WITH callable AS (
+        SELECT format('%s.%s(%s)', namespace.nspname, procedure.proname, oidvectortypes(procedure.proargtypes)) AS object
+          FROM pg_proc AS procedure
+          JOIN pg_namespace AS namespace ON namespace.oid = procedure.pronamespace
+         WHERE procedure.prosecdef
+           AND namespace.nspname !~ '^pg_' AND namespace.nspname <> 'information_schema'
+           AND has_function_privilege(procedure.oid, 'EXECUTE')
+    )
+    SELECT object, 'the application may call it, it runs with the rights of its owner, and it is not on the list' AS reason
+      FROM callable
+     WHERE object <> ALL ($1)
+     ORDER BY object";
+
+/// The functions of `$1` that are missing, or are not plain SQL with the body of `$2`. A setting of the function itself would
+/// answer for the request's.
+pub(super) const CONTEXT_FAULTS: &str = r"
+    SELECT wanted.name || '()' AS object, 'it is not what the migration made, and policies and views rely on its answer' AS reason
+      FROM unnest($1, $2) AS wanted (name, body)
+     WHERE NOT EXISTS (
+           SELECT
+             FROM pg_proc AS procedure
+             JOIN pg_namespace AS namespace ON namespace.oid = procedure.pronamespace
+             JOIN pg_language AS language ON language.oid = procedure.prolang
+            WHERE namespace.nspname || '.' || procedure.proname = wanted.name
+              AND procedure.pronargs = 0
+              AND language.lanname = 'sql'
+              AND NOT procedure.prosecdef
+              AND procedure.proconfig IS NULL
+              AND btrim(regexp_replace(procedure.prosrc, '\s+', ' ', 'g')) = wanted.body)
+     ORDER BY object";

@@ -1,0 +1,177 @@
+//! The guard of one tenant-scoped transaction.
+//!
+//! Must stay true: a connection goes back to the pool only after the database has said that the transaction is over.
+//! A future dropped half way, a panic or a lost client therefore leave nothing to the next user of the connection.
+
+use std::time::Duration;
+
+use crm_kernel::{Error, OrganizationId, Result, Role, UserId};
+use diesel::{
+    QueryResult,
+    query_builder::{AsQuery, QueryFragment, QueryId},
+    result::Error as DieselError,
+};
+use diesel_async::{AsyncConnectionCore, AsyncPgConnection, SimpleAsyncConnection, pooled_connection::deadpool::Object};
+use tokio::runtime::Handle;
+
+/// How long a rollback may take before the connection is closed instead.
+const ROLLBACK_PATIENCE: Duration = Duration::from_secs(5);
+
+/// An open transaction that sees one organisation with one role. Diesel queries run on `&mut Tx`.
+///
+/// [`Tx::commit`] keeps the changes; dropping it undoes them. It is not a full connection on purpose: nobody can begin,
+/// commit or set anything by hand on it.
+pub struct Tx {
+    connection: Unclean,
+    pub(crate) organization_id: OrganizationId,
+    pub(crate) user_id: UserId,
+    pub(crate) role: Role,
+}
+
+impl std::fmt::Debug for Tx {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Tx")
+            .field("organization_id", &self.organization_id)
+            .field("role", &self.role)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Tx {
+    pub(crate) fn new(
+        connection: Object<AsyncPgConnection>,
+        organization_id: OrganizationId,
+        user_id: UserId,
+        role: Role,
+    ) -> Self {
+        Self { connection: Unclean(Some(connection)), organization_id, user_id, role }
+    }
+
+    /// The organisation of this transaction. Statements carry it although the database confines them anyway: the
+    /// planner then knows which tenant it plans for.
+    #[must_use]
+    pub fn organization_id(&self) -> OrganizationId {
+        self.organization_id
+    }
+
+    /// The caller.
+    #[must_use]
+    pub fn user_id(&self) -> UserId {
+        self.user_id
+    }
+
+    /// The role that memberships names: the truth, unlike the one in the context.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// Refuses what the true role may never do: with a better word than the database has, and where it cannot refuse at all, because
+    /// reading is the same to it whoever reads.
+    ///
+    /// # Errors
+    /// `Forbidden` when `allowed` says no to the role.
+    pub fn require(&self, allowed: fn(Role) -> bool, what: &'static str) -> Result<()> {
+        if allowed(self.role) { Ok(()) } else { Err(Error::forbidden(format!("the role {} may not {what}", self.role))) }
+    }
+
+    /// Keeps the changes.
+    ///
+    /// # Errors
+    /// When a statement failed earlier and the failure was swallowed, or when the answer is lost: nothing may be
+    /// reported as saved then.
+    pub async fn commit(mut self) -> Result<()> {
+        let connection = self.connection.get()?;
+        // COMMIT on an aborted transaction rolls back without an error. The SELECT fails in that state, and a simple
+        // query stops at its first failure, so COMMIT is reached only while the transaction is whole.
+        let mut connection: &AsyncPgConnection = connection;
+        connection.batch_execute("SELECT 1; COMMIT").await.map_err(crate::expect::error)?;
+        self.connection.release();
+        Ok(())
+    }
+
+    pub(crate) fn shared(&mut self) -> Result<&AsyncPgConnection> {
+        self.connection.get().map(|connection| &*connection)
+    }
+}
+
+impl Drop for Tx {
+    fn drop(&mut self) {
+        let Some(connection) = self.connection.0.take() else { return };
+        let unclean = Unclean(Some(connection));
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(roll_back(unclean));
+        }
+    }
+}
+
+/// Asks the database to forget the transaction, then gives the connection back; a connection that does not answer in
+/// time is closed, and the server forgets by itself. A query that was cut off is still in the pipe before the
+/// ROLLBACK, so its effects are undone with the rest.
+async fn roll_back(mut unclean: Unclean) {
+    let Ok(connection) = unclean.get() else { return };
+    let mut connection: &AsyncPgConnection = connection;
+    let rolled_back = tokio::time::timeout(ROLLBACK_PATIENCE, connection.batch_execute("ROLLBACK")).await;
+    if matches!(rolled_back, Ok(Ok(()))) {
+        unclean.release();
+    }
+}
+
+/// A connection that may be inside a transaction: dropped, it is closed instead of returned to the pool.
+struct Unclean(Option<Object<AsyncPgConnection>>);
+
+impl Unclean {
+    fn get(&mut self) -> Result<&mut AsyncPgConnection> {
+        self.0.as_deref_mut().ok_or_else(|| Error::internal("the transaction is already over"))
+    }
+
+    /// The database has confirmed the end of the transaction: back to the pool.
+    fn release(&mut self) {
+        self.0.take();
+    }
+}
+
+impl Drop for Unclean {
+    fn drop(&mut self) {
+        if let Some(connection) = self.0.take() {
+            drop(Object::take(connection));
+        }
+    }
+}
+
+impl SimpleAsyncConnection for Tx {
+    /// Refused: whole SQL texts could end the transaction or change whose it is.
+    async fn batch_execute(&mut self, _: &str) -> QueryResult<()> {
+        Err(DieselError::QueryBuilderError("a tenant's transaction runs typed queries only".into()))
+    }
+}
+
+impl AsyncConnectionCore for Tx {
+    type LoadFuture<'conn, 'query> = <AsyncPgConnection as AsyncConnectionCore>::LoadFuture<'conn, 'query>;
+    type ExecuteFuture<'conn, 'query> = <AsyncPgConnection as AsyncConnectionCore>::ExecuteFuture<'conn, 'query>;
+    type Stream<'conn, 'query> = <AsyncPgConnection as AsyncConnectionCore>::Stream<'conn, 'query>;
+    type Row<'conn, 'query> = <AsyncPgConnection as AsyncConnectionCore>::Row<'conn, 'query>;
+    type Backend = diesel::pg::Pg;
+
+    fn load<'conn, 'query, T>(&'conn mut self, source: T) -> Self::LoadFuture<'conn, 'query>
+    where
+        T: AsQuery + 'query,
+        T::Query: QueryFragment<Self::Backend> + QueryId + 'query,
+    {
+        match self.connection.0.as_deref_mut() {
+            Some(connection) => connection.load(source),
+            None => Box::pin(async { Err(DieselError::BrokenTransactionManager) }),
+        }
+    }
+
+    fn execute_returning_count<'conn, 'query, T>(&'conn mut self, source: T) -> Self::ExecuteFuture<'conn, 'query>
+    where
+        T: QueryFragment<Self::Backend> + QueryId + 'query,
+    {
+        match self.connection.0.as_deref_mut() {
+            Some(connection) => connection.execute_returning_count(source),
+            None => Box::pin(async { Err(DieselError::BrokenTransactionManager) }),
+        }
+    }
+}

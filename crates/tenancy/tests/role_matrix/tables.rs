@@ -1,0 +1,183 @@
+//! Every table and view that the matrix knows: how a row of a person is made, found, and attacked.
+//!
+//! In the texts, `{org}` and `{user}` are whose row it is, `{id}` is that person's record id (the same in every table),
+//! `{new}` a fresh id, `{spare}` a further record of the organisation under attack. A new table needs an entry here.
+
+/// One table or view.
+pub struct Table {
+    /// With its schema; a partitioned table stands for its partitions.
+    pub name: &'static str,
+    /// Makes the row as the administrator; empty when triggers, testkit or another entry make it.
+    pub seed: &'static str,
+    /// Finds the row.
+    pub key: &'static str,
+    /// Columns and values that the application would insert.
+    pub insert: (&'static str, &'static str),
+    /// The column that names the organisation, which an attacker would set.
+    pub organization: Option<&'static str>,
+    /// What an UPDATE would set.
+    pub update: &'static str,
+}
+
+const fn table(
+    name: &'static str,
+    seed: &'static str,
+    key: &'static str,
+    insert: (&'static str, &'static str),
+    update: &'static str,
+) -> Table {
+    Table { name, seed, key, insert, organization: Some("organization_id"), update }
+}
+
+/// A table that belongs to no organisation.
+const fn common(
+    name: &'static str,
+    seed: &'static str,
+    key: &'static str,
+    insert: (&'static str, &'static str),
+    update: &'static str,
+) -> Table {
+    Table { name, seed, key, insert, organization: None, update }
+}
+
+const COMPANY: (&str, &str) = ("id, name, slug, owner_id", "'{new}', 'New', 'new-{new}', '{user}'");
+const CONTACT: (&str, &str) = ("id, first_name, last_name, owner_id", "'{new}', 'New', 'One', '{user}'");
+const DEAL: (&str, &str) = ("id, name, owner_id", "'{new}', 'New', '{user}'");
+const PIPELINE: (&str, &str) = ("id, name", "'{new}', 'New'");
+const STAGE: (&str, &str) = ("pipeline_id, key, label", "'{id}', '{new}', 'New'");
+const MEMBER: (&str, &str) = ("user_id, role", "'{user}', 'owner'");
+const HISTORY: (&str, &str) = ("deal_id, pipeline_id, stage, entered_at", "'{id}', '{id}', 'prospecting', now()");
+const ACTIVITY: (&str, &str) = (
+    "activity_type, entity_type, entity_id, subject_type, subject_id, actor_kind, occurred_at, xid, seq",
+    "'updated', 'company', '{id}', 'company', '{id}', 'user', now(), 1, 1",
+);
+
+/// In an order in which rows can be made.
+pub const TABLES: &[Table] = &[
+    common("public.__diesel_schema_migrations", "", "true", ("version", "'{new}'"), "run_on = now()"),
+    Table {
+        organization: Some("id"),
+        ..common("public.organizations", "", "id = '{org}'", ("name, slug", "'New', 'new-{new}'"), "name = name || '!'")
+    },
+    common("public.users", "", "id = '{user}'", ("email", "'{new}@example.com'"), "full_name = full_name || '!'"),
+    table("public.memberships", "", "user_id = '{user}' AND organization_id = '{org}'", MEMBER, "role = 'owner'"),
+    table(
+        "public.teams",
+        "INSERT INTO teams (organization_id, id, name, manager_id) VALUES ('{org}', '{id}', 'Team', '{user}')",
+        "id = '{id}'",
+        ("id, name", "'{new}', 'New'"),
+        "name = name || '!'",
+    ),
+    table(
+        "public.crm_companies",
+        "INSERT INTO crm_companies (organization_id, id, name, slug, owner_id, created_by_id)
+         VALUES ('{org}', '{id}', 'Company', 'company-{id}', '{user}', '{user}')",
+        "id = '{id}'",
+        COMPANY,
+        "name = name || '!'",
+    ),
+    table(
+        "public.crm_contacts",
+        "INSERT INTO crm_contacts (organization_id, id, first_name, last_name, owner_id, created_by_id)
+         VALUES ('{org}', '{id}', 'First', 'Last', '{user}', '{user}')",
+        "id = '{id}'",
+        CONTACT,
+        "title = 'changed'",
+    ),
+    table(
+        "public.crm_contact_points",
+        "INSERT INTO crm_contact_points (organization_id, id, contact_id, kind, value) VALUES ('{org}', '{id}', '{id}', 'phone', '1')",
+        "id = '{id}'",
+        ("contact_id, kind, value", "'{id}', 'phone', '{new}'"),
+        "label = 'changed'",
+    ),
+    table(
+        "public.crm_contact_companies",
+        "INSERT INTO crm_contact_companies (organization_id, id, contact_id, company_id) VALUES ('{org}', '{id}', '{id}', '{id}')",
+        "id = '{id}'",
+        ("contact_id, company_id", "'{id}', '{spare}'"),
+        "role = 'changed'",
+    ),
+    table(
+        "public.crm_pipelines",
+        "INSERT INTO crm_pipelines (organization_id, id, name) VALUES ('{org}', '{id}', 'Pipeline')",
+        "id = '{id}'",
+        PIPELINE,
+        "name = name || '!'",
+    ),
+    table(
+        "public.crm_pipeline_stages",
+        "INSERT INTO crm_pipeline_stages (organization_id, pipeline_id, key, label) VALUES ('{org}', '{id}', 'stage', 'Stage')",
+        "pipeline_id = '{id}'",
+        STAGE,
+        "label = label || '!'",
+    ),
+    table(
+        "public.crm_deals",
+        "INSERT INTO crm_deals (organization_id, id, name, owner_id, created_by_id) VALUES ('{org}', '{id}', 'Deal', '{user}', '{user}')",
+        "id = '{id}'",
+        DEAL,
+        "name = name || '!'",
+    ),
+    table("public.crm_deal_stage_history", "", "deal_id = '{id}'", HISTORY, "amount = 1"),
+    table(
+        "public.crm_deal_contacts",
+        "INSERT INTO crm_deal_contacts (organization_id, id, deal_id, contact_id) VALUES ('{org}', '{id}', '{id}', '{id}')",
+        "id = '{id}'",
+        ("deal_id, contact_id", "'{id}', '{spare}'"),
+        "role = 'changed'",
+    ),
+    table(
+        "public.crm_products",
+        "INSERT INTO crm_products (organization_id, id, name) VALUES ('{org}', '{id}', 'Product')",
+        "id = '{id}'",
+        ("id, name", "'{new}', 'New'"),
+        "name = name || '!'",
+    ),
+    table(
+        "public.crm_deal_line_items",
+        "INSERT INTO crm_deal_line_items (organization_id, id, deal_id, name, unit_price) VALUES ('{org}', '{id}', '{id}', 'Line', 1)",
+        "id = '{id}'",
+        ("deal_id, name, unit_price", "'{id}', 'New', 1"),
+        "quantity = 2",
+    ),
+    table(
+        "public.crm_external_ids",
+        "INSERT INTO crm_external_ids (organization_id, id, entity_type, entity_id, source, external_id)
+         VALUES ('{org}', '{id}', 'company', '{id}', 'test', '{id}')",
+        "id = '{id}'",
+        ("entity_type, entity_id, source, external_id", "'company', '{id}', 'test', '{new}'"),
+        "source = 'changed'",
+    ),
+    table("public.crm_activities", "", "entity_id = '{id}'", ACTIVITY, "activity_type = 'forged'"),
+    table(
+        "public.crm_activity_details",
+        "",
+        "activity_id IN (SELECT id FROM crm_activities WHERE entity_id = '{id}')",
+        ("activity_id, created_at", "'{new}', now()"),
+        "description = 'forged'",
+    ),
+    common("identity.credentials", "", "user_id = '{user}'", ("user_id, password_hash", "'{user}', 'x'"), "password_hash = 'x'"),
+    table(
+        "identity.sessions",
+        "INSERT INTO identity.sessions (id, user_id, organization_id, expires_at) VALUES ('{id}', '{user}', '{org}', now() + interval '1 day')",
+        "id = '{id}'",
+        ("user_id, expires_at", "'{user}', now()"),
+        "expires_at = 'infinity'",
+    ),
+    common(
+        "identity.refresh_tokens",
+        "INSERT INTO identity.refresh_tokens (token_hash, session_id, expires_at) VALUES (uuid_send('{id}'), '{id}', now() + interval '1 day')",
+        "session_id = '{id}'",
+        ("token_hash, session_id, expires_at", "uuid_send('{new}'), '{id}', now()"),
+        "expires_at = 'infinity'",
+    ),
+    table("public.q_activities", "", "entity_id = '{id}'", ACTIVITY, "activity_type = 'forged'"),
+    table("public.q_companies", "", "id = '{id}'", COMPANY, "name = name || '!'"),
+    table("public.q_contacts", "", "id = '{id}'", CONTACT, "title = 'changed'"),
+    table("public.q_deal_stage_history", "", "deal_id = '{id}'", HISTORY, "amount = 1"),
+    table("public.q_deals", "", "id = '{id}'", DEAL, "name = name || '!'"),
+    table("public.q_members", "", "user_id = '{user}'", MEMBER, "role = 'owner'"),
+    table("public.q_pipelines", "", "id = '{id}'", PIPELINE, "name = name || '!'"),
+    table("public.q_pipeline_stages", "", "pipeline_id = '{id}'", STAGE, "label = label || '!'"),
+];

@@ -1,0 +1,78 @@
+//! One database for one test: a copy of the template, gone when the value is dropped.
+
+use crm_tenancy::{ConnectOptions, Db};
+use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
+use uuid::Uuid;
+
+use crate::server;
+
+/// A database of one's own, with the schema of the migrations and nothing in it.
+#[derive(Debug)]
+pub struct TestDatabase {
+    name: String,
+    db: Db,
+}
+
+impl TestDatabase {
+    /// A fresh copy of the template.
+    pub async fn create() -> Self {
+        server::ready().await;
+        let name = format!("crm_test_{}", Uuid::now_v7().simple());
+        let mut home = server::home().await;
+        server::run(&mut home, &format!("CREATE DATABASE {name} TEMPLATE {}", server::template())).await;
+        // What the first migration does to its database: the rights on a database are not copied with it.
+        server::run(&mut home, &format!("REVOKE TEMPORARY, CREATE ON DATABASE {name} FROM PUBLIC")).await;
+        server::run(&mut home, &format!("GRANT CONNECT ON DATABASE {name} TO crm_app, crm_worker")).await;
+        let options = ConnectOptions { max_size: 8, ..ConnectOptions::default() };
+        let db = Db::connect(&server::app_url(&name), options).unwrap();
+        Self { name, db }
+    }
+
+    /// The door, as the application has it. All callers share one pool of eight connections.
+    #[must_use]
+    pub fn db(&self) -> Db {
+        self.db.clone()
+    }
+
+    /// The application's address, for a test that starts a program or makes a pool of its own.
+    #[must_use]
+    pub fn url(&self) -> String {
+        server::app_url(&self.name)
+    }
+
+    /// The administrator's address of this database.
+    #[must_use]
+    pub fn admin_url(&self) -> String {
+        server::admin_url(&self.name)
+    }
+
+    /// A connection that sees everything: to look at what a test has done, never to do what is tested.
+    pub async fn admin(&self) -> AsyncPgConnection {
+        server::connect(&self.admin_url()).await
+    }
+
+    /// Runs SQL as the administrator.
+    pub async fn execute(&self, sql: &str) {
+        server::run(&mut self.admin().await, sql).await;
+    }
+}
+
+impl Drop for TestDatabase {
+    /// On a thread with a runtime of its own, and waits for it: the test's runtime may be ending, and after the last
+    /// test so does the program.
+    fn drop(&mut self) {
+        let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
+        let dropped = std::thread::spawn(move || {
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
+            runtime.block_on(async {
+                let mut admin =
+                    AsyncPgConnection::establish(&server::admin_url("postgres")).await.map_err(|error| error.to_string())?;
+                admin.batch_execute(&sql).await.map_err(|error| error.to_string())
+            })
+        });
+        if let Ok(Err(error)) = dropped.join() {
+            eprintln!("the test's database stays behind: {error}");
+        }
+    }
+}
