@@ -1,0 +1,26 @@
+//! The view of this crate as Diesel sees it; the migrations define it.
+
+diesel::table! {
+    /// The log joined with its values; who may not see them gets NULL for `ip` and `user_agent`.
+    q_activities (organization_id, id) {
+        id -> Uuid,
+        organization_id -> Uuid,
+        activity_type -> Text,
+        entity_type -> Text,
+        entity_id -> Uuid,
+        subject_type -> Text,
+        subject_id -> Uuid,
+        user_id -> Nullable<Uuid>,
+        actor_kind -> Text,
+        description -> Nullable<Text>,
+        fields -> Array<Text>,
+        changes -> Nullable<Jsonb>,
+        record_version -> Nullable<Integer>,
+        operation_id -> Nullable<Uuid>,
+        request_id -> Nullable<Text>,
+        occurred_at -> Timestamptz,
+        created_at -> Timestamptz,
+        ip -> Nullable<Inet>,
+        user_agent -> Nullable<Text>,
+    }
+}

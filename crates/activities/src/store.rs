@@ -1,0 +1,49 @@
+//! Every SQL statement about activities. Private to this crate.
+//!
+//! Must stay true: nothing is written here; each statement names the organisation, although the database confines it
+//! anyway; reads go through q_activities, which alone shows values, and hides addresses from those who may not see them.
+
+use crm_kernel::{ActivityId, ListQuery, Result, page::COUNT_BOUND};
+use crm_tenancy::{Counted, Entity, Expect, Tx, any_of, seek_id};
+use diesel::{BoolExpressionMethods, ExpressionMethods, QueryDsl, SelectableHelper};
+use diesel_async::RunQueryDsl;
+
+use crate::{model::Activity, schema::q_activities};
+
+const ACTIVITY: Entity = Entity { name: "activity", table: "crm_activities" };
+
+type Rows<'a> = q_activities::BoxedQuery<'a, diesel::pg::Pg>;
+
+pub(crate) async fn get(tx: &mut Tx, id: ActivityId) -> Result<Activity> {
+    everything(tx).filter(q_activities::id.eq(id)).select(Activity::as_select()).first(tx).await.expect_one(ACTIVITY)
+}
+
+/// Up to one activity more than the page holds.
+pub(crate) async fn list(tx: &mut Tx, query: &ListQuery) -> Result<Vec<Activity>> {
+    let rows = seek_id!(narrowed(everything(tx), query), query, q_activities::id);
+    rows.limit(i64::from(query.limit) + 1).select(Activity::as_select()).load(tx).await.expect_any(ACTIVITY)
+}
+
+pub(crate) async fn count(tx: &mut Tx, query: &ListQuery) -> Result<i64> {
+    let rows = narrowed(everything(tx), query).select(q_activities::id).limit(COUNT_BOUND + 1);
+    Counted(rows).get_result(tx).await.expect_any(ACTIVITY)
+}
+
+fn everything<'a>(tx: &Tx) -> Rows<'a> {
+    q_activities::table.filter(q_activities::organization_id.eq(tx.organization_id())).into_boxed()
+}
+
+fn narrowed<'a>(mut rows: Rows<'a>, query: &ListQuery) -> Rows<'a> {
+    for term in &query.filter.terms {
+        rows = match term.field.name {
+            "activity_type" => rows.filter(q_activities::activity_type.eq_any(term.texts())),
+            "entity_type" => rows.filter(q_activities::entity_type.eq_any(term.texts())),
+            "entity_id" => rows.filter(q_activities::entity_id.eq_any(term.ids())),
+            "subject_id" => rows.filter(q_activities::subject_id.eq_any(term.ids())),
+            "user_id" => any_of!(rows, q_activities::user_id, term, ids),
+            "operation_id" => any_of!(rows, q_activities::operation_id, term, ids),
+            _ => rows,
+        };
+    }
+    rows
+}
