@@ -1,0 +1,185 @@
+//! Every SQL statement about companies. Private to this crate.
+//!
+//! Must stay true: each statement names the organisation, although the database confines it anyway, so that the planner
+//! knows its tenant; reads that filter go through q_companies, where every operator may use its index.
+
+use crm_kernel::{CompanyId, Deleted, Error, Expected, ListQuery, Position, Result, Timestamp, page::COUNT_BOUND};
+use crm_tenancy::{
+    Counted, Entity, Expect, Standing, Tx, any_caseless, any_of, any_tag, patched, seek, seek::Phase, seek_id, seek_nullable,
+};
+use diesel::{
+    BoolExpressionMethods, ExpressionMethods, IntoSql, NullableExpressionMethods, OptionalExtension, PgJsonbExpressionMethods,
+    QueryDsl, SelectableHelper, dsl::now, sql_types::Bool,
+};
+use diesel_async::RunQueryDsl;
+use serde_json::{Value, json};
+
+use crate::{
+    model::{Company, CompanyChanges, NewCompany},
+    schema::{crm_companies as companies, q_companies},
+};
+
+pub(crate) const COMPANY: Entity = Entity { name: "company", table: "crm_companies" };
+
+type Rows<'a> = q_companies::BoxedQuery<'a, diesel::pg::Pg>;
+
+pub(crate) async fn get(tx: &mut Tx, id: CompanyId) -> Result<Company> {
+    let living = everything(tx).filter(q_companies::id.eq(id)).filter(q_companies::deleted_at.is_null());
+    living.select(Company::as_select()).first(tx).await.expect_one(COMPANY)
+}
+
+pub(crate) async fn get_with_deleted(tx: &mut Tx, id: CompanyId) -> Result<Company> {
+    everything(tx).filter(q_companies::id.eq(id)).select(Company::as_select()).first(tx).await.expect_one(COMPANY)
+}
+
+pub(crate) async fn get_many(tx: &mut Tx, ids: &[CompanyId]) -> Result<Vec<Company>> {
+    everything(tx).filter(q_companies::id.eq_any(ids)).select(Company::as_select()).load(tx).await.expect_any(COMPANY)
+}
+
+/// Up to one record more than the page holds, each with the value it was sorted by.
+pub(crate) async fn list(tx: &mut Tx, query: &ListQuery) -> Result<Vec<(Company, String)>> {
+    let wanted = usize::from(query.limit) + 1;
+    let mut found = Vec::new();
+    for phase in Phase::of(query) {
+        let missing = wanted - found.len();
+        if missing > 0 {
+            found.extend(part(tx, query, *phase, missing).await?);
+        }
+    }
+    Ok(found)
+}
+
+async fn part(tx: &mut Tx, query: &ListQuery, phase: Phase, wanted: usize) -> Result<Vec<(Company, String)>> {
+    let rows = narrowed(everything(tx), query);
+    let rows = match query.sort.field.name {
+        "name" => seek!(rows, query, q_companies::name_key, q_companies::id, String),
+        "annual_revenue" => seek_nullable!(rows, query, phase, q_companies::annual_revenue_key, i64::MAX, q_companies::id, i64),
+        "employee_count" => seek_nullable!(rows, query, phase, q_companies::employee_count_key, i64::MAX, q_companies::id, i64),
+        _ => seek_id!(rows, query, q_companies::id),
+    };
+    let wanted = i64::try_from(wanted).unwrap_or(i64::MAX);
+    rows.limit(wanted).select((Company::as_select(), q_companies::name_key)).load(tx).await.expect_any(COMPANY)
+}
+
+/// Where a record stands in the order of `field`; the key is the database's own, so that both sides compare alike.
+pub(crate) fn position((company, name_key): &(Company, String), field: &str) -> Position {
+    let key = match field {
+        "name" => json!(name_key),
+        "annual_revenue" => json!(company.annual_revenue.as_ref().map(crm_kernel::Money::thousandths)),
+        "employee_count" => json!(company.employee_count),
+        _ => Value::Null,
+    };
+    Position::new(key, company.id)
+}
+
+pub(crate) async fn count(tx: &mut Tx, query: &ListQuery) -> Result<i64> {
+    let rows = narrowed(everything(tx), query).select(q_companies::id).limit(COUNT_BOUND + 1);
+    Counted(rows).get_result(tx).await.expect_any(COMPANY)
+}
+
+/// Whether a living company has this slug.
+pub(crate) async fn slug_taken(tx: &mut Tx, slug: &str) -> Result<bool> {
+    let same = everything(tx).filter(q_companies::slug.eq(slug)).filter(q_companies::deleted_at.is_null());
+    let found: Option<CompanyId> = same.select(q_companies::id).first(tx).await.optional().expect_any(COMPANY)?;
+    Ok(found.is_some())
+}
+
+pub(crate) async fn insert(tx: &mut Tx, new: &NewCompany) -> Result<Company> {
+    let id =
+        diesel::insert_into(companies::table).values(new).returning(companies::id).get_result(tx).await.expect_one(COMPANY)?;
+    get(tx, id).await
+}
+
+pub(crate) async fn update(tx: &mut Tx, id: CompanyId, expected: &Expected, changes: &CompanyChanges) -> Result<Company> {
+    let this = companies::table.find((tx.organization_id(), id)).filter(companies::deleted_at.is_null());
+    let this = this.filter(expected.is_any().into_sql::<Bool>().or(companies::version.eq_any(expected.versions())));
+    let changed = diesel::update(this)
+        .set((
+            changes,
+            companies::billing_address.eq(patched!(companies::billing_address, changes.billing_address)),
+            companies::shipping_address.eq(patched!(companies::shipping_address, changes.shipping_address)),
+            companies::custom_fields.eq(patched!(companies::custom_fields.nullable(), changes.custom_fields).assume_not_null()),
+        ))
+        .returning(companies::id)
+        .get_result(tx)
+        .await;
+    done(tx, id, expected, changed).await
+}
+
+pub(crate) async fn delete(tx: &mut Tx, id: CompanyId, expected: &Expected) -> Result<()> {
+    let this = companies::table.find((tx.organization_id(), id)).filter(companies::deleted_at.is_null());
+    let this = this.filter(expected.is_any().into_sql::<Bool>().or(companies::version.eq_any(expected.versions())));
+    let gone: Option<CompanyId> = diesel::update(this)
+        .set(companies::deleted_at.eq(now))
+        .returning(companies::id)
+        .get_result(tx)
+        .await
+        .optional()
+        .expect_any(COMPANY)?;
+    if gone.is_some() { Ok(()) } else { Err(why_not(tx, id, expected).await?) }
+}
+
+/// Brings a record back from the bin; a record that is not in it stays as it is.
+pub(crate) async fn restore(tx: &mut Tx, id: CompanyId) -> Result<Company> {
+    let this = companies::table.find((tx.organization_id(), id)).filter(companies::deleted_at.is_not_null());
+    let none = None::<Timestamp>;
+    let back: Option<CompanyId> = diesel::update(this)
+        .set(companies::deleted_at.eq(none))
+        .returning(companies::id)
+        .get_result(tx)
+        .await
+        .optional()
+        .expect_any(COMPANY)?;
+    let company = get_with_deleted(tx, id).await?;
+    // Untouched: it lives already, which is well for those who may change it, or the database refused.
+    let refused = back.is_none() && (company.deleted_at.is_some() || !standing(tx, &company).changeable_by(tx.role()));
+    if refused { Err(Error::forbidden("your role may not restore this company")) } else { Ok(company) }
+}
+
+/// What forbids changing the record, asked before its new values are judged.
+pub(crate) async fn refusal(tx: &mut Tx, id: CompanyId, expected: &Expected) -> Result<Option<Error>> {
+    let seen = get_with_deleted(tx, id).await.map(|company| standing(tx, &company));
+    Standing::refusal(seen, tx, COMPANY, expected)
+}
+
+fn standing(tx: &Tx, company: &Company) -> Standing {
+    Standing::of(tx, company.deleted_at, company.version, &[company.owner_id, company.created_by_id])
+}
+
+async fn why_not(tx: &mut Tx, id: CompanyId, expected: &Expected) -> Result<Error> {
+    // Nothing forbids it now, so somebody was faster between the two looks: that is what stale means.
+    Ok(refusal(tx, id, expected).await?.unwrap_or(Error::Stale(COMPANY.name)))
+}
+
+async fn done(tx: &mut Tx, id: CompanyId, expected: &Expected, changed: diesel::QueryResult<CompanyId>) -> Result<Company> {
+    match changed.optional().expect_any(COMPANY)? {
+        Some(id) => get(tx, id).await,
+        None => Err(why_not(tx, id, expected).await?),
+    }
+}
+
+fn everything<'a>(tx: &Tx) -> Rows<'a> {
+    q_companies::table.filter(q_companies::organization_id.eq(tx.organization_id())).into_boxed()
+}
+
+fn narrowed<'a>(rows: Rows<'a>, query: &ListQuery) -> Rows<'a> {
+    let mut rows = match query.deleted {
+        Deleted::Exclude => rows.filter(q_companies::deleted_at.is_null()),
+        Deleted::Only => rows.filter(q_companies::deleted_at.is_not_null()),
+    };
+    for term in &query.filter.terms {
+        rows = match term.field.name {
+            "id" => rows.filter(q_companies::id.eq_any(term.ids())),
+            "name" => rows.filter(q_companies::name_key.eq(any_caseless(term.texts()))),
+            "slug" => rows.filter(q_companies::slug.eq_any(term.texts())),
+            "industry" => rows.filter(q_companies::industry.eq_any(term.texts())),
+            "company_size" => any_of!(rows, q_companies::company_size, term, texts),
+            "company_status" => rows.filter(q_companies::company_status.eq_any(term.texts())),
+            "parent_id" => any_of!(rows, q_companies::parent_id, term, ids),
+            "owner_id" => any_of!(rows, q_companies::owner_id, term, ids),
+            "tags" => any_tag!(rows, q_companies::table, q_companies::tags, term),
+            _ => rows,
+        };
+    }
+    rows
+}
