@@ -1,0 +1,11 @@
+#![doc = include_str!("../README.md")]
+
+mod fields;
+mod model;
+mod schema;
+mod service;
+mod store;
+
+pub use fields::{FIELDS, default_sort};
+pub use model::{Contact, ContactChanges, ContactStatus, NewContact};
+pub use service::{Contacts, PgContacts};

@@ -1,0 +1,62 @@
+//! The tables of this crate as Diesel sees them; the migrations define them.
+
+diesel::table! {
+    /// Written here.
+    crm_contacts (organization_id, id) {
+        id -> Uuid,
+        organization_id -> Uuid,
+        company_id -> Nullable<Uuid>,
+        first_name -> Text,
+        last_name -> Text,
+        email -> Nullable<Text>,
+        phone -> Nullable<Text>,
+        mobile -> Nullable<Text>,
+        title -> Nullable<Text>,
+        department -> Nullable<Text>,
+        contact_status -> Text,
+        lead_source -> Nullable<Text>,
+        lead_score -> Nullable<Integer>,
+        owner_id -> Nullable<Uuid>,
+        created_by_id -> Nullable<Uuid>,
+        social_profiles -> Nullable<Jsonb>,
+        preferences -> Nullable<Jsonb>,
+        tags -> Jsonb,
+        custom_fields -> Jsonb,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+        deleted_at -> Nullable<Timestamptz>,
+        version -> Integer,
+    }
+}
+
+diesel::table! {
+    /// Read here: the same rows through the view that lets every operator use its index.
+    q_contacts (organization_id, id) {
+        id -> Uuid,
+        organization_id -> Uuid,
+        company_id -> Nullable<Uuid>,
+        first_name -> Text,
+        last_name -> Text,
+        email -> Nullable<Text>,
+        phone -> Nullable<Text>,
+        mobile -> Nullable<Text>,
+        title -> Nullable<Text>,
+        department -> Nullable<Text>,
+        contact_status -> Text,
+        lead_source -> Nullable<Text>,
+        lead_score -> Nullable<Integer>,
+        owner_id -> Nullable<Uuid>,
+        created_by_id -> Nullable<Uuid>,
+        social_profiles -> Nullable<Jsonb>,
+        preferences -> Nullable<Jsonb>,
+        tags -> Jsonb,
+        custom_fields -> Jsonb,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+        deleted_at -> Nullable<Timestamptz>,
+        version -> Integer,
+        email_key -> Nullable<Text>,
+        name_key -> Text,
+        lead_score_key -> BigInt,
+    }
+}

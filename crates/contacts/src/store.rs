@@ -1,0 +1,173 @@
+//! Every SQL statement about contacts. Private to this crate.
+//!
+//! Must stay true: each statement names the organisation, although the database confines it anyway, so that the planner
+//! knows its tenant; reads that filter go through q_contacts, where every operator may use its index.
+
+use crm_kernel::{ContactId, Deleted, Error, Expected, ListQuery, Position, Result, Timestamp, page::COUNT_BOUND};
+use crm_tenancy::{
+    Counted, Entity, Expect, Standing, Tx, any_caseless, any_of, any_tag, patched, seek, seek::Phase, seek_id, seek_nullable,
+};
+use diesel::{
+    BoolExpressionMethods, ExpressionMethods, IntoSql, NullableExpressionMethods, OptionalExtension, PgJsonbExpressionMethods,
+    QueryDsl, SelectableHelper, dsl::now, sql_types::Bool,
+};
+use diesel_async::RunQueryDsl;
+use serde_json::{Value, json};
+
+use crate::{
+    model::{Contact, ContactChanges, NewContact},
+    schema::{crm_contacts as contacts, q_contacts},
+};
+
+pub(crate) const CONTACT: Entity = Entity { name: "contact", table: "crm_contacts" };
+
+type Rows<'a> = q_contacts::BoxedQuery<'a, diesel::pg::Pg>;
+
+pub(crate) async fn get(tx: &mut Tx, id: ContactId) -> Result<Contact> {
+    let living = everything(tx).filter(q_contacts::id.eq(id)).filter(q_contacts::deleted_at.is_null());
+    living.select(Contact::as_select()).first(tx).await.expect_one(CONTACT)
+}
+
+pub(crate) async fn get_with_deleted(tx: &mut Tx, id: ContactId) -> Result<Contact> {
+    everything(tx).filter(q_contacts::id.eq(id)).select(Contact::as_select()).first(tx).await.expect_one(CONTACT)
+}
+
+pub(crate) async fn get_many(tx: &mut Tx, ids: &[ContactId]) -> Result<Vec<Contact>> {
+    everything(tx).filter(q_contacts::id.eq_any(ids)).select(Contact::as_select()).load(tx).await.expect_any(CONTACT)
+}
+
+/// Up to one record more than the page holds, each with the name it is sorted by.
+pub(crate) async fn list(tx: &mut Tx, query: &ListQuery) -> Result<Vec<(Contact, String)>> {
+    let wanted = usize::from(query.limit) + 1;
+    let mut found = Vec::new();
+    for phase in Phase::of(query) {
+        let missing = wanted - found.len();
+        if missing > 0 {
+            found.extend(part(tx, query, *phase, missing).await?);
+        }
+    }
+    Ok(found)
+}
+
+async fn part(tx: &mut Tx, query: &ListQuery, phase: Phase, wanted: usize) -> Result<Vec<(Contact, String)>> {
+    let rows = narrowed(everything(tx), query);
+    let rows = match query.sort.field.name {
+        "last_name" => seek!(rows, query, q_contacts::name_key, q_contacts::id, String),
+        "lead_score" => seek_nullable!(rows, query, phase, q_contacts::lead_score_key, i64::MAX, q_contacts::id, i64),
+        _ => seek_id!(rows, query, q_contacts::id),
+    };
+    let wanted = i64::try_from(wanted).unwrap_or(i64::MAX);
+    rows.limit(wanted).select((Contact::as_select(), q_contacts::name_key)).load(tx).await.expect_any(CONTACT)
+}
+
+/// Where a record stands in the order of `field`; the key is the database's own, so that both sides compare alike.
+pub(crate) fn position((contact, name_key): &(Contact, String), field: &str) -> Position {
+    let key = match field {
+        "last_name" => json!(name_key),
+        "lead_score" => json!(contact.lead_score),
+        _ => Value::Null,
+    };
+    Position::new(key, contact.id)
+}
+
+pub(crate) async fn count(tx: &mut Tx, query: &ListQuery) -> Result<i64> {
+    let rows = narrowed(everything(tx), query).select(q_contacts::id).limit(COUNT_BOUND + 1);
+    Counted(rows).get_result(tx).await.expect_any(CONTACT)
+}
+
+pub(crate) async fn insert(tx: &mut Tx, new: &NewContact) -> Result<Contact> {
+    let id = diesel::insert_into(contacts::table).values(new).returning(contacts::id).get_result(tx).await.expect_one(CONTACT)?;
+    get(tx, id).await
+}
+
+pub(crate) async fn update(tx: &mut Tx, id: ContactId, expected: &Expected, changes: &ContactChanges) -> Result<Contact> {
+    let this = contacts::table.find((tx.organization_id(), id)).filter(contacts::deleted_at.is_null());
+    let this = this.filter(expected.is_any().into_sql::<Bool>().or(contacts::version.eq_any(expected.versions())));
+    let changed = diesel::update(this)
+        .set((
+            changes,
+            contacts::social_profiles.eq(patched!(contacts::social_profiles, changes.social_profiles)),
+            contacts::preferences.eq(patched!(contacts::preferences, changes.preferences)),
+            contacts::custom_fields.eq(patched!(contacts::custom_fields.nullable(), changes.custom_fields).assume_not_null()),
+        ))
+        .returning(contacts::id)
+        .get_result(tx)
+        .await;
+    done(tx, id, expected, changed).await
+}
+
+pub(crate) async fn delete(tx: &mut Tx, id: ContactId, expected: &Expected) -> Result<()> {
+    let this = contacts::table.find((tx.organization_id(), id)).filter(contacts::deleted_at.is_null());
+    let this = this.filter(expected.is_any().into_sql::<Bool>().or(contacts::version.eq_any(expected.versions())));
+    let gone: Option<ContactId> = diesel::update(this)
+        .set(contacts::deleted_at.eq(now))
+        .returning(contacts::id)
+        .get_result(tx)
+        .await
+        .optional()
+        .expect_any(CONTACT)?;
+    if gone.is_some() { Ok(()) } else { Err(why_not(tx, id, expected).await?) }
+}
+
+/// Brings a record back from the bin; a record that is not in it stays as it is.
+pub(crate) async fn restore(tx: &mut Tx, id: ContactId) -> Result<Contact> {
+    let this = contacts::table.find((tx.organization_id(), id)).filter(contacts::deleted_at.is_not_null());
+    let none = None::<Timestamp>;
+    let back: Option<ContactId> = diesel::update(this)
+        .set(contacts::deleted_at.eq(none))
+        .returning(contacts::id)
+        .get_result(tx)
+        .await
+        .optional()
+        .expect_any(CONTACT)?;
+    let contact = get_with_deleted(tx, id).await?;
+    // Untouched: it lives already, which is well for those who may change it, or the database refused.
+    let refused = back.is_none() && (contact.deleted_at.is_some() || !standing(tx, &contact).changeable_by(tx.role()));
+    if refused { Err(Error::forbidden("your role may not restore this contact")) } else { Ok(contact) }
+}
+
+/// What forbids changing the record, asked before its new values are judged.
+pub(crate) async fn refusal(tx: &mut Tx, id: ContactId, expected: &Expected) -> Result<Option<Error>> {
+    let seen = get_with_deleted(tx, id).await.map(|contact| standing(tx, &contact));
+    Standing::refusal(seen, tx, CONTACT, expected)
+}
+
+fn standing(tx: &Tx, contact: &Contact) -> Standing {
+    Standing::of(tx, contact.deleted_at, contact.version, &[contact.owner_id, contact.created_by_id])
+}
+
+async fn why_not(tx: &mut Tx, id: ContactId, expected: &Expected) -> Result<Error> {
+    // Nothing forbids it now, so somebody was faster between the two looks: that is what stale means.
+    Ok(refusal(tx, id, expected).await?.unwrap_or(Error::Stale(CONTACT.name)))
+}
+
+async fn done(tx: &mut Tx, id: ContactId, expected: &Expected, changed: diesel::QueryResult<ContactId>) -> Result<Contact> {
+    match changed.optional().expect_any(CONTACT)? {
+        Some(id) => get(tx, id).await,
+        None => Err(why_not(tx, id, expected).await?),
+    }
+}
+
+fn everything<'a>(tx: &Tx) -> Rows<'a> {
+    q_contacts::table.filter(q_contacts::organization_id.eq(tx.organization_id())).into_boxed()
+}
+
+fn narrowed<'a>(rows: Rows<'a>, query: &ListQuery) -> Rows<'a> {
+    let mut rows = match query.deleted {
+        Deleted::Exclude => rows.filter(q_contacts::deleted_at.is_null()),
+        Deleted::Only => rows.filter(q_contacts::deleted_at.is_not_null()),
+    };
+    for term in &query.filter.terms {
+        rows = match term.field.name {
+            "id" => rows.filter(q_contacts::id.eq_any(term.ids())),
+            "company_id" => any_of!(rows, q_contacts::company_id, term, ids),
+            "email" => rows.filter(q_contacts::email_key.eq(any_caseless(term.texts()).nullable())),
+            "contact_status" => rows.filter(q_contacts::contact_status.eq_any(term.texts())),
+            "lead_source" => rows.filter(q_contacts::lead_source.eq_any(term.texts())),
+            "owner_id" => any_of!(rows, q_contacts::owner_id, term, ids),
+            "tags" => any_tag!(rows, q_contacts::table, q_contacts::tags, term),
+            _ => rows,
+        };
+    }
+    rows
+}
