@@ -1,0 +1,22 @@
+#![doc = include_str!("../README.md")]
+
+mod fields;
+mod history;
+mod model;
+mod pipeline;
+mod pipeline_store;
+mod rules;
+mod schema;
+mod service;
+mod stage;
+mod store;
+mod summary;
+mod sums;
+
+pub use fields::{FIELDS, default_sort};
+pub use history::{StageHistory, StageStay};
+pub use model::{Deal, DealChanges, NewDeal};
+pub use pipeline::{PgPipelines, Pipeline, PipelineList, Pipelines, Stage, StageOutcome};
+pub use service::{Deals, PgDeals};
+pub use stage::StageStep;
+pub use summary::{Figures, MonthFigures, OwnerFigures, PipelineSummary, StageFigures, TeamFigures};

@@ -1,0 +1,168 @@
+//! What a deal must keep when it is made or changed, where one value depends on another or on the database. All faults
+//! at once.
+
+use crm_kernel::{Date, Error, FieldError, Money, PipelineId, Result, currency, validation};
+use crm_tenancy::Tx;
+
+use crate::{
+    model::{DealChanges, NewDeal},
+    pipeline::{Stage, StageOutcome},
+    pipeline_store,
+    stage::{After, Asked, Before, Movement, StageStep, settle},
+    store::{self, Held},
+};
+
+/// The new deal with everything that it leaves to the organisation, the pipeline and the day filled in.
+pub(crate) async fn completed(tx: &mut Tx, mut new: NewDeal) -> Result<NewDeal> {
+    let closing = StageStep { lost_reason: new.lost_reason.clone(), ..StageStep::default() };
+    let mut faults = faults_of(&DealChanges::from(new.clone()));
+    faults.extend(faults_of(&closing));
+    let own_currency = store::base_currency(tx).await?;
+    faults.extend(too_many_digits(new.amount.as_ref(), new.currency.get_or_insert(own_currency)));
+    if new.pipeline_id.is_none() {
+        new.pipeline_id = pipeline_store::default_pipeline(tx).await?;
+    }
+    let Some(pipeline) = new.pipeline_id else {
+        faults.push(FieldError::new("/pipeline_id", "required", "there is no default pipeline"));
+        return Err(Error::Invalid(faults));
+    };
+    let stages = pipeline_store::stages_of(tx, &[pipeline]).await?;
+    match named(&stages, pipeline, new.stage.as_deref()) {
+        Ok(stage) => faults.extend(place(&mut new, stage, today_to_close(tx, stage).await?)),
+        Err(fault) => faults.push(fault),
+    }
+    none(faults).map(|()| new)
+}
+
+/// Puts a new deal into a stage, or says what forbids it.
+fn place(new: &mut NewDeal, stage: &Stage, today: Option<Date>) -> Vec<FieldError> {
+    let (actual_close_date, lost_reason) = (new.actual_close_date, new.lost_reason.as_deref());
+    let after = match settle(stage, None, Asked { amount: new.amount.as_ref(), actual_close_date, lost_reason, today }) {
+        Ok(after) => after,
+        Err(faults) => return faults,
+    };
+    let another = new.probability.is_some_and(|given| given != after.probability);
+    let fault = (another && stage.outcome != StageOutcome::Open).then(deal_closed);
+    new.stage = Some(stage.key.clone());
+    new.probability.get_or_insert(after.probability);
+    new.actual_close_date = after.actual_close_date;
+    new.lost_reason = after.lost_reason;
+    fault.into_iter().collect()
+}
+
+/// The changes that put these values in place of a deal's; the way through the stages is not among them.
+pub(crate) async fn replacement(tx: &mut Tx, held: &Held, new: NewDeal) -> Result<(DealChanges, Vec<FieldError>)> {
+    let mut faults = Vec::new();
+    let mut moved = |is_moved: bool, pointer: &str| {
+        if is_moved {
+            faults.push(FieldError::new(pointer, "use_stage", "move it with PUT …/stage"));
+        }
+    };
+    moved(new.pipeline_id.is_some_and(|given| given != held.pipeline_id), "/pipeline_id");
+    moved(new.stage.as_ref().is_some_and(|given| *given != held.stage), "/stage");
+    moved(new.actual_close_date.is_some() && new.actual_close_date != held.actual_close_date, "/actual_close_date");
+    moved(new.lost_reason.is_some() && new.lost_reason != held.lost_reason, "/lost_reason");
+
+    let mut changes = DealChanges::from(new);
+    if changes.currency.is_none() {
+        changes.currency = Some(store::base_currency(tx).await?);
+    }
+    if changes.probability.is_none() {
+        let stages = pipeline_store::stages_of(tx, &[held.pipeline_id]).await?;
+        let stage = own_stage(&stages, held)?;
+        changes.probability = (stage.outcome == StageOutcome::Open).then_some(stage.probability);
+    }
+    Ok((changes, faults))
+}
+
+/// Whether the deal may be changed so.
+pub(crate) async fn judge(tx: &mut Tx, held: &Held, changes: &DealChanges, mut faults: Vec<FieldError>) -> Result<()> {
+    faults.extend(faults_of(changes));
+    if changes.amount.is_some() || changes.currency.is_some() {
+        let amount = changes.amount.as_ref().unwrap_or(&held.amount);
+        let code = changes.currency.as_ref().unwrap_or(&held.currency);
+        faults.extend(too_many_digits(amount.as_ref(), code));
+    }
+    let probability_changes = changes.probability.is_some_and(|given| given != held.probability);
+    if probability_changes {
+        let stages = pipeline_store::stages_of(tx, &[held.pipeline_id]).await?;
+        let is_open = own_stage(&stages, held)?.outcome == StageOutcome::Open;
+        faults.extend((!is_open).then(deal_closed));
+    }
+    none(faults)
+}
+
+/// What this step makes of the deal.
+pub(crate) async fn movement(tx: &mut Tx, held: &Held, step: &StageStep) -> Result<Movement> {
+    let mut faults = faults_of(step);
+    faults.extend(too_many_digits(step.amount.as_ref(), &held.currency));
+    let pipeline_id = step.pipeline_id.unwrap_or(held.pipeline_id);
+    let stages = pipeline_store::stages_of(tx, &[pipeline_id, held.pipeline_id]).await?;
+    let stage = match named(&stages, pipeline_id, Some(&step.stage)) {
+        Ok(stage) => stage,
+        Err(fault) => {
+            faults.push(fault);
+            return Err(Error::Invalid(faults));
+        }
+    };
+    let before = Before {
+        same_stage: (pipeline_id, &stage.key) == (held.pipeline_id, &held.stage),
+        outcome: own_stage(&stages, held)?.outcome,
+        probability: held.probability,
+        actual_close_date: held.actual_close_date,
+        lost_reason: held.lost_reason.as_deref(),
+    };
+    let amount = step.amount.as_ref().or(held.amount.as_ref());
+    let (actual_close_date, lost_reason) = (step.actual_close_date, step.lost_reason.as_deref());
+    let today = today_to_close(tx, stage).await?;
+    match settle(stage, Some(before), Asked { amount, actual_close_date, lost_reason, today }) {
+        Ok(After { probability, actual_close_date, lost_reason }) if faults.is_empty() => {
+            let (stage, amount) = (stage.key.clone(), amount.cloned());
+            Ok(Movement { pipeline_id, stage, probability, amount, actual_close_date, lost_reason })
+        }
+        settled => {
+            faults.extend(settled.err().unwrap_or_default());
+            Err(Error::Invalid(faults))
+        }
+    }
+}
+
+/// The stage of this name, or the first one, of the pipeline. Another organisation's pipeline has no stages here, like
+/// one that never was; a deleted one is refused by the database.
+fn named<'a>(stages: &'a [(PipelineId, Stage)], pipeline: PipelineId, name: Option<&str>) -> Result<&'a Stage, FieldError> {
+    let mut own = stages.iter().filter(|(owner, _)| *owner == pipeline).map(|(_, stage)| stage).peekable();
+    if own.peek().is_none() {
+        return Err(FieldError::new("/pipeline_id", "reference", "no such record"));
+    }
+    let found = own.find(|stage| name.is_none_or(|name| stage.key == name));
+    found.ok_or_else(|| FieldError::new("/stage", "reference", "the pipeline has no such stage"))
+}
+
+/// The stage the deal stands in; a foreign key keeps it there.
+fn own_stage<'a>(stages: &'a [(PipelineId, Stage)], held: &Held) -> Result<&'a Stage> {
+    let found = named(stages, held.pipeline_id, Some(&held.stage));
+    found.map_err(|_| Error::internal("a deal stands in a stage that is not there"))
+}
+
+/// Needed for a stage that closes, and asked for only then.
+async fn today_to_close(tx: &mut Tx, stage: &Stage) -> Result<Option<Date>> {
+    if stage.outcome == StageOutcome::Open { Ok(None) } else { store::today(tx).await.map(Some) }
+}
+
+fn too_many_digits(amount: Option<&Money>, code: &str) -> Option<FieldError> {
+    let digits = currency::digits(code)?;
+    let beyond = amount.is_some_and(|amount| amount.decimal_digits() > i64::from(digits));
+    beyond.then(|| FieldError::new("/amount", "digits", format!("{code} has {digits} digits after the point")))
+}
+
+fn deal_closed() -> FieldError {
+    FieldError::new("/probability", "deal_closed", "the probability of a closed deal cannot be changed")
+}
+
+fn faults_of<T: garde::Validate<Context = ()>>(input: &T) -> Vec<FieldError> {
+    input.validate().err().map(|report| validation::field_errors(&report)).unwrap_or_default()
+}
+
+fn none(faults: Vec<FieldError>) -> Result<()> {
+    if faults.is_empty() { Ok(()) } else { Err(Error::Invalid(faults)) }
+}

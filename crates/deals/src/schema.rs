@@ -1,0 +1,126 @@
+//! The tables of this crate as Diesel sees them; the migrations define them.
+
+diesel::table! {
+    /// Written here.
+    crm_deals (organization_id, id) {
+        id -> Uuid,
+        organization_id -> Uuid,
+        name -> Text,
+        company_id -> Nullable<Uuid>,
+        primary_contact_id -> Nullable<Uuid>,
+        pipeline_id -> Uuid,
+        stage -> Text,
+        probability -> Integer,
+        amount -> Nullable<Numeric>,
+        currency -> Text,
+        expected_close_date -> Nullable<Date>,
+        actual_close_date -> Nullable<Date>,
+        deal_source -> Nullable<Text>,
+        lost_reason -> Nullable<Text>,
+        owner_id -> Nullable<Uuid>,
+        tags -> Jsonb,
+        custom_fields -> Jsonb,
+        deleted_at -> Nullable<Timestamptz>,
+        version -> Integer,
+    }
+}
+
+diesel::table! {
+    /// Read here: the same rows through the view that lets every operator use its index.
+    q_deals (organization_id, id) {
+        id -> Uuid,
+        organization_id -> Uuid,
+        name -> Text,
+        company_id -> Nullable<Uuid>,
+        primary_contact_id -> Nullable<Uuid>,
+        pipeline_id -> Uuid,
+        stage -> Text,
+        probability -> Integer,
+        amount -> Nullable<Numeric>,
+        currency -> Text,
+        base_amount -> Nullable<Numeric>,
+        expected_close_date -> Nullable<Date>,
+        actual_close_date -> Nullable<Date>,
+        deal_source -> Nullable<Text>,
+        lost_reason -> Nullable<Text>,
+        owner_id -> Nullable<Uuid>,
+        created_by_id -> Nullable<Uuid>,
+        tags -> Jsonb,
+        custom_fields -> Jsonb,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+        deleted_at -> Nullable<Timestamptz>,
+        version -> Integer,
+        name_key -> Text,
+        base_amount_key -> BigInt,
+        expected_close_key -> Date,
+        actual_close_key -> Date,
+    }
+}
+
+diesel::table! {
+    /// The way of a deal through the stages, written by the database alone.
+    q_deal_stage_history (organization_id, deal_id, seq) {
+        organization_id -> Uuid,
+        deal_id -> Uuid,
+        seq -> BigInt,
+        pipeline_id -> Uuid,
+        from_stage -> Nullable<Text>,
+        stage -> Text,
+        entered_at -> Timestamptz,
+        left_at -> Nullable<Timestamptz>,
+        next_stage -> Nullable<Text>,
+        amount -> Nullable<Numeric>,
+        owner_id -> Nullable<Uuid>,
+        user_id -> Nullable<Uuid>,
+    }
+}
+
+diesel::table! {
+    /// Pipelines; only read here.
+    q_pipelines (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        name -> Text,
+        is_default -> Bool,
+        position -> Integer,
+        deleted_at -> Nullable<Timestamptz>,
+        version -> Integer,
+    }
+}
+
+diesel::table! {
+    /// The stages of pipelines; only read here.
+    q_pipeline_stages (organization_id, pipeline_id, key) {
+        organization_id -> Uuid,
+        pipeline_id -> Uuid,
+        key -> Text,
+        label -> Text,
+        position -> Integer,
+        probability -> Integer,
+        outcome -> Text,
+        rotting_days -> Nullable<Integer>,
+    }
+}
+
+diesel::table! {
+    /// The tenant, for its currency and its clock.
+    organizations (id) {
+        id -> Uuid,
+        default_currency -> Text,
+        time_zone -> Text,
+    }
+}
+
+diesel::table! {
+    /// The directory, for the names of owners and their teams.
+    q_members (organization_id, user_id) {
+        organization_id -> Uuid,
+        user_id -> Uuid,
+        full_name -> Text,
+        team_id -> Nullable<Uuid>,
+        team_name -> Nullable<Text>,
+    }
+}
+
+diesel::allow_tables_to_appear_in_same_query!(q_deals, organizations);

@@ -1,0 +1,278 @@
+//! Every SQL statement about deals; those about pipelines are in `pipeline_store.rs`. Private to this crate.
+//!
+//! Must stay true: each statement names the organisation, although the database confines it anyway, so that the planner
+//! knows its tenant; reads that filter go through q_deals, where every operator may use its index; what is judged before
+//! it is changed is held (locked) first, so that what was judged is what is changed.
+
+use crm_kernel::{
+    Date, DealId, Deleted, Error, Expected, Filter, ListQuery, Money, OrganizationId, PipelineId, Position, Result, Timestamp,
+    page::COUNT_BOUND,
+};
+use crm_tenancy::{
+    Counted, Entity, Expect, Standing, Tx, any_caseless, any_of, any_tag, patched, seek,
+    seek::{NoDate, Phase},
+    seek_id, seek_nullable,
+};
+use diesel::{
+    BoolExpressionMethods, ExpressionMethods, IntoSql, NullableExpressionMethods, OptionalExtension, PgJsonbExpressionMethods,
+    PgTimestampExpressionMethods, QueryDsl, Queryable, Selectable, SelectableHelper,
+    dsl::{date, now},
+    internal::table_macro::{BoxedSelectStatement, FromClause},
+    pg::Pg,
+    sql_types::{Bool, Timestamptz},
+};
+use diesel_async::RunQueryDsl;
+use serde_json::{Value, json};
+
+use crate::{
+    history::StayRow,
+    model::{Deal, DealChanges, NewDeal},
+    schema::{crm_deals as deals, organizations, q_deal_stage_history as stays, q_deals},
+    stage::Movement,
+};
+
+pub(crate) const DEAL: Entity = Entity { name: "deal", table: "crm_deals" };
+const ORGANIZATION: Entity = Entity { name: "organization", table: "organizations" };
+
+/// How many stays of a deal are shown.
+const MOST_STAYS: i64 = 1_000;
+
+type Rows<'a> = q_deals::BoxedQuery<'a, Pg>;
+
+/// A deal beside the organisation's currency, in which its base amount is.
+type Found = (Deal, Option<String>);
+
+/// What decides about a change of a deal, locked until the transaction ends.
+#[derive(Debug, Clone, Queryable, Selectable)]
+#[diesel(table_name = deals, check_for_backend(Pg))]
+pub(crate) struct Held {
+    pub(crate) pipeline_id: PipelineId,
+    pub(crate) stage: String,
+    pub(crate) probability: i32,
+    pub(crate) amount: Option<Money>,
+    pub(crate) currency: String,
+    pub(crate) actual_close_date: Option<Date>,
+    pub(crate) lost_reason: Option<String>,
+    version: i32,
+}
+
+#[diesel::dsl::auto_type(no_type_alias)]
+fn own_currency(organization: OrganizationId) -> _ {
+    organizations::table.filter(organizations::id.eq(organization)).select(organizations::default_currency).single_value()
+}
+
+fn shown((deal, base_currency): Found) -> Deal {
+    deal.shown(base_currency.as_deref().unwrap_or_default())
+}
+
+pub(crate) async fn get(tx: &mut Tx, id: DealId) -> Result<Deal> {
+    let living = everything(tx).filter(q_deals::id.eq(id)).filter(q_deals::deleted_at.is_null());
+    let found = living.select((Deal::as_select(), own_currency(tx.organization_id()))).first(tx).await.expect_one(DEAL);
+    found.map(shown)
+}
+
+pub(crate) async fn get_with_deleted(tx: &mut Tx, id: DealId) -> Result<Deal> {
+    let all = everything(tx).filter(q_deals::id.eq(id));
+    all.select((Deal::as_select(), own_currency(tx.organization_id()))).first(tx).await.expect_one(DEAL).map(shown)
+}
+
+pub(crate) async fn get_many(tx: &mut Tx, ids: &[DealId]) -> Result<Vec<Deal>> {
+    let all = everything(tx).filter(q_deals::id.eq_any(ids));
+    let found: Vec<Found> =
+        all.select((Deal::as_select(), own_currency(tx.organization_id()))).load(tx).await.expect_any(DEAL)?;
+    Ok(found.into_iter().map(shown).collect())
+}
+
+/// Up to one record more than the page holds, each with the name it may be sorted by.
+pub(crate) async fn list(tx: &mut Tx, query: &ListQuery) -> Result<Vec<(Deal, String)>> {
+    let wanted = usize::from(query.limit) + 1;
+    let mut found = Vec::new();
+    for phase in Phase::of(query) {
+        let missing = wanted - found.len();
+        if missing > 0 {
+            found.extend(part(tx, query, *phase, missing).await?);
+        }
+    }
+    Ok(found)
+}
+
+async fn part(tx: &mut Tx, query: &ListQuery, phase: Phase, wanted: usize) -> Result<Vec<(Deal, String)>> {
+    let rows = narrowed(everything(tx), query.deleted, &query.filter);
+    let rows = match query.sort.field.name {
+        "name" => seek!(rows, query, q_deals::name_key, q_deals::id, String),
+        "base_amount" => seek_nullable!(rows, query, phase, q_deals::base_amount_key, i64::MAX, q_deals::id, i64),
+        "expected_close_date" => seek_nullable!(rows, query, phase, q_deals::expected_close_key, NoDate, q_deals::id, Date),
+        "actual_close_date" => seek_nullable!(rows, query, phase, q_deals::actual_close_key, NoDate, q_deals::id, Date),
+        _ => seek_id!(rows, query, q_deals::id),
+    };
+    let wanted = i64::try_from(wanted).unwrap_or(i64::MAX);
+    let columns = (Deal::as_select(), own_currency(tx.organization_id()), q_deals::name_key);
+    let found: Vec<(Deal, Option<String>, String)> = rows.limit(wanted).select(columns).load(tx).await.expect_any(DEAL)?;
+    Ok(found.into_iter().map(|(deal, currency, name_key)| (shown((deal, currency)), name_key)).collect())
+}
+
+/// Where a record stands in the order of `field`; the key is the database's own, so that both sides compare alike.
+pub(crate) fn position((deal, name_key): &(Deal, String), field: &str) -> Position {
+    let key = match field {
+        "name" => json!(name_key),
+        "base_amount" => json!(deal.base_amount.as_ref().map(Money::thousandths)),
+        "expected_close_date" => json!(deal.expected_close_date),
+        "actual_close_date" => json!(deal.actual_close_date),
+        _ => Value::Null,
+    };
+    Position::new(key, deal.id)
+}
+
+pub(crate) async fn count(tx: &mut Tx, query: &ListQuery) -> Result<i64> {
+    let rows = narrowed(everything(tx), query.deleted, &query.filter).select(q_deals::id).limit(COUNT_BOUND + 1);
+    Counted(rows).get_result(tx).await.expect_any(DEAL)
+}
+
+/// The currency of the organisation's sums.
+pub(crate) async fn base_currency(tx: &mut Tx) -> Result<String> {
+    let own = organizations::table.filter(organizations::id.eq(tx.organization_id()));
+    own.select(organizations::default_currency).first(tx).await.expect_one(ORGANIZATION)
+}
+
+/// The day it is where the organisation is.
+pub(crate) async fn today(tx: &mut Tx) -> Result<Date> {
+    let own = organizations::table.filter(organizations::id.eq(tx.organization_id()));
+    let here = now.into_sql::<Timestamptz>().at_time_zone(organizations::time_zone);
+    own.select(date(here)).first(tx).await.expect_one(ORGANIZATION)
+}
+
+pub(crate) async fn insert(tx: &mut Tx, new: &NewDeal) -> Result<Deal> {
+    let id = diesel::insert_into(deals::table).values(new).returning(deals::id).get_result(tx).await.expect_one(DEAL)?;
+    get(tx, id).await
+}
+
+/// Locks a living deal that the caller may change and whose version is expected; otherwise says why not.
+pub(crate) async fn hold(tx: &mut Tx, id: DealId, expected: &Expected) -> Result<Held> {
+    let this = deals::table.find((tx.organization_id(), id)).filter(deals::deleted_at.is_null());
+    let held: Option<Held> = this.select(Held::as_select()).for_no_key_update().first(tx).await.optional().expect_any(DEAL)?;
+    match held {
+        Some(held) if expected.accepts(held.version) => Ok(held),
+        _ => Err(why_not(tx, id, expected).await?),
+    }
+}
+
+/// Changes a deal that is held.
+pub(crate) async fn update(tx: &mut Tx, id: DealId, changes: &DealChanges) -> Result<Deal> {
+    let custom_fields = patched!(deals::custom_fields.nullable(), changes.custom_fields).assume_not_null();
+    let changed: DealId = diesel::update(deals::table.find((tx.organization_id(), id)))
+        .set((changes, deals::custom_fields.eq(custom_fields)))
+        .returning(deals::id)
+        .get_result(tx)
+        .await
+        .expect_one(DEAL)?;
+    get(tx, changed).await
+}
+
+/// Moves a deal that is held.
+pub(crate) async fn move_to(tx: &mut Tx, id: DealId, movement: &Movement) -> Result<Deal> {
+    let this = deals::table.find((tx.organization_id(), id));
+    let moved: DealId = diesel::update(this).set(movement).returning(deals::id).get_result(tx).await.expect_one(DEAL)?;
+    get(tx, moved).await
+}
+
+pub(crate) async fn delete(tx: &mut Tx, id: DealId, expected: &Expected) -> Result<()> {
+    let this = deals::table.find((tx.organization_id(), id)).filter(deals::deleted_at.is_null());
+    let this = this.filter(expected.is_any().into_sql::<Bool>().or(deals::version.eq_any(expected.versions())));
+    let gone: Option<DealId> = diesel::update(this)
+        .set(deals::deleted_at.eq(now))
+        .returning(deals::id)
+        .get_result(tx)
+        .await
+        .optional()
+        .expect_any(DEAL)?;
+    if gone.is_some() { Ok(()) } else { Err(why_not(tx, id, expected).await?) }
+}
+
+/// Brings a record back from the bin; a record that is not in it stays as it is.
+pub(crate) async fn restore(tx: &mut Tx, id: DealId) -> Result<Deal> {
+    let this = deals::table.find((tx.organization_id(), id)).filter(deals::deleted_at.is_not_null());
+    let none = None::<Timestamp>;
+    let back: Option<DealId> = diesel::update(this)
+        .set(deals::deleted_at.eq(none))
+        .returning(deals::id)
+        .get_result(tx)
+        .await
+        .optional()
+        .expect_any(DEAL)?;
+    let deal = get_with_deleted(tx, id).await?;
+    // Untouched: it lives already, which is well for those who may change it, or the database refused.
+    let refused = back.is_none() && (deal.deleted_at.is_some() || !standing(tx, &deal).changeable_by(tx.role()));
+    if refused { Err(Error::forbidden("your role may not restore this deal")) } else { Ok(deal) }
+}
+
+/// The way of a deal through the stages, oldest first.
+pub(crate) async fn stays(tx: &mut Tx, id: DealId) -> Result<Vec<StayRow>> {
+    let own = stays::table.filter(stays::organization_id.eq(tx.organization_id())).filter(stays::deal_id.eq(id));
+    let columns = (
+        stays::pipeline_id,
+        stays::stage,
+        stays::from_stage,
+        stays::entered_at,
+        stays::left_at,
+        stays::next_stage,
+        stays::amount,
+        stays::owner_id,
+        stays::user_id,
+    );
+    own.order(stays::seq).limit(MOST_STAYS).select(columns).load(tx).await.expect_any(DEAL)
+}
+
+async fn why_not(tx: &mut Tx, id: DealId, expected: &Expected) -> Result<Error> {
+    let seen = get_with_deleted(tx, id).await.map(|deal| standing(tx, &deal));
+    // Nothing forbids it now, so somebody was faster between the two looks: that is what stale means.
+    Ok(Standing::refusal(seen, tx, DEAL, expected)?.unwrap_or(Error::Stale(DEAL.name)))
+}
+
+fn standing(tx: &Tx, deal: &Deal) -> Standing {
+    Standing::of(tx, deal.deleted_at, deal.version, &[deal.owner_id, deal.created_by_id])
+}
+
+fn everything<'a>(tx: &Tx) -> Rows<'a> {
+    q_deals::table.filter(q_deals::organization_id.eq(tx.organization_id())).into_boxed()
+}
+
+/// As `any_of!`, for a date: the index is on its key, which holds a mark where the date is NULL.
+macro_rules! any_date {
+    ($rows:expr, $key:expr, $term:expr) => {
+        if $term.includes_null() {
+            $rows.filter($key.eq_any($term.dates()).or($key.eq(NoDate)))
+        } else {
+            $rows.filter($key.eq_any($term.dates()))
+        }
+    };
+}
+
+/// Over lists and over groups alike, hence the two parameters: what is selected, and what is grouped by.
+pub(crate) fn narrowed<'a, Selection, Group>(
+    rows: BoxedSelectStatement<'a, Selection, FromClause<q_deals::table>, Pg, Group>,
+    deleted: Deleted,
+    filter: &Filter,
+) -> BoxedSelectStatement<'a, Selection, FromClause<q_deals::table>, Pg, Group> {
+    let mut rows = match deleted {
+        Deleted::Exclude => rows.filter(q_deals::deleted_at.is_null()),
+        Deleted::Only => rows.filter(q_deals::deleted_at.is_not_null()),
+    };
+    for term in &filter.terms {
+        rows = match term.field.name {
+            "id" => rows.filter(q_deals::id.eq_any(term.ids())),
+            "name" => rows.filter(q_deals::name_key.eq(any_caseless(term.texts()))),
+            "company_id" => any_of!(rows, q_deals::company_id, term, ids),
+            "primary_contact_id" => any_of!(rows, q_deals::primary_contact_id, term, ids),
+            "pipeline_id" => rows.filter(q_deals::pipeline_id.eq_any(term.ids())),
+            "stage" => rows.filter(q_deals::stage.eq_any(term.texts())),
+            "currency" => rows.filter(q_deals::currency.eq_any(term.texts())),
+            "expected_close_date" => any_date!(rows, q_deals::expected_close_key, term),
+            "actual_close_date" => any_date!(rows, q_deals::actual_close_key, term),
+            "deal_source" => rows.filter(q_deals::deal_source.eq_any(term.texts())),
+            "owner_id" => any_of!(rows, q_deals::owner_id, term, ids),
+            "tags" => any_tag!(rows, q_deals::table, q_deals::tags, term),
+            _ => rows,
+        };
+    }
+    rows
+}
