@@ -1,0 +1,186 @@
+//! JSON bodies: bounded, typed, with every bad field named at once by its pointer.
+//!
+//! Must stay true: a body of more than 2 MiB or nested deeper than 64 is refused before it is understood; unknown fields
+//! are refused by name, because a field that is silently ignored looks like one that was saved.
+
+use std::{future::Future, pin::Pin, time::Duration};
+
+use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header::CONTENT_TYPE, web::Bytes};
+use crm_kernel::{Error, FieldError, Result};
+use futures_util::StreamExt;
+use paperclip::{
+    actix::OperationModifier,
+    v2::{models::DefaultOperationRaw, schema::Apiv2Schema},
+};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::problem::{Problem, problem};
+
+/// Bytes a body may have.
+const LARGEST: usize = 2 * 1024 * 1024;
+/// Levels of arrays and objects a body may have.
+const DEEPEST: usize = 64;
+/// Values a body may have: every one becomes an object in memory many times its size. Counted by the characters that separate
+/// them, those inside texts included, so the true bound is a little lower.
+const MOST_VALUES: usize = 50_000;
+/// How long a client may take to send the body.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Bad fields that are named; whoever sends more is told the first ones.
+const MOST_ERRORS: usize = 50;
+
+/// Something a client sends, with rules for its values.
+pub trait Input: DeserializeOwned + Apiv2Schema {
+    /// Every value that breaks a rule of its own, without looking at anything else.
+    ///
+    /// # Errors
+    /// `Invalid` with all of them.
+    fn check(&self) -> Result<()>;
+}
+
+/// A JSON body as `T`.
+#[derive(Debug)]
+pub struct Body<T>(pub T);
+
+impl<T: Input + 'static> FromRequest for Body<T> {
+    type Error = actix_web::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Self::Error>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, mut payload) = (request.clone(), payload.take());
+        Box::pin(async move {
+            is_json(&request)?;
+            let bytes = tokio::time::timeout(PATIENCE, read(&request, &mut payload)).await.map_err(|_| too_slow())??;
+            let value = parse(&bytes).map_err(Problem)?;
+            let typed = typed(value).map_err(Problem)?;
+            Ok(Self(typed))
+        })
+    }
+}
+
+fn is_json(request: &HttpRequest) -> Result<(), actix_web::Error> {
+    let header = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let kind = header.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if kind == "application/json" || kind == "application/merge-patch+json" {
+        return Ok(());
+    }
+    let status = actix_web::http::StatusCode::UNSUPPORTED_MEDIA_TYPE;
+    let answer = problem(status, "unsupported_media_type", "Unsupported media type", "send a body of type application/json", &[]);
+    Err(actix_web::error::InternalError::from_response("media type", answer).into())
+}
+
+fn too_slow() -> actix_web::Error {
+    let status = actix_web::http::StatusCode::REQUEST_TIMEOUT;
+    let mut answer = problem(status, "too_slow", "Request timeout", "the body did not arrive in time", &[]);
+    answer.head_mut().set_connection_type(actix_web::http::ConnectionType::Close);
+    actix_web::error::InternalError::from_response("too slow", answer).into()
+}
+
+async fn read(request: &HttpRequest, payload: &mut Payload) -> Result<Bytes, actix_web::Error> {
+    let too_large = || {
+        let status = actix_web::http::StatusCode::PAYLOAD_TOO_LARGE;
+        let answer = problem(status, "too_large", "Body too large", "a body may have 2 MiB at most", &[]);
+        actix_web::Error::from(actix_web::error::InternalError::from_response("too large", answer))
+    };
+    let announced = request.headers().get("content-length").and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > LARGEST) {
+        return Err(too_large());
+    }
+    let mut bytes = actix_web::web::BytesMut::with_capacity(announced.unwrap_or(1024).min(16 * 1024));
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_| Problem(Error::malformed("", "body", "the body ended early or is badly encoded")))?;
+        if bytes.len() + chunk.len() > LARGEST {
+            return Err(too_large());
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes.freeze())
+}
+
+fn parse(bytes: &[u8]) -> Result<Value> {
+    let separators = bytes.iter().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count();
+    if separators > MOST_VALUES {
+        return Err(Error::malformed("", "too_many", format!("a body may have {MOST_VALUES} values at most")));
+    }
+    let value: Value = serde_json::from_slice(bytes)
+        .map_err(|error| Error::malformed("", "json", format!("not JSON: line {} column {}", error.line(), error.column())))?;
+    if depth(&value, 0) > DEEPEST {
+        return Err(Error::malformed("", "depth", format!("nested deeper than {DEEPEST}")));
+    }
+    if value.is_object() { Ok(value) } else { Err(Error::malformed("", "type", "expected a JSON object")) }
+}
+
+/// How deep a value is nested; stops one level past the bound.
+fn depth(value: &Value, level: usize) -> usize {
+    if level > DEEPEST {
+        return level;
+    }
+    match value {
+        Value::Array(items) => items.iter().map(|item| depth(item, level + 1)).max().unwrap_or(level + 1),
+        Value::Object(map) => map.values().map(|item| depth(item, level + 1)).max().unwrap_or(level + 1),
+        _ => level,
+    }
+}
+
+/// Reads the value as `T`. A field that cannot be read is noted and taken out, and the rest is tried again, so that the
+/// client learns of all of them at once.
+fn typed<T: Input>(mut value: Value) -> Result<T> {
+    let mut errors: Vec<FieldError> = Vec::new();
+    loop {
+        let error = match serde_path_to_error::deserialize::<_, T>(&value) {
+            Ok(typed) if errors.is_empty() => return Ok(typed),
+            Ok(typed) => {
+                if let Err(Error::Invalid(broken)) = typed.check() {
+                    errors.extend(broken);
+                }
+                return Err(Error::Malformed(errors));
+            }
+            Err(error) => error,
+        };
+        let pointer = pointer(error.path());
+        let message = error.inner().to_string();
+        let code = if message.starts_with("unknown field") { "unknown" } else { "type" };
+        let removed = remove(&mut value, &pointer);
+        errors.push(FieldError::new(pointer, code, message));
+        if !removed || errors.len() == MOST_ERRORS {
+            return Err(Error::Malformed(errors));
+        }
+    }
+}
+
+fn pointer(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    let escape = |key: &str| key.replace('~', "~0").replace('/', "~1");
+    let mut pointer = String::new();
+    for segment in path {
+        match segment {
+            Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
+            Segment::Map { key } => pointer.push_str(&format!("/{}", escape(key))),
+            Segment::Enum { variant } => pointer.push_str(&format!("/{}", escape(variant))),
+            Segment::Unknown => {}
+        }
+    }
+    pointer
+}
+
+/// Takes out the top-level field that the pointer leads into.
+fn remove(value: &mut Value, pointer: &str) -> bool {
+    let Some(first) = pointer.strip_prefix('/').and_then(|rest| rest.split('/').next()) else { return false };
+    let key = first.replace("~1", "/").replace("~0", "~");
+    value.as_object_mut().is_some_and(|map| map.shift_remove(&key).is_some())
+}
+
+impl<T: Input> Apiv2Schema for Body<T> {
+    fn name() -> Option<String> {
+        T::name()
+    }
+    fn raw_schema() -> paperclip::v2::models::DefaultSchemaRaw {
+        T::raw_schema()
+    }
+}
+
+impl<T: Input> OperationModifier for Body<T> {
+    fn update_parameter(operation: &mut DefaultOperationRaw) {
+        <actix_web::web::Json<T> as OperationModifier>::update_parameter(operation);
+    }
+}

@@ -1,0 +1,38 @@
+//! The request that runs here: its id, and who calls, for answers and the log.
+//!
+//! Must stay true: known only inside the request's own future, so that two requests on one thread never mix.
+
+use std::cell::RefCell;
+
+tokio::task_local! {
+    static CURRENT: Current;
+}
+
+struct Current {
+    id: String,
+    caller: RefCell<Option<(String, String)>>,
+}
+
+/// Runs the future as the request with this id.
+pub async fn scope<T>(id: String, request: impl Future<Output = T>) -> T {
+    CURRENT.scope(Current { id, caller: RefCell::new(None) }, request).await
+}
+
+/// The id of the request that runs here; empty outside of one.
+#[must_use]
+pub fn id() -> String {
+    CURRENT.try_with(|current| current.id.clone()).unwrap_or_default()
+}
+
+/// Notes for the log who calls.
+pub fn note_caller(organization: &str, user: &str) {
+    let note = |current: &Current| *current.caller.borrow_mut() = Some((organization.to_owned(), user.to_owned()));
+    // Outside of a request there is no line to write it on.
+    let _ = CURRENT.try_with(note);
+}
+
+/// Organisation and user, as far as they are known; empty otherwise.
+#[must_use]
+pub fn caller() -> (String, String) {
+    CURRENT.try_with(|current| current.caller.borrow().clone()).ok().flatten().unwrap_or_default()
+}

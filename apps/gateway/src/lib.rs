@@ -1,0 +1,24 @@
+//! The gateway: the only crate that knows HTTP.
+//!
+//! Lives here: routes, extractors, answers, problem+json, the policy of roles, the document of the API, configuration,
+//! logging. Does not live here: a rule of any noun, a statement of SQL.
+//! Must stay true: a handler makes one call of one service and wraps what comes back; who calls comes from the token
+//! alone; nothing internal is shown.
+
+pub mod answer;
+pub mod app;
+pub mod body;
+pub mod caller;
+pub mod configuration;
+pub mod current;
+pub mod logging;
+pub mod openapi;
+pub mod policy;
+pub mod problem;
+pub mod question;
+pub mod related;
+pub mod request;
+pub mod routes;
+pub mod server;
+pub mod services;
+pub mod shape;

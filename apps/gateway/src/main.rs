@@ -1,0 +1,88 @@
+//! The server binary: reads the configuration, checks the seal, serves.
+
+use std::{fs, io::Write, net::TcpListener, os::unix::fs::OpenOptionsExt, path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+use crm_gateway::{app, configuration::Configuration, logging, server, services::Services};
+use crm_tenancy::{ConnectOptions, Db, seal, token::TokenKey};
+
+/// The CRM's server. Configured by environment variables; see docs/CONFIGURATION.md.
+#[derive(Parser)]
+#[command(name = "crm-gateway", version)]
+struct Arguments {
+    /// Name every mistake in the configuration and stop.
+    #[arg(long)]
+    check_config: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Print the OpenAPI document.
+    Openapi,
+    /// Make a key that signs access tokens.
+    GenerateKey {
+        /// Where to put it; must not exist yet.
+        file: PathBuf,
+    },
+}
+
+// Not actix's runtime: the pool's connections live on this one, whichever worker asked for them.
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let done = match arguments.command {
+        Some(Command::Openapi) => print_document(),
+        Some(Command::GenerateKey { file }) => generate_key(&file),
+        None => start(arguments.check_config).await,
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reasons) => {
+            for reason in reasons {
+                report(&format!("crm-gateway: {reason}"));
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// To standard error, whether or not logging has begun; nobody is left to tell if that fails.
+fn report(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+fn print_document() -> Result<(), Vec<String>> {
+    let text = serde_json::to_string_pretty(&app::document()).map_err(|error| vec![error.to_string()])?;
+    writeln!(std::io::stdout(), "{text}").map_err(|error| vec![error.to_string()])
+}
+
+fn generate_key(file: &PathBuf) -> Result<(), Vec<String>> {
+    let pem = TokenKey::generate().to_pem().map_err(|error| vec![error.to_string()])?;
+    let readable_by_owner = 0o600;
+    let opened = fs::OpenOptions::new().write(true).create_new(true).mode(readable_by_owner).open(file);
+    opened.and_then(|mut opened| opened.write_all(pem.as_bytes())).map_err(|error| vec![format!("{}: {error}", file.display())])
+}
+
+async fn start(check_only: bool) -> Result<(), Vec<String>> {
+    let configuration = Configuration::from_environment()?;
+    if check_only {
+        report("the configuration is complete");
+        return Ok(());
+    }
+    logging::start();
+    let options = ConnectOptions { max_size: configuration.connections, ..ConnectOptions::default() };
+    let db = Db::connect(&configuration.database_url.0, options).map_err(|error| vec![error.to_string()])?;
+    let faults = seal::check(&db).await.map_err(|error| vec![format!("the database cannot be checked: {error}")])?;
+    if !faults.is_empty() {
+        let reasons = faults.iter().map(|fault| format!("the seal is broken: {}: {}", fault.object, fault.reason));
+        return Err(reasons.collect());
+    }
+    let services = Services::new(&db, configuration.token_key).map_err(|error| vec![error.to_string()])?;
+    let bind = configuration.bind;
+    let listener = TcpListener::bind(bind).map_err(|error| vec![format!("cannot listen on {bind}: {error}")])?;
+    tracing::info!(%bind, "listening");
+    let server = server::serve(listener, services).map_err(|error| vec![error.to_string()])?;
+    server.await.map_err(|error| vec![error.to_string()])
+}

@@ -1,0 +1,132 @@
+//! Who may do what: the table of roles, in one place, as the policy that every token is asked.
+//!
+//! The database enforces the same table on its own, by row-level security; neither trusts the other.
+//! Must stay true: an operation that is not in [`OPERATIONS`] is denied to everyone, and a test compares the list with
+//! the document of the API. The order of refusals (404 before 403) is kept by [`crate::caller`].
+
+use actix_web::http::Method;
+use crm_kernel::Result;
+use crm_tenancy::token::Policy;
+
+/// How much right an operation takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// No token at all.
+    Public,
+    /// Any valid token, whatever its role: about oneself.
+    Own,
+    /// A token as it was issued, whatever its role: sessions are not for those who hold a narrowed one.
+    Session,
+    /// Reads records.
+    Read,
+    /// Makes records or changes them; which ones a member may change, the database decides by ownership.
+    Write,
+}
+
+impl Access {
+    /// The word the policy and narrowed tokens know.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Public | Self::Own => "own",
+            Self::Session => "session",
+            Self::Read => "read",
+            Self::Write => "write",
+        }
+    }
+}
+
+/// One operation of the API: method, address, name, the access it takes.
+#[derive(Debug, Clone, Copy)]
+pub struct Operation {
+    /// `GET`
+    pub method: &'static str,
+    /// `/api/v1/a-crm/companies/{id}`
+    pub path: &'static str,
+    /// `company:get`
+    pub name: &'static str,
+    /// What it takes.
+    pub access: Access,
+}
+
+const fn operation(method: &'static str, path: &'static str, name: &'static str, access: Access) -> Operation {
+    Operation { method, path, name, access }
+}
+
+/// Every operation. Roles: viewer reads; member reads and writes; admin and owner read and write, others' records too.
+pub const OPERATIONS: &[Operation] = &[
+    operation("POST", "/api/v1/auth/login", "session:login", Access::Public),
+    operation("POST", "/api/v1/auth/refresh", "session:refresh", Access::Public),
+    operation("POST", "/api/v1/auth/logout", "session:logout", Access::Session),
+    operation("POST", "/api/v1/auth/switch", "session:switch", Access::Session),
+    operation("GET", "/api/v1/auth/me", "session:me", Access::Own),
+    operation("GET", "/api/v1/organizations/current", "organization:get", Access::Read),
+    operation("GET", "/api/v1/organizations/current/members", "member:list", Access::Read),
+    operation("GET", "/api/v1/a-crm/companies", "company:list", Access::Read),
+    operation("POST", "/api/v1/a-crm/companies", "company:create", Access::Write),
+    operation("GET", "/api/v1/a-crm/companies/{id}", "company:get", Access::Read),
+    operation("PUT", "/api/v1/a-crm/companies/{id}", "company:replace", Access::Write),
+    operation("PATCH", "/api/v1/a-crm/companies/{id}", "company:update", Access::Write),
+    operation("DELETE", "/api/v1/a-crm/companies/{id}", "company:delete", Access::Write),
+    operation("POST", "/api/v1/a-crm/companies/{id}/restore", "company:restore", Access::Write),
+    operation("GET", "/api/v1/a-crm/companies/{id}/contacts", "contact:list", Access::Read),
+    operation("GET", "/api/v1/a-crm/companies/{id}/deals", "deal:list", Access::Read),
+    operation("GET", "/api/v1/a-crm/companies/{id}/activities", "activity:list", Access::Read),
+    operation("GET", "/api/v1/a-crm/contacts", "contact:list", Access::Read),
+    operation("POST", "/api/v1/a-crm/contacts", "contact:create", Access::Write),
+    operation("GET", "/api/v1/a-crm/contacts/{id}", "contact:get", Access::Read),
+    operation("PUT", "/api/v1/a-crm/contacts/{id}", "contact:replace", Access::Write),
+    operation("PATCH", "/api/v1/a-crm/contacts/{id}", "contact:update", Access::Write),
+    operation("DELETE", "/api/v1/a-crm/contacts/{id}", "contact:delete", Access::Write),
+    operation("POST", "/api/v1/a-crm/contacts/{id}/restore", "contact:restore", Access::Write),
+    operation("GET", "/api/v1/a-crm/contacts/{id}/deals", "deal:list", Access::Read),
+    operation("GET", "/api/v1/a-crm/contacts/{id}/activities", "activity:list", Access::Read),
+    operation("GET", "/api/v1/a-crm/pipelines", "pipeline:list", Access::Read),
+    operation("GET", "/api/v1/a-crm/deals", "deal:list", Access::Read),
+    operation("POST", "/api/v1/a-crm/deals", "deal:create", Access::Write),
+    operation("GET", "/api/v1/a-crm/deals/pipeline", "deal:pipeline", Access::Read),
+    operation("GET", "/api/v1/a-crm/deals/{id}", "deal:get", Access::Read),
+    operation("PUT", "/api/v1/a-crm/deals/{id}", "deal:replace", Access::Write),
+    operation("PATCH", "/api/v1/a-crm/deals/{id}", "deal:update", Access::Write),
+    operation("DELETE", "/api/v1/a-crm/deals/{id}", "deal:delete", Access::Write),
+    operation("POST", "/api/v1/a-crm/deals/{id}/restore", "deal:restore", Access::Write),
+    operation("PUT", "/api/v1/a-crm/deals/{id}/stage", "deal:move", Access::Write),
+    operation("GET", "/api/v1/a-crm/deals/{id}/stage-history", "deal:history", Access::Read),
+    operation("GET", "/api/v1/a-crm/deals/{id}/activities", "activity:list", Access::Read),
+    operation("GET", "/api/v1/a-crm/activities", "activity:list", Access::Read),
+    operation("GET", "/api/v1/a-crm/activities/{id}", "activity:get", Access::Read),
+];
+
+/// The operation behind a method and an address pattern.
+#[must_use]
+pub fn find(method: &Method, pattern: &str) -> Option<&'static Operation> {
+    OPERATIONS.iter().find(|operation| operation.method == method.as_str() && operation.path == pattern)
+}
+
+/// The methods that this address takes, for an answer to one that it does not.
+pub fn methods_at(path: &str) -> impl Iterator<Item = &'static str> + use<'_> {
+    let fits = move |pattern: &str| {
+        let same_length = pattern.split('/').count() == path.split('/').count();
+        same_length
+            && pattern
+                .split('/')
+                .zip(path.split('/'))
+                .all(|(wanted, given)| wanted == given || (wanted == "{id}" && !given.is_empty()))
+    };
+    OPERATIONS.iter().filter(move |operation| fits(operation.path)).map(|operation| operation.method)
+}
+
+/// The table of roles in biscuit's language. Only the authority block's `role` counts.
+///
+/// # Errors
+/// `Internal` when it does not parse, which the start of the program would show.
+pub fn compile() -> Result<Policy> {
+    Policy::new(
+        r#"
+        allow if access("own"), role($role);
+        allow if access("session"), role($role), token("whole");
+        allow if access("read"), role($role), ["owner", "admin", "member", "viewer"].contains($role);
+        allow if access("write"), role($role), ["owner", "admin", "member"].contains($role);
+        "#,
+    )
+}

@@ -1,0 +1,129 @@
+//! Errors as RFC 9457 `application/problem+json`: the one place where an error gets a status and a stable code.
+//!
+//! Must stay true: nothing internal is shown; the inside text goes to the log once, with the request id.
+
+use actix_web::{HttpRequest, HttpResponse, ResponseError, http::StatusCode};
+use crm_kernel::{Error, FieldError};
+use paperclip::v2::schema::Apiv2Errors;
+use serde_json::{Map, Value, json};
+
+use crate::{current, policy};
+
+/// An error on its way out.
+#[derive(Debug)]
+pub struct Problem(pub Error);
+
+/// What a handler returns.
+pub type Answer<T> = Result<T, Problem>;
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        Self(error)
+    }
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+// The document of the API gets its problem answers in one place, `openapi::finish`.
+impl Apiv2Errors for Problem {}
+
+/// Status, stable code and title of every kind of error.
+fn kind(error: &Error) -> (StatusCode, &'static str, &'static str) {
+    match error {
+        Error::Malformed(_) => (StatusCode::BAD_REQUEST, "malformed", "The request cannot be understood"),
+        Error::Unauthenticated(_) => (StatusCode::UNAUTHORIZED, "unauthenticated", "Valid credentials are needed"),
+        Error::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden", "Not allowed"),
+        Error::NotFound(_) => (StatusCode::NOT_FOUND, "not_found", "Not found"),
+        Error::Conflict(_) => (StatusCode::CONFLICT, "conflict", "Collides with something that exists"),
+        Error::Stale(_) => (StatusCode::PRECONDITION_FAILED, "stale", "Changed meanwhile"),
+        Error::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid", "Some values cannot be accepted"),
+        Error::Limited { .. } => (StatusCode::TOO_MANY_REQUESTS, "limited", "Too many requests"),
+        Error::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Try again later"),
+        Error::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong on our side"),
+    }
+}
+
+/// The sentence for this case, and the fields at fault.
+fn explanation(error: &Error) -> (String, &[FieldError]) {
+    match error {
+        Error::Malformed(fields) | Error::Invalid(fields) | Error::Conflict(fields) => (sentences(fields), fields),
+        Error::Unauthenticated(reason) | Error::Forbidden(reason) => (reason.to_string(), &[]),
+        Error::NotFound(what) => (format!("there is no such {what}"), &[]),
+        Error::Stale(what) => (format!("the {what} has another version by now: read it again"), &[]),
+        Error::Limited { retry_after_seconds } => (format!("try again in {retry_after_seconds} seconds"), &[]),
+        Error::Unavailable(_) => ("something this request needs is away for the moment".into(), &[]),
+        Error::Internal(_) => ("the request id helps us find out what".into(), &[]),
+    }
+}
+
+/// Characters of the sentence that sums up all bad fields.
+const LONGEST_DETAIL: usize = 1000;
+
+fn sentences(fields: &[FieldError]) -> String {
+    let sentences: Vec<String> = fields.iter().map(|field| format!("{}: {}", field.pointer, field.message)).collect();
+    let whole = sentences.join("; ");
+    // The fields below say all of it; this is for reading.
+    match whole.char_indices().nth(LONGEST_DETAIL) {
+        Some((end, _)) => format!("{}…", whole.get(..end).unwrap_or_default()),
+        None => whole,
+    }
+}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        kind(&self.0).0
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let (status, code, title) = kind(&self.0);
+        let (detail, fields) = explanation(&self.0);
+        let mut answer = problem(status, code, title, &detail, fields);
+        match &self.0 {
+            Error::Unauthenticated(_) => header(&mut answer, "www-authenticate", "Bearer"),
+            Error::Limited { retry_after_seconds } => header(&mut answer, "retry-after", &retry_after_seconds.to_string()),
+            Error::Unavailable(_) => header(&mut answer, "retry-after", "1"),
+            _ => {}
+        }
+        answer
+    }
+}
+
+/// A problem answer with this content.
+#[must_use]
+pub fn problem(status: StatusCode, code: &str, title: &str, detail: &str, fields: &[FieldError]) -> HttpResponse {
+    let mut body = Map::new();
+    body.insert("type".into(), json!(format!("urn:crm:problem:{code}")));
+    body.insert("title".into(), json!(title));
+    body.insert("status".into(), json!(status.as_u16()));
+    body.insert("code".into(), json!(code));
+    body.insert("detail".into(), json!(detail));
+    body.insert("request_id".into(), json!(current::id()));
+    if !fields.is_empty() {
+        body.insert("errors".into(), json!(fields));
+    }
+    HttpResponse::build(status).content_type("application/problem+json").body(Value::Object(body).to_string())
+}
+
+fn header(answer: &mut HttpResponse, name: &'static str, value: &str) {
+    if let Ok(value) = value.parse() {
+        answer.headers_mut().insert(actix_web::http::header::HeaderName::from_static(name), value);
+    }
+}
+
+/// Where no route matched: an address that leads nowhere, or one that does not take this method.
+pub async fn no_route(request: HttpRequest) -> HttpResponse {
+    let mut allowed: Vec<&str> = policy::methods_at(request.path()).collect();
+    allowed.sort_unstable();
+    allowed.dedup();
+    if allowed.is_empty() {
+        return problem(StatusCode::NOT_FOUND, "not_found", "Not found", "there is nothing at this address", &[]);
+    }
+    let detail = format!("this address takes {}", allowed.join(", "));
+    let mut answer = problem(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "Method not allowed", &detail, &[]);
+    header(&mut answer, "allow", &allowed.join(", "));
+    answer
+}

@@ -1,0 +1,111 @@
+//! How the document of the API describes the query parameters: from the typed fields, so that it cannot say less or more.
+
+use crm_kernel::{
+    Field, Kind,
+    fields::names,
+    query::{DEFAULT_LIMIT, LARGEST_LIMIT},
+};
+use paperclip::{
+    actix::OperationModifier,
+    v2::models::{CollectionFormat, DataType, DataTypeFormat, DefaultOperationRaw, Either, Items, Parameter, ParameterIn},
+};
+
+use super::{Narrowing, Noun, Question, Show};
+
+impl<N: Noun> OperationModifier for Narrowing<N> {
+    fn update_parameter(operation: &mut DefaultOperationRaw) {
+        for field in N::fields().iter().filter(|field| field.filterable) {
+            operation.parameters.push(Either::Right(filter_parameter(field)));
+        }
+    }
+}
+
+impl<N: Noun> OperationModifier for Question<N> {
+    fn update_parameter(operation: &mut DefaultOperationRaw) {
+        let mut add = |parameter| operation.parameters.push(Either::Right(parameter));
+        let mut limit = parameter("limit", &format!("Records per page, 1 to {LARGEST_LIMIT}."), DataType::Integer);
+        (limit.minimum, limit.maximum, limit.default) = (Some(1.0), Some(f32::from(LARGEST_LIMIT)), Some(DEFAULT_LIMIT.into()));
+        add(limit);
+        add(parameter(
+            "cursor",
+            "Where to go on: `page.next_cursor` of the page before, with the same filter and sort.",
+            DataType::String,
+        ));
+        let mut sort = parameter(
+            "sort",
+            "One key; a leading `-` turns the order round. Records without a value come last.",
+            DataType::String,
+        );
+        let sortable = N::fields().iter().filter(|field| field.sortable);
+        sort.enum_ = sortable.flat_map(|field| [field.name.into(), format!("-{}", field.name).into()]).collect();
+        add(sort);
+        add(parameter("count", "Whether to count what matches, up to a bound.", DataType::Boolean));
+        if N::BIN {
+            let mut deleted = parameter("deleted", "`only` lists the bin; for owner and admin.", DataType::String);
+            deleted.enum_ = vec!["only".into()];
+            add(deleted);
+        }
+        for field in N::fields().iter().filter(|field| field.filterable) {
+            add(filter_parameter(field));
+        }
+        shape_parameters::<N>(&mut add);
+    }
+}
+
+impl<N: Noun> OperationModifier for Show<N> {
+    fn update_parameter(operation: &mut DefaultOperationRaw) {
+        let mut add = |parameter| operation.parameters.push(Either::Right(parameter));
+        if N::BIN {
+            let mut deleted =
+                parameter("deleted", "`include` shows a record in the bin too; for owner and admin.", DataType::String);
+            deleted.enum_ = vec!["include".into()];
+            add(deleted);
+        }
+        shape_parameters::<N>(&mut add);
+    }
+}
+
+type QueryParameter = Parameter<paperclip::v2::models::DefaultSchemaRaw>;
+
+fn parameter(name: &str, description: &str, data_type: DataType) -> QueryParameter {
+    Parameter {
+        name: name.into(),
+        description: Some(description.into()),
+        in_: ParameterIn::Query,
+        data_type: Some(data_type),
+        ..Default::default()
+    }
+}
+
+/// A list of alternatives: `company_status=lead&company_status=prospect`.
+fn filter_parameter(field: &Field) -> QueryParameter {
+    let mut items = Items { data_type: Some(DataType::String), ..Default::default() };
+    match field.kind {
+        Kind::Choice(words) => items.enum_ = words.iter().map(|word| (*word).into()).collect(),
+        Kind::Date => items.format = Some(DataTypeFormat::Date),
+        _ => {}
+    }
+    if field.nullable && matches!(field.kind, Kind::Choice(_)) {
+        items.enum_.push("null".into());
+    }
+    let description = match field.kind {
+        Kind::Member => "Any of these members; `me` is the caller.",
+        Kind::Tags => "Carries any of these tags.",
+        Kind::Caseless => "Any of these values, in upper or lower case.",
+        _ => "Any of these values.",
+    };
+    let mut parameter = parameter(field.name, description, DataType::Array);
+    parameter.items = Some(items);
+    parameter.collection_format = Some(CollectionFormat::Multi);
+    parameter
+}
+
+fn shape_parameters<N: Noun>(add: &mut impl FnMut(QueryParameter)) {
+    let fields = names(N::fields(), |_| true);
+    add(parameter("fields", &format!("Only these fields, separated by commas: {fields}."), DataType::String));
+    if !N::RELATIONS.is_empty() {
+        let relations: Vec<&str> = N::RELATIONS.iter().map(|relation| relation.name).collect();
+        let description = format!("Embed related records, separated by commas: {}.", relations.join(", "));
+        add(parameter("include", &description, DataType::String));
+    }
+}

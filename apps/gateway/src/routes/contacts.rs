@@ -1,0 +1,179 @@
+//! `/a-crm/contacts`.
+
+use actix_web::{
+    HttpRequest,
+    web::{Data, Path},
+};
+use crm_activities::Activity;
+use crm_contacts::{Contact, ContactChanges, NewContact};
+use crm_deals::Deal;
+use crm_kernel::{ContactId, Field, Result, Sort, validation};
+use paperclip::actix::{api_v2_operation, web};
+use uuid::Uuid;
+
+use super::{activities::ActivityNoun, deals::DealNoun};
+use crate::{
+    answer::{Created, Empty, Found, Listed, Record, if_match},
+    body::{Body, Input},
+    caller::{Caller, RecordCaller},
+    problem::Answer,
+    question::{Noun, Question, Show},
+    related::{Relation, Target},
+    services::Services,
+    shape::created,
+};
+
+const COLLECTION: &str = "/api/v1/a-crm/contacts";
+
+/// The routes of this file.
+#[must_use]
+pub fn scope() -> web::Scope {
+    web::scope("/contacts")
+        .route("", web::get().to(list))
+        .route("", web::post().to(create))
+        .route("/{id}", web::get().to(get))
+        .route("/{id}", web::put().to(replace))
+        .route("/{id}", web::patch().to(update))
+        .route("/{id}", web::delete().to(delete))
+        .route("/{id}/restore", web::post().to(restore))
+        .route("/{id}/deals", web::get().to(list_deals))
+        .route("/{id}/activities", web::get().to(list_activities))
+}
+
+/// Contacts, as a noun of questions.
+#[derive(Debug)]
+pub struct ContactNoun;
+
+impl Noun for ContactNoun {
+    fn fields() -> &'static [Field] {
+        crm_contacts::FIELDS
+    }
+    fn default_sort() -> Sort {
+        crm_contacts::default_sort()
+    }
+    const RELATIONS: &'static [Relation] = &[
+        Relation { name: "company", key: "company_id", target: Target::Company },
+        Relation { name: "owner", key: "owner_id", target: Target::Member },
+        Relation { name: "created_by", key: "created_by_id", target: Target::Member },
+    ];
+    const BIN: bool = true;
+}
+
+impl Record for Contact {
+    fn id(&self) -> Uuid {
+        self.id.uuid()
+    }
+    fn version(&self) -> i32 {
+        self.version
+    }
+}
+
+impl Input for NewContact {
+    fn check(&self) -> Result<()> {
+        validation::check(&ContactChanges::from(self.clone()))
+    }
+}
+
+impl Input for ContactChanges {
+    fn check(&self) -> Result<()> {
+        validation::check(self)
+    }
+}
+
+/// List contacts
+#[api_v2_operation(operation_id = "listContacts", tags("Contacts"))]
+async fn list(caller: Caller, question: Question<ContactNoun>, services: Data<Services>) -> Answer<Listed<Contact>> {
+    let (query, shape) = question.read(&caller.context)?;
+    let page = services.contacts.list(&caller.context, &query).await?;
+    Ok(shape.page(&services, &caller.context, page).await?)
+}
+
+/// Create a contact
+#[api_v2_operation(operation_id = "createContact", tags("Contacts"))]
+async fn create(caller: Caller, services: Data<Services>, body: Body<NewContact>) -> Answer<Created<Contact>> {
+    let contact = services.contacts.create(&caller.context, body.0).await?;
+    Ok(created(COLLECTION, &contact)?)
+}
+
+/// Get a contact
+#[api_v2_operation(operation_id = "getContact", tags("Contacts"))]
+async fn get(caller: Caller, id: Path<ContactId>, show: Show<ContactNoun>, services: Data<Services>) -> Answer<Found<Contact>> {
+    let shown = show.read()?;
+    let contact = match shown.from_bin {
+        true => services.contacts.get_with_deleted(&caller.context, *id).await?,
+        false => services.contacts.get(&caller.context, *id).await?,
+    };
+    Ok(shown.shape.record(&services, &caller.context, contact).await?)
+}
+
+/// Replace a contact: what the body does not say becomes empty
+#[api_v2_operation(operation_id = "replaceContact", tags("Contacts"))]
+async fn replace(
+    caller: RecordCaller,
+    request: HttpRequest,
+    id: Path<ContactId>,
+    services: Data<Services>,
+    body: Body<NewContact>,
+) -> Answer<Found<Contact>> {
+    let context = caller.allowed(services.contacts.get(&caller.context, *id)).await?;
+    let contact = services.contacts.replace(context, *id, &if_match(&request), body.0).await?;
+    Ok(Found::plain(&contact)?)
+}
+
+/// Change a contact: a JSON Merge Patch
+#[api_v2_operation(operation_id = "updateContact", tags("Contacts"))]
+async fn update(
+    caller: RecordCaller,
+    request: HttpRequest,
+    id: Path<ContactId>,
+    services: Data<Services>,
+    body: Body<ContactChanges>,
+) -> Answer<Found<Contact>> {
+    let context = caller.allowed(services.contacts.get(&caller.context, *id)).await?;
+    let contact = services.contacts.update(context, *id, &if_match(&request), &body.0).await?;
+    Ok(Found::plain(&contact)?)
+}
+
+/// Move a contact to the bin
+#[api_v2_operation(operation_id = "deleteContact", tags("Contacts"))]
+async fn delete(caller: RecordCaller, request: HttpRequest, id: Path<ContactId>, services: Data<Services>) -> Answer<Empty> {
+    let context = caller.allowed(services.contacts.get(&caller.context, *id)).await?;
+    services.contacts.delete(context, *id, &if_match(&request)).await?;
+    Ok(Empty)
+}
+
+/// Bring a contact back from the bin
+#[api_v2_operation(operation_id = "restoreContact", tags("Contacts"))]
+async fn restore(caller: RecordCaller, id: Path<ContactId>, services: Data<Services>) -> Answer<Found<Contact>> {
+    let context = caller.allowed(services.contacts.get(&caller.context, *id)).await?;
+    let contact = services.contacts.restore(context, *id).await?;
+    Ok(Found::plain(&contact)?)
+}
+
+/// List the deals of a contact
+#[api_v2_operation(operation_id = "listContactDeals", tags("Contacts"))]
+async fn list_deals(
+    caller: Caller,
+    id: Path<ContactId>,
+    question: Question<DealNoun>,
+    services: Data<Services>,
+) -> Answer<Listed<Deal>> {
+    let (query, shape) = question.read_within(&caller.context, "primary_contact_id", id.uuid())?;
+    services.contacts.get(&caller.context, *id).await?;
+    let page = services.deals.list(&caller.context, &query).await?;
+    Ok(shape.page(&services, &caller.context, page).await?)
+}
+
+/// List what happened to a contact
+#[api_v2_operation(operation_id = "listContactActivities", tags("Contacts"))]
+async fn list_activities(
+    caller: Caller,
+    id: Path<ContactId>,
+    question: Question<ActivityNoun>,
+    services: Data<Services>,
+) -> Answer<Listed<Activity>> {
+    let (query, shape) = question.read_within(&caller.context, "entity_id", id.uuid())?;
+    services.contacts.get(&caller.context, *id).await?;
+    let page = services.activities.list(&caller.context, &query).await?;
+    Ok(shape.page(&services, &caller.context, page).await?)
+}

@@ -1,0 +1,200 @@
+//! `/a-crm/deals`.
+
+use actix_web::{
+    HttpRequest,
+    web::{Data, Path},
+};
+use crm_activities::Activity;
+use crm_deals::{Deal, DealChanges, NewDeal, PipelineSummary, StageHistory, StageStep};
+use crm_kernel::{DealId, Field, Result, Sort, validation};
+use paperclip::actix::{api_v2_operation, web};
+use uuid::Uuid;
+
+use super::activities::ActivityNoun;
+use crate::{
+    answer::{Created, Empty, Found, Listed, Plain, Record, if_match},
+    body::{Body, Input},
+    caller::{Caller, RecordCaller},
+    problem::Answer,
+    question::{Narrowing, Noun, Question, Show},
+    related::{Relation, Target},
+    services::Services,
+    shape::created,
+};
+
+const COLLECTION: &str = "/api/v1/a-crm/deals";
+
+/// The routes of this file.
+#[must_use]
+pub fn scope() -> web::Scope {
+    web::scope("/deals")
+        .route("", web::get().to(list))
+        .route("", web::post().to(create))
+        .route("/pipeline", web::get().to(pipeline))
+        .route("/{id}", web::get().to(get))
+        .route("/{id}", web::put().to(replace))
+        .route("/{id}", web::patch().to(update))
+        .route("/{id}", web::delete().to(delete))
+        .route("/{id}/restore", web::post().to(restore))
+        .route("/{id}/stage", web::put().to(move_to))
+        .route("/{id}/stage-history", web::get().to(stage_history))
+        .route("/{id}/activities", web::get().to(list_activities))
+}
+
+/// Deals, as a noun of questions.
+#[derive(Debug)]
+pub struct DealNoun;
+
+impl Noun for DealNoun {
+    fn fields() -> &'static [Field] {
+        crm_deals::FIELDS
+    }
+    fn default_sort() -> Sort {
+        crm_deals::default_sort()
+    }
+    const RELATIONS: &'static [Relation] = &[
+        Relation { name: "company", key: "company_id", target: Target::Company },
+        Relation { name: "primary_contact", key: "primary_contact_id", target: Target::Contact },
+        Relation { name: "owner", key: "owner_id", target: Target::Member },
+        Relation { name: "created_by", key: "created_by_id", target: Target::Member },
+    ];
+    const BIN: bool = true;
+}
+
+impl Record for Deal {
+    fn id(&self) -> Uuid {
+        self.id.uuid()
+    }
+    fn version(&self) -> i32 {
+        self.version
+    }
+}
+
+impl Input for NewDeal {
+    fn check(&self) -> Result<()> {
+        validation::check(&DealChanges::from(self.clone()))
+    }
+}
+
+impl Input for DealChanges {
+    fn check(&self) -> Result<()> {
+        validation::check(self)
+    }
+}
+
+impl Input for StageStep {
+    fn check(&self) -> Result<()> {
+        validation::check(self)
+    }
+}
+
+/// List deals
+#[api_v2_operation(operation_id = "listDeals", tags("Deals"))]
+async fn list(caller: Caller, question: Question<DealNoun>, services: Data<Services>) -> Answer<Listed<Deal>> {
+    let (query, shape) = question.read(&caller.context)?;
+    let page = services.deals.list(&caller.context, &query).await?;
+    Ok(shape.page(&services, &caller.context, page).await?)
+}
+
+/// Create a deal
+#[api_v2_operation(operation_id = "createDeal", tags("Deals"))]
+async fn create(caller: Caller, services: Data<Services>, body: Body<NewDeal>) -> Answer<Created<Deal>> {
+    let deal = services.deals.create(&caller.context, body.0).await?;
+    Ok(created(COLLECTION, &deal)?)
+}
+
+/// Get a deal
+#[api_v2_operation(operation_id = "getDeal", tags("Deals"))]
+async fn get(caller: Caller, id: Path<DealId>, show: Show<DealNoun>, services: Data<Services>) -> Answer<Found<Deal>> {
+    let shown = show.read()?;
+    let deal = match shown.from_bin {
+        true => services.deals.get_with_deleted(&caller.context, *id).await?,
+        false => services.deals.get(&caller.context, *id).await?,
+    };
+    Ok(shown.shape.record(&services, &caller.context, deal).await?)
+}
+
+/// Replace a deal: what the body does not say becomes empty
+#[api_v2_operation(operation_id = "replaceDeal", tags("Deals"))]
+async fn replace(
+    caller: RecordCaller,
+    request: HttpRequest,
+    id: Path<DealId>,
+    services: Data<Services>,
+    body: Body<NewDeal>,
+) -> Answer<Found<Deal>> {
+    let context = caller.allowed(services.deals.get(&caller.context, *id)).await?;
+    let deal = services.deals.replace(context, *id, &if_match(&request), body.0).await?;
+    Ok(Found::plain(&deal)?)
+}
+
+/// Change a deal: a JSON Merge Patch
+#[api_v2_operation(operation_id = "updateDeal", tags("Deals"))]
+async fn update(
+    caller: RecordCaller,
+    request: HttpRequest,
+    id: Path<DealId>,
+    services: Data<Services>,
+    body: Body<DealChanges>,
+) -> Answer<Found<Deal>> {
+    let context = caller.allowed(services.deals.get(&caller.context, *id)).await?;
+    let deal = services.deals.update(context, *id, &if_match(&request), &body.0).await?;
+    Ok(Found::plain(&deal)?)
+}
+
+/// Move a deal to the bin
+#[api_v2_operation(operation_id = "deleteDeal", tags("Deals"))]
+async fn delete(caller: RecordCaller, request: HttpRequest, id: Path<DealId>, services: Data<Services>) -> Answer<Empty> {
+    let context = caller.allowed(services.deals.get(&caller.context, *id)).await?;
+    services.deals.delete(context, *id, &if_match(&request)).await?;
+    Ok(Empty)
+}
+
+/// Bring a deal back from the bin
+#[api_v2_operation(operation_id = "restoreDeal", tags("Deals"))]
+async fn restore(caller: RecordCaller, id: Path<DealId>, services: Data<Services>) -> Answer<Found<Deal>> {
+    let context = caller.allowed(services.deals.get(&caller.context, *id)).await?;
+    let deal = services.deals.restore(context, *id).await?;
+    Ok(Found::plain(&deal)?)
+}
+
+/// Move a deal to another stage: closing it, losing it, opening it again
+#[api_v2_operation(operation_id = "moveDeal", tags("Deals"))]
+async fn move_to(
+    caller: RecordCaller,
+    request: HttpRequest,
+    id: Path<DealId>,
+    services: Data<Services>,
+    body: Body<StageStep>,
+) -> Answer<Found<Deal>> {
+    let context = caller.allowed(services.deals.get(&caller.context, *id)).await?;
+    let deal = services.deals.move_to(context, *id, &if_match(&request), &body.0).await?;
+    Ok(Found::plain(&deal)?)
+}
+
+/// List the stages a deal has been in, and for how long
+#[api_v2_operation(operation_id = "listDealStageHistory", tags("Deals"))]
+async fn stage_history(caller: Caller, id: Path<DealId>, services: Data<Services>) -> Answer<Plain<StageHistory>> {
+    Ok(Plain(services.deals.stage_history(&caller.context, *id).await?))
+}
+
+/// Count and sum deals by stage, owner, team and month
+#[api_v2_operation(operation_id = "getPipeline", tags("Deals"))]
+async fn pipeline(caller: Caller, narrowing: Narrowing<DealNoun>, services: Data<Services>) -> Answer<Plain<PipelineSummary>> {
+    let filter = narrowing.read(&caller.context)?;
+    Ok(Plain(services.pipelines.summary(&caller.context, &filter).await?))
+}
+
+/// List what happened to a deal
+#[api_v2_operation(operation_id = "listDealActivities", tags("Deals"))]
+async fn list_activities(
+    caller: Caller,
+    id: Path<DealId>,
+    question: Question<ActivityNoun>,
+    services: Data<Services>,
+) -> Answer<Listed<Activity>> {
+    let (query, shape) = question.read_within(&caller.context, "entity_id", id.uuid())?;
+    services.deals.get(&caller.context, *id).await?;
+    let page = services.activities.list(&caller.context, &query).await?;
+    Ok(shape.page(&services, &caller.context, page).await?)
+}

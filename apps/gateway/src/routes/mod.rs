@@ -1,0 +1,10 @@
+//! One file per noun. A handler understands the request, makes one call, wraps the answer.
+
+pub mod activities;
+pub mod auth;
+pub mod companies;
+pub mod contacts;
+pub mod deals;
+pub mod health;
+pub mod organizations;
+pub mod pipelines;

@@ -1,0 +1,69 @@
+//! What the handlers call: every service behind its trait, and what is needed to read a token.
+
+use std::sync::Arc;
+
+use crm_activities::{Activities, PgActivities};
+use crm_companies::{Companies, PgCompanies};
+use crm_contacts::{Contacts, PgContacts};
+use crm_deals::{Deals, PgDeals, PgPipelines, Pipelines};
+use crm_kernel::Result;
+use crm_tenancy::{
+    Db, Identity, Members, PgIdentity, PgMembers,
+    identity::IdentityOptions,
+    token::{Policy, TokenKey, VerifyingKey},
+};
+
+use crate::policy;
+
+/// Every service of the gateway. Cheap to clone.
+#[derive(Clone)]
+pub struct Services {
+    /// For readiness.
+    pub db: Db,
+    /// Who someone is.
+    pub identity: Arc<dyn Identity>,
+    /// Who belongs to the organisation.
+    pub members: Arc<dyn Members>,
+    /// Companies.
+    pub companies: Arc<dyn Companies>,
+    /// Contacts.
+    pub contacts: Arc<dyn Contacts>,
+    /// Deals.
+    pub deals: Arc<dyn Deals>,
+    /// Pipelines and what stands in them.
+    pub pipelines: Arc<dyn Pipelines>,
+    /// The log.
+    pub activities: Arc<dyn Activities>,
+    /// The table of roles.
+    pub policy: Policy,
+    /// Verifies tokens.
+    pub key: VerifyingKey,
+}
+
+impl std::fmt::Debug for Services {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Services").field("db", &self.db).finish_non_exhaustive()
+    }
+}
+
+impl Services {
+    /// All of them on one database.
+    ///
+    /// # Errors
+    /// `Internal` when the policy does not compile.
+    pub fn new(db: &Db, key: TokenKey) -> Result<Self> {
+        let verifying = key.verifying();
+        Ok(Self {
+            db: db.clone(),
+            identity: Arc::new(PgIdentity::new(db.clone(), key, IdentityOptions::default())),
+            members: Arc::new(PgMembers::new(db.clone())),
+            companies: Arc::new(PgCompanies::new(db.clone())),
+            contacts: Arc::new(PgContacts::new(db.clone())),
+            deals: Arc::new(PgDeals::new(db.clone())),
+            pipelines: Arc::new(PgPipelines::new(db.clone())),
+            activities: Arc::new(PgActivities::new(db.clone())),
+            policy: policy::compile()?,
+            key: verifying,
+        })
+    }
+}

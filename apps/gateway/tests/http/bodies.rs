@@ -1,0 +1,219 @@
+//! Bodies: type, size, depth, and every bad field named at once.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
+
+use crate::{
+    NOUNS, Noun,
+    support::{App, Caller, world::World},
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_is_a_json_object() {
+    let app = App::start().await;
+    let world = World::create(&app, "Acme").await;
+    for noun in NOUNS {
+        let send = async |kind: &str, body: &str| {
+            let call = world.member().call("POST", noun.path).text(body.to_owned());
+            let call = if kind.is_empty() { call } else { call.header("content-type", kind) };
+            call.send().await
+        };
+        let good = noun.body("typed").to_string();
+        for kind in ["", "text/plain", "application/xml", "application/jsonp", "json", "multipart/form-data"] {
+            send(kind, &good).await.problem(415, "unsupported_media_type");
+        }
+        for (number, kind) in ["application/json", "APPLICATION/JSON; charset=utf-8", "application/json;x"].iter().enumerate() {
+            send(kind, &noun.body(&format!("typed-{number}")).to_string()).await.expect(201);
+        }
+        for bad in ["", "{", "[]", "null", "1", "\"text\"", "{\"name\":}", "{} {}", "\u{feff}{}", "{\"name\":\"\\ud800\"}"] {
+            send("application/json", bad).await.problem(400, "malformed");
+        }
+        let call = world.member().call("POST", noun.path).header("content-type", "application/json");
+        call.text(b"{\"name\":\"\xff\"}".to_vec()).send().await.problem(400, "malformed");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_bad_field_is_named_at_once() {
+    let app = App::start().await;
+    let world = World::create(&app, "Acme").await;
+    for noun in NOUNS {
+        let mut body = noun.body("bad");
+        body["no_such_field"] = json!(1);
+        body["a/b~c"] = json!(1);
+        body["tags"] = json!("not a list");
+        body["owner_id"] = json!("not an id");
+        body[noun.name] = json!("x".repeat(300));
+        let name = format!("/{}", noun.name);
+        let named = ["/no_such_field", "/a~1b~0c", "/tags", "/owner_id", &name];
+        world.member().post(noun.path, &body).await.problem(400, "malformed").names(&named);
+        let record = format!("{}/{}", noun.path, world.first(noun.path));
+        world.member().put(&record, &body).await.problem(400, "malformed").names(&named);
+        let patch = json!({ "no_such_field": 1, "a/b~c": null, "tags": 1, "owner_id": [], noun.name: "x".repeat(300) });
+        world.member().patch(&record, &patch).await.problem(400, "malformed").names(&named);
+
+        let broken = json!({ noun.name: " ", "tags": ["a", "a"], noun.note: "x".repeat(300), "custom_fields": { "a": "\0" } });
+        let note = format!("/{}", noun.note);
+        let answer = world.member().patch(&record, &broken).await.problem(422, "invalid");
+        answer.names(&[&name, "/tags", &note, "/custom_fields"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_has_at_most_64_levels() {
+    let app = App::start().await;
+    let world = World::create(&app, "Acme").await;
+    // The body itself and `custom_fields` are two.
+    let nested = |levels: usize| (2..levels).fold(json!({}), |inner, _| json!({ "a": inner }));
+    for noun in NOUNS {
+        let record = format!("{}/{}", noun.path, world.first(noun.path));
+        let send = async |levels: usize| world.member().patch(&record, &json!({ "custom_fields": nested(levels) })).await;
+        send(64).await.expect(200);
+        send(65).await.problem(400, "malformed");
+        send(120).await.problem(400, "malformed");
+        let bottomless = format!("{{\"custom_fields\":{}", "{\"a\":".repeat(100_000));
+        let call = world.member().call("PATCH", &record).header("content-type", "application/json").text(bottomless);
+        call.send().await.problem(400, "malformed");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_has_at_most_two_mebibytes() {
+    let app = App::start().await;
+    let world = World::create(&app, "Acme").await;
+    let limit = 2 * 1024 * 1024;
+    let record = format!("/api/v1/a-crm/companies/{}", world.first("companies"));
+    let body = |length: usize| format!("{{\"industry\":\"{}\"}}", "x".repeat(length - 15));
+    let full = world.member().call("PATCH", &record).header("content-type", "application/json").text(body(limit)).send().await;
+    full.problem(422, "invalid").names(&["/industry"]);
+    let over =
+        world.member().call("PATCH", &record).header("content-type", "application/json").text(body(limit + 1)).send().await;
+    over.problem(413, "too_large");
+
+    let announced = format!("content-length: {}\r\n\r\n", limit + 1);
+    assert!(
+        raw(&app, world.member(), &record, &announced, &[]).await.starts_with("HTTP/1.1 413"),
+        "refused by its announced length"
+    );
+    let piece = "x".repeat(64 * 1024);
+    let chunk = format!("{:x}\r\n{piece}\r\n", piece.len());
+    let chunks: Vec<&[u8]> = vec![chunk.as_bytes(); 33];
+    let answer = raw(&app, world.member(), &record, "transfer-encoding: chunked\r\n\r\n", &chunks).await;
+    assert!(answer.starts_with("HTTP/1.1 413"), "refused while it comes, without an announced length: {answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_ends_early_changes_nothing() {
+    let app = App::start().await;
+    let world = World::create(&app, "Acme").await;
+    let record = format!("/api/v1/a-crm/companies/{}", world.first("companies"));
+    let before = world.member().get(&record).await.expect(200);
+    let mut stream = open(&app, world.member(), &record, "content-length: 100\r\n\r\n").await;
+    stream.write_all(b"{\"industry\":\"half\"}").await.unwrap();
+    stream.shutdown().await.unwrap();
+    let mut answer = Vec::new();
+    let _ = timeout(Duration::from_secs(15), stream.read_to_end(&mut answer)).await.expect("the connection must end");
+    assert!(!String::from_utf8_lossy(&answer).starts_with("HTTP/1.1 2"), "half a body must not be taken");
+    assert_eq!(world.member().get(&record).await.expect(200).body, before.body);
+}
+
+/// A PATCH written byte by byte, because a client library hides what happens to half a body.
+async fn raw(app: &App, caller: &Caller, path: &str, rest: &str, chunks: &[&[u8]]) -> String {
+    let mut stream = open(app, caller, path, rest).await;
+    for chunk in chunks {
+        // The server may have answered and gone.
+        if stream.write_all(chunk).await.is_err() {
+            break;
+        }
+    }
+    let mut answer = vec![0; 512];
+    let read = timeout(Duration::from_secs(15), stream.read(&mut answer)).await.expect("an answer must come").unwrap_or(0);
+    String::from_utf8_lossy(&answer[..read]).into_owned()
+}
+
+async fn open(app: &App, caller: &Caller, path: &str, rest: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(app.base.strip_prefix("http://").unwrap()).await.unwrap();
+    let token = caller.token.as_deref().unwrap();
+    let head =
+        format!("PATCH {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\ncontent-type: application/json\r\n{rest}");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_accepted_comes_back_as_it_was_sent() {
+    let app = App::start().await;
+    let world = World::create(&app, "Acme").await;
+    let fields = json!({
+        "text": "ünï ⚡ \u{202e}", "empty": "", "list": [1, "a", null, {"b": []}], "true": true, "small": 0.1, "big": 9_007_199_254_740_993_u64,
+        "negative": -5, "null in list": [null], "": "no key", "a.b": { "$c": 1 },
+    });
+    for noun in NOUNS {
+        let mut body = noun.body("exact");
+        body["custom_fields"] = fields.clone();
+        let created = world.member().post(noun.path, &body).await.expect(201);
+        let read = world.member().get(&format!("{}/{}", noun.path, created.id())).await.expect(200);
+        assert_eq!(read.body["custom_fields"], fields, "{}", noun.path);
+        for (field, sent) in body.as_object().unwrap() {
+            assert_eq!(&read.body[field], sent, "{}.{field}", noun.path);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn money_is_exact_and_never_a_float() {
+    let app = App::start().await;
+    let world = World::create(&app, "Acme").await;
+    let record = format!("deals/{}", world.first("deals"));
+    for (sent, shown) in [
+        (json!("1250000.00"), "1250000.00"),
+        (json!(0.1), "0.10"),
+        (json!("999999999999999.99"), "999999999999999.99"),
+        (json!(3), "3.00"),
+        (json!("0"), "0.00"),
+    ] {
+        let answer = world.member().patch(&record, &Noun::patch("amount", sent.clone())).await.expect(200);
+        assert_eq!(answer.body["amount"], shown, "{sent}");
+        assert_eq!(answer.body["base_amount"], shown, "{sent}");
+    }
+    for bad in [
+        json!("1e5"),
+        json!(1e300),
+        json!("NaN"),
+        json!("1,5"),
+        json!("1.2345"),
+        json!("1000000000000000"),
+        json!(true),
+        json!([]),
+    ] {
+        world.member().patch(&record, &Noun::patch("amount", bad)).await.problem(400, "malformed").names(&["/amount"]);
+    }
+    world.member().patch(&record, &Noun::patch("amount", Value::from("-1"))).await.problem(422, "invalid").names(&["/amount"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_may_have_many_values_but_not_any_number() {
+    let app = App::start().await;
+    let world = World::create(&app, "Acme").await;
+    let many = format!("{{\"name\":\"Many\",\"custom_fields\":{{\"list\":[{}0]}}}}", "0,".repeat(20_000));
+    let call = |body: String| world.member().call("POST", "companies").header("content-type", "application/json").text(body);
+    call(many.clone()).send().await.expect(201);
+    let too_many = many.replace("0]", &format!("0,{}0]", "[],".repeat(40_000)));
+    call(too_many).send().await.problem(400, "malformed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_echoes_only_so_much_of_what_was_sent() {
+    let app = App::start().await;
+    let world = World::create(&app, "Acme").await;
+    let body: serde_json::Map<String, Value> =
+        (0..60).map(|number| (format!("{number}{}", "x".repeat(30_000)), json!(1))).collect();
+    let answer = world.member().post("companies", &Value::Object(body)).await.problem(400, "malformed");
+    assert!(answer.body.to_string().len() < 100_000, "{} bytes", answer.body.to_string().len());
+}

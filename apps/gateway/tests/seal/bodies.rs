@@ -1,0 +1,86 @@
+//! Ids of another tenant in the fields of a body.
+
+use futures_util::future::join_all;
+use serde_json::Value;
+
+use crate::{
+    probe::{Asked, Bench, never, understood},
+    support::{
+        document::{Document, Operation, example},
+        world::ROLES,
+    },
+};
+
+/// The fields of the operation's body that hold an id.
+fn id_fields(document: &Document, operation: &Operation) -> Vec<String> {
+    let Some(name) = operation.body_schema() else { return Vec::new() };
+    let mut fields = Vec::new();
+    for (field, schema) in document.value["components"]["schemas"][name]["properties"].as_object().unwrap() {
+        let is_id = schema["format"] == "uuid";
+        let sounds_so = field == "id" || field.ends_with("_id") || field.ends_with("_ids");
+        assert_eq!(is_id, sounds_so, "{name}.{field}: an id is called so and has format uuid");
+        assert!(is_id || !nests_an_id(document, schema), "teach tests/seal to put ids into {name}.{field}");
+        if is_id {
+            fields.push(field.clone());
+        }
+    }
+    fields
+}
+
+fn nests_an_id(document: &Document, schema: &Value) -> bool {
+    let schema = document.resolve(schema);
+    let parts = schema["properties"].as_object().into_iter().flat_map(|map| map.values());
+    schema["format"] == "uuid" || parts.chain(schema.get("items")).any(|part| nests_an_id(document, part))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_id_in_a_body() {
+    let bench = Bench::new().await;
+    let (document, operations) = understood();
+    let mut compared = 0;
+    for operation in &operations {
+        for field in id_fields(&document, operation) {
+            // A client's own id may be any that is free in its organisation, so each is used once.
+            let chosen = field == "id" && operation.method == "POST";
+            let kinds: Vec<&str> = if chosen { vec!["fresh"] } else { bench.foreign.keys().copied().collect() };
+            for kind in kinds {
+                let of_roles = ROLES.map(|role| {
+                    let (bench, field) = (&bench, &field);
+                    async move {
+                        let what = format!("{} by {role}, {kind} as {field}", operation.name());
+                        let foreign = match kind {
+                            "fresh" => {
+                                bench.umbrella.fresh(operation.collection().unwrap(), &format!("umbrella-{}", never())).await
+                            }
+                            kind => bench.foreign[kind].clone(),
+                        };
+                        let theirs = bench.sent(operation, role, field, &foreign).await;
+                        bench.alike(&what, &theirs, &bench.sent(operation, role, field, &never()).await);
+                        assert!(
+                            chosen || field == "id" || theirs.answer.status >= 400,
+                            "{what} was taken: {}",
+                            theirs.answer.text
+                        );
+                    }
+                });
+                compared += join_all(of_roles).await.len();
+            }
+        }
+    }
+    assert!(compared > 300, "only {compared} comparisons");
+}
+
+impl Bench {
+    /// A body that is right but for the id in this field, sent to a record of Acme that nobody has touched.
+    async fn sent(&self, operation: &Operation, role: &str, field: &str, value: &str) -> Asked {
+        let label = never();
+        let mut record = String::new();
+        if operation.has_id() {
+            record = self.acme.fresh(operation.collection().unwrap(), &format!("old-{label}")).await;
+        }
+        let mut body = example(operation.body_schema().unwrap(), &label);
+        body[field] = value.into();
+        let call = self.acme.caller(role).call(&operation.method, &operation.at(&record));
+        Asked::new(call.json(&body).send().await, &[value, &record, &label])
+    }
+}

@@ -1,0 +1,119 @@
+//! The document of the API, as tests that must cover all of it read it.
+
+use crm_gateway::app;
+use serde_json::{Value, json};
+
+/// The document and its operations.
+pub struct Document {
+    pub value: Value,
+}
+
+/// One operation of the document.
+#[derive(Clone)]
+pub struct Operation {
+    pub method: String,
+    pub path: String,
+    pub value: Value,
+}
+
+impl Document {
+    pub fn of_the_application() -> Self {
+        Self { value: app::document() }
+    }
+
+    pub fn operations(&self) -> Vec<Operation> {
+        let mut all = Vec::new();
+        for (path, item) in self.value["paths"].as_object().unwrap() {
+            for (method, value) in item.as_object().unwrap() {
+                all.push(Operation { method: method.to_uppercase(), path: path.clone(), value: value.clone() });
+            }
+        }
+        assert!(all.len() > 25, "the document must have its operations");
+        all
+    }
+
+    /// What a reference leads to; anything else is itself.
+    pub fn resolve<'a>(&'a self, schema: &'a Value) -> &'a Value {
+        let Some(reference) = schema["$ref"].as_str() else { return schema };
+        let pointer = reference.strip_prefix('#').unwrap_or_else(|| panic!("{reference} leads out of the document"));
+        self.value.pointer(pointer).unwrap_or_else(|| panic!("{reference} leads nowhere"))
+    }
+}
+
+impl Operation {
+    pub fn name(&self) -> String {
+        format!("{} {}", self.method, self.path)
+    }
+
+    pub fn is_public(&self) -> bool {
+        self.value.get("security").is_none()
+    }
+
+    pub fn has_id(&self) -> bool {
+        self.path.contains("{id}")
+    }
+
+    /// The address with this id in it.
+    pub fn at(&self, id: &str) -> String {
+        self.path.replace("{id}", id)
+    }
+
+    /// `companies`, where the address leads to a noun of the CRM.
+    pub fn collection(&self) -> Option<&str> {
+        self.path.strip_prefix("/api/v1/a-crm/")?.split('/').next()
+    }
+
+    /// The name of the schema of the body it takes.
+    pub fn body_schema(&self) -> Option<&str> {
+        let reference = self.value.pointer("/requestBody/content/application~1json/schema/$ref")?.as_str()?;
+        reference.rsplit('/').next()
+    }
+
+    /// The schema of what it answers with when all is well.
+    pub fn answer_schema(&self) -> Option<&Value> {
+        ["200", "201"].iter().find_map(|status| self.value["responses"][status]["content"].get("application/json")?.get("schema"))
+    }
+
+    /// Its query parameters.
+    pub fn query(&self) -> Vec<&Value> {
+        self.value["parameters"].as_array().into_iter().flatten().filter(|parameter| parameter["in"] == "query").collect()
+    }
+
+    pub fn takes(&self, parameter: &str) -> bool {
+        self.query().iter().any(|known| known["name"] == parameter)
+    }
+
+    /// What it calls its filters; those that take any text, or an id.
+    pub fn filters(&self) -> Vec<String> {
+        let free =
+            |parameter: &&&Value| parameter["schema"]["type"] == "array" && parameter["schema"]["items"].get("enum").is_none();
+        self.query().iter().filter(free).map(|parameter| parameter["name"].as_str().unwrap().to_owned()).collect()
+    }
+}
+
+/// A body that is right in every field it has, of the schema of this name. `label` must not have been used before.
+///
+/// A new schema fails here by its name until it is taught what a good body is.
+pub fn example(schema: &str, label: &str) -> Value {
+    match schema {
+        "NewCompany" => json!({
+            "name": format!("Company {label}"), "industry": label, "website": format!("https://{label}.example.com"),
+            "tags": [label], "custom_fields": { "note": label }, "billing_address": { "city": label },
+        }),
+        "NewContact" => json!({
+            "first_name": "Contact", "last_name": label, "email": format!("{label}@contacts.example.com"), "title": label,
+            "tags": [label], "custom_fields": { "note": label },
+        }),
+        "NewDeal" => {
+            json!({ "name": format!("Deal {label}"), "amount": "1000.00", "tags": [label], "custom_fields": { "note": label } })
+        }
+        "CompanyChanges" => json!({ "industry": label }),
+        "ContactChanges" => json!({ "title": label }),
+        "DealChanges" => json!({ "name": format!("Deal {label}") }),
+        "StageStep" => json!({ "stage": "negotiation" }),
+        "Credentials" => json!({ "email": format!("{label}@nowhere.example.com"), "password": "wrong password" }),
+        "RefreshRequest" => json!({ "refresh_token": label }),
+        "SwitchRequest" => json!({ "organization_id": uuid::Uuid::now_v7() }),
+        unknown => panic!("say in tests/support/document.rs what a good {unknown} is"),
+    }
+}

@@ -1,0 +1,127 @@
+//! The gateway as a program of its own: started, spoken to, listened to, killed.
+
+use std::{
+    path::PathBuf,
+    process::{Output, Stdio},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, Command},
+    sync::oneshot,
+    time::timeout,
+};
+
+use super::{Caller, client};
+
+/// Nothing here takes longer on a busy machine; a test that waits this long has failed.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A file with a key that signs tokens, gone with the value.
+pub struct KeyFile(pub PathBuf);
+
+impl KeyFile {
+    /// A name for one; the program makes it.
+    pub fn unused() -> Self {
+        Self(std::env::temp_dir().join(format!("crm-gateway-{}.pem", uuid::Uuid::now_v7())))
+    }
+
+    pub async fn generate() -> Self {
+        let file = Self::unused();
+        let made = run(command(&[]).arg("generate-key").arg(&file.0)).await;
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        file
+    }
+
+    pub fn path(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+}
+
+impl Drop for KeyFile {
+    fn drop(&mut self) {
+        // A key that was never made is no key left behind.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// The program with this environment and nothing else of ours.
+pub fn command(environment: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_crm-gateway"));
+    command.env_clear().envs(environment.iter().copied()).kill_on_drop(true).stdin(Stdio::null());
+    command
+}
+
+/// Runs it to its end.
+pub async fn run(command: &mut Command) -> Output {
+    timeout(PATIENCE, command.output()).await.expect("the program must end by itself").unwrap()
+}
+
+/// A gateway that serves.
+pub struct Gateway {
+    child: Child,
+    pub base: String,
+    log: Arc<Mutex<String>>,
+}
+
+impl Gateway {
+    /// Starts it and waits until it says that it listens.
+    pub async fn start(environment: &[(&str, &str)]) -> Self {
+        // The program is told a port, so one is looked for; another program may take it in between.
+        for _ in 0..5 {
+            let free = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().to_string();
+            if let Some(gateway) = Self::start_at(&free, environment).await {
+                return gateway;
+            }
+        }
+        panic!("the gateway must start");
+    }
+
+    async fn start_at(address: &str, environment: &[(&str, &str)]) -> Option<Self> {
+        let mut child = command(environment).env("CRM_BIND", address).stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let (listening, listens) = oneshot::channel();
+        let log = Arc::new(Mutex::new(String::new()));
+        let shared = log.clone();
+        tokio::spawn(async move {
+            let mut listening = Some(listening);
+            while let Ok(Some(line)) = lines.next_line().await {
+                if line.contains("listening") {
+                    listening.take().map(|listening| listening.send(()));
+                }
+                let mut log = shared.lock().unwrap();
+                log.push_str(&line);
+                log.push('\n');
+            }
+        });
+        let listens = timeout(PATIENCE, listens).await.expect("the gateway must start or end");
+        if listens.is_err() {
+            let log = log.lock().unwrap();
+            assert!(log.contains("cannot listen"), "the gateway did not start: {log}");
+            return None;
+        }
+        Some(Self { child, base: format!("http://{address}"), log })
+    }
+
+    /// Someone without a token.
+    pub fn nobody(&self) -> Caller {
+        Caller { http: client(), base: self.base.clone(), token: None, refresh_token: String::new() }
+    }
+
+    /// The same person at this gateway.
+    pub fn welcome(&self, caller: &Caller) -> Caller {
+        Caller { http: client(), base: self.base.clone(), ..caller.clone() }
+    }
+
+    /// kill -9, and waits until it is gone.
+    pub async fn kill(&mut self) {
+        self.child.kill().await.unwrap();
+    }
+
+    /// What it has said so far.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+}
