@@ -1,0 +1,113 @@
+//! `cargo xtask seed`: the demo organisation, from the files in xtask/data/demo. docs/DEMO-DATA.md states the mapping.
+//!
+//! Must stay true: a second run adds what is missing, changes nothing that is there, and says so; every record has the same
+//! id in every checkout; people come through the administrator's functions, records through the import of the application.
+
+mod data;
+mod ids;
+mod people;
+mod records;
+
+use std::collections::HashSet;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use crm_tenancy::import::Importable;
+use serde_json::Value;
+use tokio_postgres::Client;
+
+use crate::database::{self, Database};
+use crate::environment::Environment;
+use crate::import::door::Door;
+use crate::progress::{say, seconds};
+use crate::seed::data::Data;
+use crate::seed::people::People;
+use crate::seed::records::Records;
+
+/// Name of the demo organisation in addresses.
+pub const SLUG: &str = "demo";
+/// Of everybody in the demo organisation. Public, and long enough to be accepted where a password is chosen.
+pub const DEMO_PASSWORD: &str = "demo-password-please-change";
+
+/// Somebody who can log in to the demo organisation.
+pub struct Login {
+    pub role: &'static str,
+    pub email: &'static str,
+    pub password: &'static str,
+}
+
+/// One login per role, the owner first.
+pub fn logins() -> Vec<Login> {
+    let login = |role, email| Login { role, email, password: DEMO_PASSWORD };
+    vec![
+        login("owner", "owner@demo.example"),
+        login("admin", "admin@demo.example"),
+        login("member", "member@demo.example"),
+        login("viewer", "viewer@demo.example"),
+    ]
+}
+
+/// Whether the demo organisation is whole. People come in one transaction and deals, the last, in another, so that one deal stands for all.
+pub async fn is_present(database: &Database) -> Result<bool> {
+    let client = database::connect(&database.admin_url).await?;
+    let row = client
+        .query_one(
+            "SELECT EXISTS (SELECT FROM organizations JOIN crm_deals ON organization_id = organizations.id
+                             WHERE slug = $1 AND custom_fields ? 'opportunity_id')",
+            &[&SLUG],
+        )
+        .await?;
+    Ok(row.try_get(0)?)
+}
+
+/// Makes what is missing of the demo organisation.
+pub async fn run(environment: &Environment, database: &Database) -> Result<()> {
+    let begun = Instant::now();
+    let data = Data::load(&environment.root.join("xtask/data/demo"))?;
+    let mut admin = database::connect(&database.admin_url).await?;
+    let made_people = people::ensure(&mut admin, &data).await?;
+    let people = people::find(&admin).await?;
+    let door = Door::open(database, &people.organization_id, &people.owner_id).await?;
+    let records = Records::new(&data, &people);
+    let companies = add_missing(&admin, &door, &people, Importable::Company, records.companies()?).await?;
+    let deals = add_missing(&admin, &door, &people, Importable::Deal, records.deals()?).await?;
+    if made_people + companies + deals == 0 {
+        say("the demo organisation is whole: nothing to do\n");
+    } else {
+        say(&format!("demo organisation ready in {}\n", seconds(begun.elapsed())));
+    }
+    Ok(())
+}
+
+async fn add_missing(admin: &Client, door: &Door, people: &People, noun: Importable, mut rows: Vec<Value>) -> Result<usize> {
+    let present = present(admin, people, noun, &rows).await?;
+    rows.retain(|row| !id(row).is_some_and(|id| present.contains(id)));
+    if rows.is_empty() {
+        return Ok(0);
+    }
+    let begun = Instant::now();
+    let added = door.bring_in(noun, &rows).await.with_context(|| format!("the demo's {} were refused", plural(noun)))?;
+    say(&format!("  {added} {} in {}\n", plural(noun), seconds(begun.elapsed())));
+    Ok(added)
+}
+
+/// Which of these records are there already, in the bin included.
+async fn present(admin: &Client, people: &People, noun: Importable, rows: &[Value]) -> Result<HashSet<String>> {
+    let ids: Vec<&str> = rows.iter().filter_map(id).collect();
+    let table = noun.entity().table;
+    let query = format!("SELECT id::text FROM {table} WHERE organization_id = $1::text::uuid AND id = ANY ($2::text[]::uuid[])");
+    let found = admin.query(&query, &[&people.organization_id, &ids]).await?;
+    found.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}
+
+fn id(row: &Value) -> Option<&str> {
+    row.get("id").and_then(Value::as_str)
+}
+
+fn plural(noun: Importable) -> &'static str {
+    match noun {
+        Importable::Company => "companies",
+        Importable::Contact => "contacts",
+        Importable::Deal => "deals",
+    }
+}
