@@ -122,8 +122,8 @@ fn depth(value: &Value, level: usize) -> usize {
     }
 }
 
-/// Reads the value as `T`. A field that cannot be read is noted and taken out, and the rest is tried again, so that the
-/// client learns of all of them at once.
+/// Reads the value as `T`. A field that cannot be read is noted and taken out, one that is missing is noted and put in, and
+/// the rest is tried again, so that the client learns of all of them at once.
 fn typed<T: Input>(mut value: Value) -> Result<T> {
     let mut errors: Vec<FieldError> = Vec::new();
     loop {
@@ -131,21 +131,56 @@ fn typed<T: Input>(mut value: Value) -> Result<T> {
             Ok(typed) if errors.is_empty() => return Ok(typed),
             Ok(typed) => {
                 if let Err(Error::Invalid(broken)) = typed.check() {
-                    errors.extend(broken);
+                    errors.extend(
+                        broken
+                            .into_iter()
+                            .filter(|broken| !errors.iter().any(|known| known.pointer == broken.pointer))
+                            .collect::<Vec<_>>(),
+                    );
                 }
                 return Err(Error::Malformed(errors));
             }
-            Err(error) => error,
+            Err(error) => field_error(&error),
         };
-        let pointer = pointer(error.path());
-        let message = error.inner().to_string();
-        let code = if message.starts_with("unknown field") { "unknown" } else { "type" };
-        let removed = remove(&mut value, &pointer);
-        errors.push(FieldError::new(pointer, code, message));
-        if !removed || errors.len() == MOST_ERRORS {
+        // The same field again: what was put in for it does not fit either, and nothing more can be learnt.
+        let again = errors.iter().any(|known| known.pointer == error.pointer);
+        let mended =
+            if error.code == "required" { put_in(&mut value, &error.pointer) } else { take_out(&mut value, &error.pointer) };
+        if !again {
+            errors.push(error);
+        }
+        if again || !mended || errors.len() == MOST_ERRORS {
             return Err(Error::Malformed(errors));
         }
     }
+}
+
+fn field_error(error: &serde_path_to_error::Error<serde_json::Error>) -> FieldError {
+    let (pointer, message) = (pointer(error.path()), error.inner().to_string());
+    if let Some(name) = message.strip_prefix("missing field `").and_then(|rest| rest.split('`').next()) {
+        return FieldError::new(format!("{pointer}/{name}"), "required", "is required");
+    }
+    let code = if message.starts_with("unknown field") { "unknown" } else { "type" };
+    FieldError::new(pointer, code, in_words_of_json(&message))
+}
+
+/// What the reader of JSON says, without the types of this program.
+fn in_words_of_json(message: &str) -> String {
+    if message.starts_with("UUID parsing failed") {
+        return "expected an id (UUID)".into();
+    }
+    let is_type = message.starts_with("invalid type") || message.starts_with("invalid value");
+    let Some((_, expected)) = message.split_once("expected ").filter(|_| is_type) else { return message.to_owned() };
+    let word = match expected {
+        "a string" => "text",
+        "a boolean" => "true or false",
+        "a sequence" => "a list",
+        "a map" => "an object",
+        number if number.starts_with(['i', 'u']) && number.contains(|letter: char| letter.is_ascii_digit()) => "a whole number",
+        structure if structure.starts_with("struct ") => "an object",
+        other => other,
+    };
+    format!("expected {word}")
 }
 
 fn pointer(path: &serde_path_to_error::Path) -> String {
@@ -163,8 +198,14 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
     pointer
 }
 
+/// Puts an empty text where a field is missing at the top.
+fn put_in(value: &mut Value, pointer: &str) -> bool {
+    let Some(name) = pointer.strip_prefix('/').filter(|name| !name.contains('/')) else { return false };
+    value.as_object_mut().is_some_and(|map| map.insert(name.to_owned(), Value::String(String::new())).is_none())
+}
+
 /// Takes out the top-level field that the pointer leads into.
-fn remove(value: &mut Value, pointer: &str) -> bool {
+fn take_out(value: &mut Value, pointer: &str) -> bool {
     let Some(first) = pointer.strip_prefix('/').and_then(|rest| rest.split('/').next()) else { return false };
     let key = first.replace("~1", "/").replace("~0", "~");
     value.as_object_mut().is_some_and(|map| map.shift_remove(&key).is_some())

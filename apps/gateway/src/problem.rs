@@ -60,11 +60,15 @@ fn explanation(error: &Error) -> (String, &[FieldError]) {
     }
 }
 
+fn sentence(field: &FieldError) -> String {
+    if field.pointer.is_empty() { field.message.clone() } else { format!("{}: {}", field.pointer, field.message) }
+}
+
 /// Characters of the sentence that sums up all bad fields.
 const LONGEST_DETAIL: usize = 1000;
 
 fn sentences(fields: &[FieldError]) -> String {
-    let sentences: Vec<String> = fields.iter().map(|field| format!("{}: {}", field.pointer, field.message)).collect();
+    let sentences: Vec<String> = fields.iter().map(sentence).collect();
     let whole = sentences.join("; ");
     // The fields below say all of it; this is for reading.
     match whole.char_indices().nth(LONGEST_DETAIL) {

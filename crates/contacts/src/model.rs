@@ -85,8 +85,10 @@ pub struct NewContact {
     #[serde(default)]
     pub company_id: Option<CompanyId>,
     /// First name.
+    #[serde(default)]
     pub first_name: String,
     /// Last name.
+    #[serde(default)]
     pub last_name: String,
     /// E-mail address; unique among living contacts of the organisation, whatever its case.
     #[serde(default)]

@@ -80,6 +80,7 @@ pub struct NewDeal {
     #[serde(default)]
     pub id: Option<DealId>,
     /// What it is called.
+    #[serde(default)]
     pub name: String,
     /// The company that buys.
     #[serde(default)]

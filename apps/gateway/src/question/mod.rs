@@ -67,6 +67,13 @@ pub struct Shown {
 }
 
 impl<N: Noun> Question<N> {
+    /// What a list takes beside its filters, for whoever asks for something else.
+    const BESIDE_FILTERS: &str = if N::BIN {
+        "; and limit, cursor, sort, count, fields, include, deleted"
+    } else {
+        "; and limit, cursor, sort, count, fields, include"
+    };
+
     /// Understands it for this caller.
     ///
     /// # Errors
@@ -104,7 +111,7 @@ impl<N: Noun> Question<N> {
                 "fields" => picked::<N>(value).map(|fields| shape.fields = Some(fields)),
                 "include" => included::<N>(value).map(|relations| shape.include = relations),
                 "deleted" if N::BIN => bin(value).map(|deleted| query.deleted = deleted),
-                name => filter::<N>(context, &mut query, name, value),
+                name => filter::<N>(context, &mut query, name, value, Self::BESIDE_FILTERS),
             };
             errors.extend(understood.err());
         }
@@ -136,7 +143,11 @@ impl<N: Noun> Show<N> {
                     Ok(())
                 }
                 "deleted" if N::BIN => Err(FieldError::new("deleted", "value", "expected include")),
-                name => Err(FieldError::new(name, "unknown", "allowed here: fields, include, deleted")),
+                name => Err(FieldError::new(
+                    name,
+                    "unknown",
+                    if N::BIN { "allowed here: fields, include, deleted" } else { "allowed here: fields, include" },
+                )),
             };
             errors.extend(understood.err());
         }
@@ -152,7 +163,7 @@ impl<N: Noun> Narrowing<N> {
     pub fn read(&self, context: &Context) -> Result<Filter> {
         let mut query = ListQuery::all(N::default_sort());
         let errors: Vec<FieldError> =
-            self.pairs.iter().filter_map(|(name, value)| filter::<N>(context, &mut query, name, value).err()).collect();
+            self.pairs.iter().filter_map(|(name, value)| filter::<N>(context, &mut query, name, value, "").err()).collect();
         if errors.is_empty() { Ok(query.filter) } else { Err(Error::Malformed(errors)) }
     }
 }
@@ -200,14 +211,10 @@ fn included<N: Noun>(value: &str) -> Result<Vec<&'static Relation>, FieldError> 
     included.ok_or_else(|| FieldError::new("include", "unknown", format!("allowed: {}", allowed.join(", "))))
 }
 
-fn filter<N: Noun>(context: &Context, query: &mut ListQuery, name: &str, value: &str) -> Result<(), FieldError> {
+fn filter<N: Noun>(context: &Context, query: &mut ListQuery, name: &str, value: &str, beside: &str) -> Result<(), FieldError> {
     let Some(field) = fields::find(N::fields(), name).filter(|field| field.filterable) else {
         let allowed = names(N::fields(), |field| field.filterable);
-        return Err(FieldError::new(
-            name,
-            "unknown",
-            format!("filters here: {allowed}; and limit, cursor, sort, count, fields, include, deleted"),
-        ));
+        return Err(FieldError::new(name, "unknown", format!("filters here: {allowed}{beside}")));
     };
     query.filter.add(context, field, value)
 }

@@ -217,3 +217,33 @@ async fn an_answer_echoes_only_so_much_of_what_was_sent() {
     let answer = world.member().post("companies", &Value::Object(body)).await.problem(400, "malformed");
     assert!(answer.body.to_string().len() < 100_000, "{} bytes", answer.body.to_string().len());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn missing_fields_are_named_with_all_the_others() {
+    let app = App::start().await;
+    let world = World::create(&app, "Acme").await;
+    let nobody = app.nobody();
+    nobody.post("/api/v1/auth/login", &json!({})).await.problem(400, "malformed").names(&["/email", "/password"]);
+    let strange = json!({ "password": 1, "zzz": 1 });
+    nobody.post("/api/v1/auth/login", &strange).await.problem(400, "malformed").names(&["/email", "/password", "/zzz"]);
+    world.member().post("/api/v1/auth/switch", &json!({})).await.problem(400, "malformed").names(&["/organization_id"]);
+    world.member().post("contacts", &json!({})).await.problem(422, "invalid").names(&["/first_name", "/last_name"]);
+    world.member().post("companies", &json!({})).await.problem(422, "invalid").names(&["/name"]);
+    world.member().post("deals", &json!({})).await.problem(422, "invalid").names(&["/name"]);
+    let all = json!({ "email": "bad", "zzz": 1, "lead_score": "x" });
+    let named = ["/email", "/zzz", "/lead_score", "/first_name", "/last_name"];
+    world.member().post("contacts", &all).await.problem(400, "malformed").names(&named);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_refused_is_not_in_the_list_of_what_is_allowed() {
+    let app = App::start().await;
+    let world = World::create(&app, "Acme").await;
+    for (path, name) in
+        [("/api/v1/a-crm/activities", "deleted"), ("/api/v1/a-crm/deals/pipeline", "limit"), ("companies", "no_such_field")]
+    {
+        let answer = world.member().get(&format!("{path}?{name}=1")).await.problem(400, "malformed");
+        let message = answer.body["errors"][0]["message"].as_str().unwrap();
+        assert!(!message.contains(name), "{path}: {message}");
+    }
+}
