@@ -74,7 +74,7 @@ GRANT USAGE ON SEQUENCE crm_activities_seq TO crm_definer;
 -- ---------------------------------------------------------------- partitions
 
 -- Makes the monthly partitions from from_month up to months_ahead months after it; says how many were missing. Run by
--- the installer and by a monthly job. It belongs to crm_owner because only the owner of a table can add a partition to
+-- every `migrate up`; the worker may run it too, and a monthly job of it will. It belongs to crm_owner because only the owner of a table can add a partition to
 -- it.
 CREATE FUNCTION app.ensure_activity_partitions(
     months_ahead integer DEFAULT 12,

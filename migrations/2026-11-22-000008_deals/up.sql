@@ -81,7 +81,6 @@ CREATE INDEX crm_deals_source         ON crm_deals (organization_id, deal_source
 CREATE INDEX crm_deals_owner          ON crm_deals (organization_id, owner_id, id) WHERE deleted_at IS NULL;
 CREATE INDEX crm_deals_company        ON crm_deals (organization_id, company_id, id) WHERE deleted_at IS NULL;
 CREATE INDEX crm_deals_contact        ON crm_deals (organization_id, primary_contact_id, id) WHERE deleted_at IS NULL;
-CREATE INDEX crm_deals_created_by     ON crm_deals (organization_id, created_by_id, id) WHERE deleted_at IS NULL;
 CREATE INDEX crm_deals_bin            ON crm_deals (organization_id, id) WHERE deleted_at IS NOT NULL;
 CREATE INDEX crm_deals_facets ON crm_deals
     USING gin (organization_id, tags jsonb_path_ops, custom_fields jsonb_path_ops);

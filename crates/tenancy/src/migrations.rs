@@ -5,7 +5,7 @@
 
 use crm_kernel::{Error, Result};
 use diesel::migration::MigrationVersion;
-use diesel_async::{AsyncMigrationHarness, AsyncPgConnection};
+use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, SimpleAsyncConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use crate::connect;
@@ -21,14 +21,18 @@ pub struct MigrationState {
     pub applied: bool,
 }
 
-/// Applies what is missing; returns the names of what was applied.
+/// Applies what is missing; returns the names of what was applied. Also makes the log's partitions of the coming year, so it is to
+/// be called at every start of an installation, or once a month, whether or not there is anything to apply.
 ///
 /// # Errors
 /// When the database is away or a script fails; that script's changes are undone, earlier ones stay.
 pub async fn run(admin_url: &str) -> Result<Vec<String>> {
     let mut harness = harness(admin_url).await?;
     let applied = harness.run_pending_migrations(MIGRATIONS).map_err(Error::internal)?;
-    Ok(applied.iter().map(MigrationVersion::to_string).collect())
+    let applied = applied.iter().map(MigrationVersion::to_string).collect();
+    let mut connection = harness.into_inner();
+    connection.batch_execute("SELECT app.ensure_activity_partitions()").await.map_err(Error::internal)?;
+    Ok(applied)
 }
 
 /// Undoes every migration, newest first; returns the names.

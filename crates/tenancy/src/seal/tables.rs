@@ -13,7 +13,7 @@ pub const EXEMPT: &[(&str, &str, &str)] = &[
     ("public.crm_deal_stage_history", "tracking", "derived from deals by a trigger"),
     ("identity.credentials", "tracking", "secrets never enter the log"),
     ("identity.credentials", "composite_key", "people belong to several tenants"),
-    ("identity.sessions", "tracking", "logins are logged by identity itself"),
+    ("identity.sessions", "tracking", "is itself the record of logins"),
     ("identity.sessions", "composite_key", "found by session before the tenant is known"),
     ("identity.refresh_tokens", "tracking", "secrets never enter the log"),
     ("identity.refresh_tokens", "composite_key", "found by hash before the tenant is known"),
