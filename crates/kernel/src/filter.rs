@@ -101,15 +101,6 @@ impl Term {
     pub fn dates(&self) -> Vec<Date> {
         self.any_of.iter().filter_map(|value| if let FilterValue::Date(date) = value { Some(*date) } else { None }).collect()
     }
-
-    /// The whole numbers among the alternatives.
-    #[must_use]
-    pub fn integers(&self) -> Vec<i64> {
-        self.any_of
-            .iter()
-            .filter_map(|value| if let FilterValue::Integer(number) = value { Some(*number) } else { None })
-            .collect()
-    }
 }
 
 fn read(context: &Context, field: &Field, text: &str) -> Result<FilterValue, String> {
