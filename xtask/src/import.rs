@@ -28,6 +28,7 @@ use crate::import::references::References;
 use crate::import::rows::Row;
 use crate::import::stages::Stages;
 use crate::import::table::Table;
+use crate::migrate;
 use crate::progress::say;
 use crate::seed;
 
@@ -51,6 +52,7 @@ pub async fn run(_environment: &Environment, database: &Database, options: &Opti
     let noun = options.noun.definition();
     let table = Table::read(&options.file)?;
     let columns = Columns::of(&table.header, &noun)?;
+    migrate::must_be_done(&database.admin_url).await?;
     let admin = database::connect(&database.admin_url).await?;
     let references = References::load(&admin, &options.organization, &columns).await?;
     let mut rows = rows::build(&table, &columns, &noun, &references);

@@ -1,6 +1,6 @@
 //! `cargo xtask migrate`: the schema, up, down and its state. The scripts themselves are embedded in crm-tenancy.
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, bail};
 use crm_tenancy::migrations;
 
 use crate::database::Database;
@@ -43,6 +43,15 @@ pub async fn run(database: &Database, direction: Direction) -> Result<()> {
 /// Runs what has not run yet; gives the names.
 pub async fn apply(admin_url: &str) -> Result<Vec<String>> {
     migrations::run(admin_url).await.map_err(shown_once)
+}
+
+/// For what fills a database: says what to do instead of failing at the first table that is not there.
+pub async fn must_be_done(admin_url: &str) -> Result<()> {
+    let pending = migrations::status(admin_url).await.map_err(shown_once)?.iter().filter(|each| !each.applied).count();
+    if pending > 0 {
+        bail!("{pending} migrations have not run in this database: `cargo xtask migrate up` first");
+    }
+    Ok(())
 }
 
 /// Takes everything back; gives the names.

@@ -19,6 +19,7 @@ use tokio_postgres::Client;
 use crate::database::{self, Database};
 use crate::environment::Environment;
 use crate::import::door::Door;
+use crate::migrate;
 use crate::progress::{say, seconds};
 use crate::seed::data::Data;
 use crate::seed::people::People;
@@ -64,6 +65,7 @@ pub async fn is_present(database: &Database) -> Result<bool> {
 pub async fn run(environment: &Environment, database: &Database) -> Result<()> {
     let begun = Instant::now();
     let data = Data::load(&environment.root.join("xtask/data/demo"))?;
+    migrate::must_be_done(&database.admin_url).await?;
     let mut admin = database::connect(&database.admin_url).await?;
     let made_people = people::ensure(&mut admin, &data).await?;
     let people = people::find(&admin).await?;
