@@ -242,9 +242,18 @@ async fn a_narrowed_token_does_less_and_never_more() {
     contacts_only.get("contacts").await.expect(200);
     contacts_only.get("companies").await.problem(403, "forbidden");
     let (first, address) = (world.first("companies"), format!("companies/{}", world.first("companies")));
-    let one_record = app.holder(narrowed(world.owner(), block!("check if resource({first})")));
+    let one_record = app.holder(narrowed(world.owner(), block!("check if resource({plain})", plain = first.clone())));
     one_record.get(&address).await.expect(200);
     one_record.get("companies").await.problem(403, "forbidden");
+    let all_but_one =
+        app.holder(narrowed(world.owner(), block!("check if resource($id), $id != {plain}", plain = first.clone())));
+    let plain = first;
+    for spelling in
+        [plain.clone(), plain.to_uppercase(), plain.replace('-', ""), format!("urn:uuid:{plain}"), format!("%7B{plain}%7D")]
+    {
+        let answer = all_but_one.get(&format!("companies/{spelling}")).await;
+        assert!([403, 404].contains(&answer.status), "{spelling} must not get around a check on the record: {}", answer.status);
+    }
     let past = SystemTime::now() - MINUTE;
     let over = app.holder(narrowed(world.owner(), block!("check if time($time), $time < {past}")));
     assert!([401, 403].contains(&over.get("companies").await.status), "an earlier expiry counts");

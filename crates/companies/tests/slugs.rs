@@ -100,3 +100,19 @@ async fn writers_of_one_name_at_the_same_moment_never_share_a_slug() {
     assert!(created >= 1, "one of them wins");
     assert_eq!(database.number("SELECT count(DISTINCT slug) FROM crm_companies").await, created, "each has a slug of its own");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn writers_of_the_same_name_at_the_same_moment_all_get_a_slug() {
+    let (_database, tenant, companies) = set_up().await;
+    let writers: Vec<_> = (0..12)
+        .map(|_| {
+            let (companies, context) = (companies.clone(), tenant.member.clone());
+            tokio::spawn(async move { companies.create(&context, named("Acme")).await })
+        })
+        .collect();
+    let mut slugs = std::collections::HashSet::new();
+    for writer in writers {
+        let company = writer.await.expect("the writer ends").expect("nobody hears of a slug that nobody chose");
+        assert!(slugs.insert(company.slug), "each has a slug of its own");
+    }
+}

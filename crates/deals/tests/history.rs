@@ -50,3 +50,32 @@ async fn another_tenants_history_is_not_there() {
     let foreign = refusals::not_found(deals.stage_history(&acme.owner, theirs.id).await, "it is another's");
     assert_eq!(format!("{foreign:?}"), format!("{never:?}"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn times_follow_the_order_of_the_changes_when_writers_wait_for_each_other() {
+    let database = TestDatabase::create().await;
+    let acme = database.tenant("Acme").await;
+    let deals = PgDeals::new(database.db());
+    let deal = deals.create(&acme.member, NewDeal { name: "x".into(), ..NewDeal::default() }).await.expect("a deal");
+    let movers: Vec<_> = (0..24)
+        .map(|number| {
+            let (deals, context) = (PgDeals::new(database.db()), acme.owner.clone());
+            let stage = if number % 2 == 0 { "proposal" } else { "negotiation" };
+            let step = StageStep { stage: stage.into(), ..StageStep::default() };
+            tokio::spawn(async move { deals.move_to(&context, deal.id, &Expected::Any, &step).await })
+        })
+        .collect();
+    for mover in movers {
+        mover.await.expect("the mover ends").expect("it moves, one after the other");
+    }
+
+    let history = deals.stage_history(&acme.owner, deal.id).await.expect("the history").data;
+    assert!(history.len() > 1, "it moved");
+    for pair in history.windows(2) {
+        assert!(pair[0].left_at >= Some(pair[0].entered_at), "no stay ends before it begins");
+        assert_eq!(pair[0].left_at, Some(pair[1].entered_at), "a stay begins when the one before it ends");
+    }
+    let backwards = "SELECT count(*) FROM (SELECT created_at - lag(created_at) OVER (ORDER BY record_version) AS step
+        FROM crm_activities WHERE entity_type = 'deal') AS log WHERE step < interval '0'";
+    assert_eq!(database.number(backwards).await, 0, "the log of a record never runs backwards");
+}

@@ -247,3 +247,16 @@ async fn what_is_refused_is_not_in_the_list_of_what_is_allowed() {
         assert!(!message.contains(name), "{path}: {message}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_does_not_arrive_is_given_up() {
+    let app = App::start().await;
+    let world = World::create(&app, "Acme").await;
+    let path = format!("/api/v1/a-crm/companies/{}", world.first("companies"));
+    let mut stream = open(&app, world.member(), &path, "content-length: 2000000\r\n\r\n{\"name\":").await;
+    let mut answer = Vec::new();
+    let ended = timeout(Duration::from_secs(60), stream.read_to_end(&mut answer)).await;
+    ended.expect("the server must answer and close, however long the client waits").unwrap();
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
+}

@@ -76,6 +76,8 @@ pub async fn who_deleted_may_restore_and_other_members_may_not<N: Noun>() {
     forbidden(bench.noun.restore(colleague, own).await, "another member must not restore it");
     forbidden(bench.noun.restore(viewer, own).await, "a viewer must not restore it");
     bench.noun.restore(member, own).await.expect("the member who deleted it may restore it");
+    forbidden(bench.noun.restore(colleague, own).await, "restoring what lives is still not for another member");
+    forbidden(bench.noun.restore(viewer, own).await, "restoring what lives is still not for a viewer");
 
     bench.noun.delete(owner, own, &Expected::Any).await.expect("the owner deletes");
     forbidden(bench.noun.restore(member, own).await, "a member must not restore what the owner deleted, although it created it");
