@@ -74,43 +74,61 @@ pub async fn stop(record: &Record) -> Result<()> {
     Ok(())
 }
 
-/// The key that signs tokens: made once, readable by its owner alone.
-pub async fn ensure_token_key(environment: &Environment, program: &Path) -> Result<PathBuf> {
-    let file = token_key_file(environment);
-    if file.exists() {
-        return Ok(file);
+/// The files of the keys that the gateway is given.
+pub struct Keys {
+    token: PathBuf,
+    sealing: PathBuf,
+}
+
+impl Keys {
+    fn of(environment: &Environment) -> Self {
+        Self { token: environment.state.join("token-key.pem"), sealing: environment.state.join("sealing-keys") }
     }
-    let unfinished = environment.state.join("token-key.unfinished");
+}
+
+/// The keys that sign tokens and seal secrets: made once, readable by their owner alone.
+pub async fn ensure_keys(environment: &Environment, program: &Path) -> Result<Keys> {
+    let keys = Keys::of(environment);
+    ensure_key(environment, program, "generate-key", &keys.token).await?;
+    ensure_key(environment, program, "generate-sealing-key", &keys.sealing).await?;
+    Ok(keys)
+}
+
+async fn ensure_key(environment: &Environment, program: &Path, command: &str, file: &Path) -> Result<()> {
+    if file.exists() {
+        return Ok(());
+    }
+    let unfinished = environment.state.join(format!("{command}.unfinished"));
     drop(fs::remove_file(&unfinished));
-    let output = Command::new(program).arg("generate-key").arg(&unfinished).stdin(Stdio::null()).output().await?;
+    let output = Command::new(program).arg(command).arg(&unfinished).stdin(Stdio::null()).output().await?;
     if !output.status.success() {
-        bail!("the gateway made no token key:\n{}", logfile::last_lines(&String::from_utf8_lossy(&output.stderr), 10));
+        bail!("the gateway made no key:\n{}", logfile::last_lines(&String::from_utf8_lossy(&output.stderr), 10));
     }
     let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-    fs::set_permissions(&unfinished, private).context("the gateway made no token key")?;
-    fs::rename(&unfinished, &file).context("cannot put the token key in place")?;
-    Ok(file)
+    fs::set_permissions(&unfinished, private).context("the gateway made no key")?;
+    fs::rename(&unfinished, file).context("cannot put the key in place")
 }
 
-pub fn forget_token_key(environment: &Environment) -> Result<()> {
-    match fs::remove_file(token_key_file(environment)) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).context("cannot remove the token key"),
-        _ => Ok(()),
+pub fn forget_keys(environment: &Environment) -> Result<()> {
+    let keys = Keys::of(environment);
+    for file in [keys.token, keys.sealing] {
+        match fs::remove_file(file) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error).context("cannot remove a key"),
+            _ => {}
+        }
     }
+    Ok(())
 }
 
-fn token_key_file(environment: &Environment) -> PathBuf {
-    environment.state.join("token-key.pem")
-}
-
-pub fn start(environment: &Environment, database: &Database, program: &Path, key: &Path, port: u16) -> Result<Gateway> {
+pub fn start(environment: &Environment, database: &Database, program: &Path, keys: &Keys, port: u16) -> Result<Gateway> {
     let log_begin = logfile::length(&log(environment));
     let output = logfile::open(&log(environment))?;
     let mut command = Command::new(program);
     command
         .env("CRM_DATABASE_URL", &database.app_url)
         .env("CRM_BIND", format!("127.0.0.1:{port}"))
-        .env("CRM_TOKEN_KEY_FILE", key)
+        .env("CRM_TOKEN_KEY_FILE", &keys.token)
+        .env("CRM_SEALING_KEY_FILE", &keys.sealing)
         .env("CRM_LOG", variable("CRM_LOG").unwrap_or_else(|| "info".to_owned()))
         .env_remove("DATABASE_URL")
         .current_dir(&environment.root)

@@ -104,9 +104,9 @@ async fn start(environment: &Environment, options: &Options) -> Result<(Database
         talking_step("seeding the demo organisation", seed::run(environment, &database)).await?;
     }
     let program = talking_step("building the gateway", cargo::build_gateway(environment)).await?;
-    let key = gateway::ensure_token_key(environment, &program).await?;
+    let keys = gateway::ensure_keys(environment, &program).await?;
     refuse_taken_port(options.port)?;
-    let mut gateway = gateway::start(environment, &database, &program, &key, options.port)?;
+    let mut gateway = gateway::start(environment, &database, &program, &keys, options.port)?;
     step("waiting for the gateway", gateway.wait_ready(environment)).await?;
     Ok((database, gateway))
 }
@@ -128,7 +128,7 @@ async fn wipe(environment: &Environment) -> Result<()> {
     }
     database::leave_as_found(environment, false).await?;
     // Tokens of people who no longer exist are worth nothing; a damaged key is mended on the way.
-    gateway::forget_token_key(environment)?;
+    gateway::forget_keys(environment)?;
     remove_if_there(&environment.state.join("data"))
 }
 

@@ -6,8 +6,11 @@
 
 use std::{collections::BTreeMap, net::TcpListener, process::Command};
 
-use crm_gateway::{server, services::Services};
-use crm_tenancy::token::TokenKey;
+use crm_gateway::{
+    server,
+    services::{Secrets, Services},
+};
+use crm_tenancy::{sealing::SealingKeys, token::TokenKey};
 use crm_testkit::{TestDatabase, demo::Truth};
 use serde_json::{Value, json};
 
@@ -26,7 +29,8 @@ impl Demo {
         seed(&database);
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let api = format!("http://{}/api/v1", listener.local_addr().unwrap());
-        let services = Services::new(&database.db(), TokenKey::generate()).unwrap();
+        let secrets = Secrets { token_key: TokenKey::generate(), sealing_keys: SealingKeys::generate().unwrap() };
+        let services = Services::new(&database.db(), secrets).unwrap();
         tokio::spawn(server::serve(listener, services).unwrap());
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         let credentials = json!({ "email": "owner@demo.example", "password": "demo-password-please-change" });

@@ -6,7 +6,7 @@
 
 use std::{env, fs, net::SocketAddr, path::PathBuf};
 
-use crm_tenancy::token::TokenKey;
+use crm_tenancy::{sealing::SealingKeys, token::TokenKey};
 
 /// Everything the gateway must know before it starts.
 #[derive(Debug)]
@@ -19,6 +19,8 @@ pub struct Configuration {
     pub bind: SocketAddr,
     /// `CRM_TOKEN_KEY_FILE`: PEM file of the key that signs access tokens. Required.
     pub token_key: TokenKey,
+    /// `CRM_SEALING_KEY_FILE`: keys that seal what is kept secret, newest first. Required.
+    pub sealing_keys: SealingKeys,
 }
 
 /// An address with a password in it, which `Debug` does not show.
@@ -46,26 +48,37 @@ impl Configuration {
         });
         let connections = parsed(&get, &mut mistakes, "CRM_DATABASE_CONNECTIONS", 16, |number| (1..=1000).contains(number));
         let bind = parsed(&get, &mut mistakes, "CRM_BIND", SocketAddr::from(([127, 0, 0, 1], 8080)), |_| true);
-        let token_key = match get("CRM_TOKEN_KEY_FILE").map(PathBuf::from) {
-            None => Err("CRM_TOKEN_KEY_FILE is missing: make one with `crm-gateway generate-key FILE`".to_owned()),
-            Some(path) => fs::read_to_string(&path)
-                .map_err(|error| format!("CRM_TOKEN_KEY_FILE: {}: {error}", path.display()))
-                .and_then(|pem| {
-                    TokenKey::from_pem(&pem)
-                        .map_err(|_| format!("CRM_TOKEN_KEY_FILE: {} holds no Ed25519 key in PEM", path.display()))
-                }),
-        };
-        match token_key {
-            Ok(token_key) if mistakes.is_empty() => {
-                Ok(Self { database_url: DatabaseUrl(database_url), connections, bind, token_key })
+        let token_key = key_file(&get, &mut mistakes, "CRM_TOKEN_KEY_FILE", "generate-key", |pem| {
+            TokenKey::from_pem(pem).map_err(|_| "holds no Ed25519 key in PEM".to_owned())
+        });
+        let sealing_keys = key_file(&get, &mut mistakes, "CRM_SEALING_KEY_FILE", "generate-sealing-key", |text| {
+            SealingKeys::from_text(text).map_err(|_| "holds no sealing keys, a line of base64 each".to_owned())
+        });
+        match (token_key, sealing_keys) {
+            (Some(token_key), Some(sealing_keys)) if mistakes.is_empty() => {
+                Ok(Self { database_url: DatabaseUrl(database_url), connections, bind, token_key, sealing_keys })
             }
-            Ok(_) => Err(mistakes),
-            Err(mistake) => {
-                mistakes.push(mistake);
-                Err(mistakes)
-            }
+            _ => Err(mistakes),
         }
     }
+}
+
+/// The keys in the file that a variable names.
+fn key_file<T>(
+    get: &impl Fn(&str) -> Option<String>,
+    mistakes: &mut Vec<String>,
+    name: &str,
+    command: &str,
+    read: impl Fn(&str) -> Result<T, String>,
+) -> Option<T> {
+    let keys = match get(name).map(PathBuf::from) {
+        None => Err(format!("{name} is missing: make one with `crm-gateway {command} FILE`")),
+        Some(path) => fs::read_to_string(&path)
+            .map_err(|error| error.to_string())
+            .and_then(|text| read(&text))
+            .map_err(|mistake| format!("{name}: {}: {mistake}", path.display())),
+    };
+    keys.map_err(|mistake| mistakes.push(mistake)).ok()
 }
 
 fn note(mistakes: &mut Vec<String>, mistake: &str) -> String {
@@ -98,6 +111,6 @@ mod tests {
     fn all_mistakes_are_named_at_once() {
         let environment = |name: &str| (name == "CRM_BIND").then(|| "nowhere".to_owned());
         let mistakes = Configuration::read(environment).expect_err("nothing is right");
-        assert_eq!(mistakes.len(), 3, "{mistakes:?}");
+        assert_eq!(mistakes.len(), 4, "{mistakes:?}");
     }
 }

@@ -3,8 +3,13 @@
 use std::{fs, io::Write, net::TcpListener, os::unix::fs::OpenOptionsExt, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use crm_gateway::{app, configuration::Configuration, logging, server, services::Services};
-use crm_tenancy::{ConnectOptions, Db, seal, token::TokenKey};
+use crm_gateway::{
+    app,
+    configuration::Configuration,
+    logging, server,
+    services::{Secrets, Services},
+};
+use crm_tenancy::{ConnectOptions, Db, seal, sealing::SealingKeys, token::TokenKey};
 
 /// The CRM's server. Configured by environment variables; see docs/CONFIGURATION.md.
 #[derive(Parser)]
@@ -26,6 +31,11 @@ enum Command {
         /// Where to put it; must not exist yet.
         file: PathBuf,
     },
+    /// Make a key that seals what is kept secret.
+    GenerateSealingKey {
+        /// Where to put it; must not exist yet.
+        file: PathBuf,
+    },
 }
 
 // Not actix's runtime: the pool's connections live on this one, whichever worker asked for them.
@@ -35,6 +45,7 @@ async fn main() -> ExitCode {
     let done = match arguments.command {
         Some(Command::Openapi) => print_document(),
         Some(Command::GenerateKey { file }) => generate_key(&file),
+        Some(Command::GenerateSealingKey { file }) => generate_sealing_key(&file),
         None => start(arguments.check_config).await,
     };
     match done {
@@ -60,9 +71,20 @@ fn print_document() -> Result<(), Vec<String>> {
 
 fn generate_key(file: &PathBuf) -> Result<(), Vec<String>> {
     let pem = TokenKey::generate().to_pem().map_err(|error| vec![error.to_string()])?;
+    write_new(file, &pem)
+}
+
+fn generate_sealing_key(file: &PathBuf) -> Result<(), Vec<String>> {
+    let text = SealingKeys::generate().map_err(|error| vec![error.to_string()])?.to_text();
+    write_new(file, &text)
+}
+
+fn write_new(file: &PathBuf, secret: &str) -> Result<(), Vec<String>> {
     let readable_by_owner = 0o600;
     let opened = fs::OpenOptions::new().write(true).create_new(true).mode(readable_by_owner).open(file);
-    opened.and_then(|mut opened| opened.write_all(pem.as_bytes())).map_err(|error| vec![format!("{}: {error}", file.display())])
+    opened
+        .and_then(|mut opened| opened.write_all(secret.as_bytes()))
+        .map_err(|error| vec![format!("{}: {error}", file.display())])
 }
 
 async fn start(check_only: bool) -> Result<(), Vec<String>> {
@@ -79,7 +101,8 @@ async fn start(check_only: bool) -> Result<(), Vec<String>> {
         let reasons = faults.iter().map(|fault| format!("the seal is broken: {}: {}", fault.object, fault.reason));
         return Err(reasons.collect());
     }
-    let services = Services::new(&db, configuration.token_key).map_err(|error| vec![error.to_string()])?;
+    let services = Services::new(&db, Secrets { token_key: configuration.token_key, sealing_keys: configuration.sealing_keys })
+        .map_err(|error| vec![error.to_string()])?;
     let bind = configuration.bind;
     let listener = TcpListener::bind(bind).map_err(|error| vec![format!("cannot listen on {bind}: {error}")])?;
     tracing::info!(%bind, "listening");

@@ -21,6 +21,12 @@ pub enum Access {
     Read,
     /// Makes records or changes them; which ones a member may change, the database decides by ownership.
     Write,
+    /// Manages the organisation: owners and admins, with any token that allows it.
+    Manage,
+    /// Manages who may come in: owners and admins, with a token as it was issued at a login.
+    Administer,
+    /// Decides about the organisation itself: owners, with a token as it was issued at a login.
+    Govern,
 }
 
 impl Access {
@@ -32,6 +38,9 @@ impl Access {
             Self::Session => "session",
             Self::Read => "read",
             Self::Write => "write",
+            Self::Manage => "manage",
+            Self::Administer => "administer",
+            Self::Govern => "govern",
         }
     }
 }
@@ -127,6 +136,9 @@ pub fn compile() -> Result<Policy> {
         allow if access("session"), role($role), token("whole");
         allow if access("read"), role($role), ["owner", "admin", "member", "viewer"].contains($role);
         allow if access("write"), role($role), ["owner", "admin", "member"].contains($role);
+        allow if access("manage"), role($role), ["owner", "admin"].contains($role);
+        allow if access("administer"), role($role), token("whole"), ["owner", "admin"].contains($role);
+        allow if access("govern"), role("owner"), token("whole");
         "#,
     )
 }

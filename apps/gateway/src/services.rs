@@ -10,10 +10,20 @@ use crm_kernel::Result;
 use crm_tenancy::{
     Db, Identity, Members, PgIdentity, PgMembers,
     identity::IdentityOptions,
+    sealing::SealingKeys,
     token::{Policy, TokenKey, VerifyingKey},
 };
 
 use crate::policy;
+
+/// The keys that services need.
+#[derive(Debug)]
+pub struct Secrets {
+    /// Signs access tokens.
+    pub token_key: TokenKey,
+    /// Seal what is kept secret.
+    pub sealing_keys: SealingKeys,
+}
 
 /// Every service of the gateway. Cheap to clone.
 #[derive(Clone)]
@@ -51,11 +61,12 @@ impl Services {
     ///
     /// # Errors
     /// `Internal` when the policy does not compile.
-    pub fn new(db: &Db, key: TokenKey) -> Result<Self> {
-        let verifying = key.verifying();
+    pub fn new(db: &Db, secrets: Secrets) -> Result<Self> {
+        let Secrets { token_key, sealing_keys: _ } = secrets;
+        let verifying = token_key.verifying();
         Ok(Self {
             db: db.clone(),
-            identity: Arc::new(PgIdentity::new(db.clone(), key, IdentityOptions::default())),
+            identity: Arc::new(PgIdentity::new(db.clone(), token_key, IdentityOptions::default())),
             members: Arc::new(PgMembers::new(db.clone())),
             companies: Arc::new(PgCompanies::new(db.clone())),
             contacts: Arc::new(PgContacts::new(db.clone())),

@@ -73,7 +73,8 @@ async fn what_was_acknowledged_survives_kill_9_once_with_its_activities() {
     let database = TestDatabase::create().await;
     let tenant = database.tenant("Acme").await;
     let (key, url) = (KeyFile::generate().await, database.url());
-    let environment = [("CRM_DATABASE_URL", url.as_str()), ("CRM_TOKEN_KEY_FILE", key.path())];
+    let environment =
+        [("CRM_DATABASE_URL", url.as_str()), ("CRM_TOKEN_KEY_FILE", key.path()), ("CRM_SEALING_KEY_FILE", key.sealing())];
     let mut gateway = Gateway::start(&environment).await;
     let member = log_in(&gateway.nobody(), &tenant.email("member")).await;
     let (mut acknowledged, mut unanswered) = (0, 0);

@@ -16,8 +16,13 @@ use support::{
 /// Starts it on this address of a database and returns why it did not.
 async fn refusal(url: &str) -> String {
     let key = KeyFile::generate().await;
-    let ended =
-        run(&mut command(&[("CRM_DATABASE_URL", url), ("CRM_TOKEN_KEY_FILE", key.path()), ("CRM_BIND", "127.0.0.1:0")])).await;
+    let ended = run(&mut command(&[
+        ("CRM_DATABASE_URL", url),
+        ("CRM_TOKEN_KEY_FILE", key.path()),
+        ("CRM_SEALING_KEY_FILE", key.sealing()),
+        ("CRM_BIND", "127.0.0.1:0"),
+    ]))
+    .await;
     let said = String::from_utf8_lossy(&ended.stderr).into_owned();
     assert!(!ended.status.success(), "it started: {said}");
     assert!(!said.contains("listening"), "{said}");
@@ -71,13 +76,16 @@ async fn every_mistake_in_the_configuration_is_named_at_once() {
     let nothing = run(command(&[]).arg("--check-config")).await;
     let said = String::from_utf8_lossy(&nothing.stderr).into_owned();
     assert!(!nothing.status.success());
-    assert!(said.contains("CRM_DATABASE_URL is missing") && said.contains("CRM_TOKEN_KEY_FILE is missing"), "{said}");
+    for missing in ["CRM_DATABASE_URL is missing", "CRM_TOKEN_KEY_FILE is missing", "CRM_SEALING_KEY_FILE is missing"] {
+        assert!(said.contains(missing), "{said}");
+    }
 
     let wrong = [
         ("CRM_DATABASE_URL", ""),
         ("CRM_DATABASE_CONNECTIONS", "none"),
         ("CRM_BIND", "nowhere"),
         ("CRM_TOKEN_KEY_FILE", "/dev/null"),
+        ("CRM_SEALING_KEY_FILE", "/dev/null"),
     ];
     for check in [true, false] {
         let mut command = command(&wrong);
@@ -88,7 +96,11 @@ async fn every_mistake_in_the_configuration_is_named_at_once() {
         assert!(wrong.iter().all(|(name, _)| said.contains(name)), "{said}");
     }
     let key = KeyFile::generate().await;
-    let right = [("CRM_DATABASE_URL", "postgres://crm_app:secret-word@127.0.0.1:1/nowhere"), ("CRM_TOKEN_KEY_FILE", key.path())];
+    let right = [
+        ("CRM_DATABASE_URL", "postgres://crm_app:secret-word@127.0.0.1:1/nowhere"),
+        ("CRM_TOKEN_KEY_FILE", key.path()),
+        ("CRM_SEALING_KEY_FILE", key.sealing()),
+    ];
     let ended = run(command(&right).arg("--check-config")).await;
     let said = String::from_utf8_lossy(&ended.stderr).into_owned();
     assert!(ended.status.success() && !said.contains("secret-word"), "needs no database: {said}");
@@ -120,6 +132,7 @@ async fn the_log_tells_of_every_request_and_of_no_secret() {
         let environment = [
             ("CRM_DATABASE_URL", url.as_str()),
             ("CRM_TOKEN_KEY_FILE", key.path()),
+            ("CRM_SEALING_KEY_FILE", key.sealing()),
             ("CRM_LOG", filter),
             ("CRM_LOG_FORMAT", format),
         ];

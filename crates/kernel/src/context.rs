@@ -62,6 +62,8 @@ pub struct Context {
     pub session_id: Option<SessionId>,
     /// The API token, if one was used.
     pub token_id: Option<TokenId>,
+    /// SHA-256 of the API token's first signature; the database compares it at every transaction.
+    pub token_hash: Option<[u8; 32]>,
     /// Person, service or system.
     pub actor: Actor,
     /// Refuse every write in the database itself, whatever the role.
@@ -95,6 +97,7 @@ impl Context {
             role,
             session_id: None,
             token_id: None,
+            token_hash: None,
             actor: Actor::User,
             access: Access::ReadWrite,
             ip: None,

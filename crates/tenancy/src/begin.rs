@@ -3,7 +3,7 @@
 #![allow(clippy::too_many_arguments, reason = "the function of the database has as many as a request has to say")]
 
 use crm_kernel::{Access, Context, OrganizationId, UserId};
-use diesel::sql_types::{Bool, Nullable, Text, Uuid as SqlUuid};
+use diesel::sql_types::{Binary, Bool, Nullable, Text, Uuid as SqlUuid};
 
 diesel::define_sql_function! {
     /// Confines the transaction to one organisation and one caller and returns the role that memberships names;
@@ -11,7 +11,8 @@ diesel::define_sql_function! {
     #[sql_name = "app.begin_request"]
     fn begin_request(
         organization: SqlUuid, user: SqlUuid, session: Nullable<SqlUuid>, token: Nullable<SqlUuid>, actor: Text, read_only: Bool,
-        ip: Nullable<Text>, agent: Nullable<Text>, request: Nullable<Text>, operation: Nullable<SqlUuid>
+        ip: Nullable<Text>, agent: Nullable<Text>, request: Nullable<Text>, operation: Nullable<SqlUuid>,
+        token_hash: Nullable<Binary>
     ) -> Text;
 }
 
@@ -29,6 +30,7 @@ pub(crate) fn statement(context: &Context) -> diesel::dsl::select<Call> {
         agent,
         Some(storable(&context.request_id)),
         context.operation_id,
+        context.token_hash.map(|hash| hash.to_vec()),
     ))
 }
 
@@ -43,6 +45,7 @@ type Call = begin_request<
     Option<String>,
     Option<String>,
     Option<crm_kernel::OperationId>,
+    Option<Vec<u8>>,
 >;
 
 /// Without U+0000, which no text of PostgreSQL can hold: a client's header must not be able to fail the request.

@@ -75,6 +75,7 @@ fn refusal(error: DieselError, table: &str) -> Error {
 fn rule(table: &str, constraint: &str, information: &(dyn DatabaseErrorInformation + Send + Sync)) -> Error {
     match constraint {
         "not_a_member" => return Error::unauthenticated("no longer an active member of this organisation"),
+        "token_revoked" => return Error::unauthenticated("the token has been revoked or has expired"),
         "session_ended" => return Error::unauthenticated("the session has ended"),
         "restore_forbidden" => return Error::forbidden("only an owner, an admin or the member who deleted it may restore it"),
         "parent_not_yours" => return Error::forbidden("the record this belongs to is not yours"),

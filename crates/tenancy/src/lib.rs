@@ -19,6 +19,7 @@ pub mod passwords;
 pub mod patch;
 mod schema;
 pub mod seal;
+pub mod sealing;
 pub mod seek;
 mod standing;
 pub mod token;

@@ -8,7 +8,9 @@ use crm_kernel::{
     page::COUNT_BOUND,
     query::{Count, Direction},
 };
-use diesel::{BoolExpressionMethods, ExpressionMethods, QueryDsl, Queryable, Selectable, SelectableHelper};
+use diesel::{
+    BoolExpressionMethods, ExpressionMethods, NullableExpressionMethods, QueryDsl, Queryable, Selectable, SelectableHelper,
+};
 use diesel_async::RunQueryDsl;
 use serde::Serialize;
 
@@ -32,6 +34,16 @@ crm_kernel::text_enum!(
     }
 );
 
+crm_kernel::text_enum!(
+    /// Whom a member is.
+    MemberKind {
+        /// Somebody who logs in.
+        Person = "person",
+        /// An integration with an identity of its own: it has API tokens and cannot log in.
+        Service = "service",
+    }
+);
+
 /// A member of the organisation.
 #[derive(Debug, Clone, PartialEq, Queryable, Selectable, Serialize)]
 #[cfg_attr(feature = "openapi", derive(paperclip::actix::Apiv2Schema))]
@@ -39,8 +51,8 @@ crm_kernel::text_enum!(
 pub struct Member {
     /// The person; records name it as `owner_id`.
     pub user_id: UserId,
-    /// Address the person logs in with.
-    pub email: String,
+    /// Address the person logs in with; none for a service user.
+    pub email: Option<String>,
     /// Name as shown.
     pub full_name: String,
     /// What the person may do here.
@@ -61,6 +73,12 @@ pub struct Member {
     pub locale: String,
     /// Since when.
     pub created_at: Timestamp,
+    /// A person or a program.
+    pub kind: MemberKind,
+    /// When the membership was last changed.
+    pub updated_at: Timestamp,
+    /// Counts the changes of the membership.
+    pub version: i32,
 }
 
 /// An organisation.
@@ -91,7 +109,7 @@ const FULL_NAME: Field = Field::shown("full_name", Kind::Text).sortable();
 /// What lists of members can be filtered and sorted by.
 pub static FIELDS: &[Field] = &[
     Field::shown("user_id", Kind::Member).filterable(),
-    Field::shown("email", Kind::Caseless).filterable(),
+    Field::shown("email", Kind::Caseless).nullable().filterable(),
     FULL_NAME,
     Field::shown("role", Kind::Choice(Role::WORDS)).filterable(),
     Field::shown("status", Kind::Choice(MemberStatus::WORDS)).filterable(),
@@ -102,6 +120,9 @@ pub static FIELDS: &[Field] = &[
     Field::shown("time_zone", Kind::Text),
     Field::shown("locale", Kind::Text),
     Field::shown("created_at", Kind::Timestamp),
+    Field::shown("kind", Kind::Choice(MemberKind::WORDS)).filterable(),
+    Field::shown("updated_at", Kind::Timestamp),
+    Field::shown("version", Kind::Integer),
 ];
 
 /// The order of lists of members when none is asked for: by name.
@@ -201,7 +222,8 @@ fn narrowed<'a>(mut rows: Here<'a>, query: &ListQuery) -> Here<'a> {
     for term in &query.filter.terms {
         rows = match term.field.name {
             "user_id" => rows.filter(q_members::user_id.eq_any(term.ids())),
-            "email" => rows.filter(q_members::email.eq(any_caseless(term.texts()))),
+            "email" => rows.filter(q_members::email.assume_not_null().eq(any_caseless(term.texts()))),
+            "kind" => rows.filter(q_members::kind.eq_any(term.texts())),
             "role" => rows.filter(q_members::role.eq_any(term.texts())),
             "status" => rows.filter(q_members::status.eq_any(term.texts())),
             "manager_id" if term.includes_null() => rows.filter(q_members::manager_id.is_null()),

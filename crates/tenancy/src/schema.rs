@@ -5,7 +5,7 @@ diesel::table! {
     q_members (organization_id, user_id) {
         organization_id -> Uuid,
         user_id -> Uuid,
-        email -> Text,
+        email -> Nullable<Text>,
         full_name -> Text,
         role -> Text,
         status -> Text,
@@ -16,6 +16,9 @@ diesel::table! {
         time_zone -> Text,
         locale -> Text,
         created_at -> Timestamptz,
+        kind -> Text,
+        updated_at -> Timestamptz,
+        version -> Integer,
     }
 }
 

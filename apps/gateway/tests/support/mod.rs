@@ -12,10 +12,14 @@ pub mod process;
 pub mod world;
 
 use actix_web::{HttpServer, dev::ServerHandle, web::Data};
-use crm_gateway::{app, services::Services};
+use crm_gateway::{
+    app,
+    services::{Secrets, Services},
+};
 use crm_kernel::{Context, SessionId};
 use crm_tenancy::{
     Db,
+    sealing::SealingKeys,
     token::{Claims, TokenKey},
 };
 use crm_testkit::{PASSWORD, TestDatabase};
@@ -42,7 +46,8 @@ impl App {
     /// On a door that may lead elsewhere than to the database.
     pub fn start_on(database: TestDatabase, db: &Db) -> Self {
         let pem = TokenKey::generate().to_pem().unwrap();
-        let services = Data::new(Services::new(db, TokenKey::from_pem(&pem).unwrap()).unwrap());
+        let secrets = Secrets { token_key: TokenKey::from_pem(&pem).unwrap(), sealing_keys: SealingKeys::generate().unwrap() };
+        let services = Data::new(Services::new(db, secrets).unwrap());
         let document = Data::new(app::document());
         let server = HttpServer::new(move || app::app(services.clone(), document.clone())).workers(2).disable_signals();
         let server = server.bind(("127.0.0.1", 0)).unwrap();

@@ -19,24 +19,32 @@ use super::{Caller, client};
 /// Nothing here takes longer on a busy machine; a test that waits this long has failed.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A file with a key that signs tokens, gone with the value.
-pub struct KeyFile(pub PathBuf);
+/// Files with a key that signs tokens and one that seals, gone with the value.
+pub struct KeyFile(pub PathBuf, PathBuf);
 
 impl KeyFile {
     /// A name for one; the program makes it.
     pub fn unused() -> Self {
-        Self(std::env::temp_dir().join(format!("crm-gateway-{}.pem", uuid::Uuid::now_v7())))
+        let file = std::env::temp_dir().join(format!("crm-gateway-{}.pem", uuid::Uuid::now_v7()));
+        let sealing = file.with_extension("sealing");
+        Self(file, sealing)
     }
 
     pub async fn generate() -> Self {
         let file = Self::unused();
-        let made = run(command(&[]).arg("generate-key").arg(&file.0)).await;
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        for (what, path) in [("generate-key", &file.0), ("generate-sealing-key", &file.1)] {
+            let made = run(command(&[]).arg(what).arg(path)).await;
+            assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        }
         file
     }
 
     pub fn path(&self) -> &str {
         self.0.to_str().unwrap()
+    }
+
+    pub fn sealing(&self) -> &str {
+        self.1.to_str().unwrap()
     }
 }
 
@@ -44,6 +52,7 @@ impl Drop for KeyFile {
     fn drop(&mut self) {
         // A key that was never made is no key left behind.
         let _ = std::fs::remove_file(&self.0);
+        let _ = std::fs::remove_file(&self.1);
     }
 }
 

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use crm_kernel::{Context, Error, OrganizationId, Result, SessionId, UserId, validation};
+use crm_kernel::{Context, Error, OrganizationId, Result, UserId, validation};
 use sha2::{Digest, Sha256};
 
 use super::{
     model::{Credentials, Me, OrganizationRole, Origin, Person, Tokens},
-    store::{self, Lifetimes, Opening},
+    store::{self, Lifetimes, Opened, Opening, Proof},
 };
 use crate::{
     Db, Members, PgMembers, passwords,
@@ -82,11 +82,10 @@ impl PgIdentity {
     fn tokens(
         &self,
         user_id: UserId,
-        session_id: SessionId,
-        organization: &OrganizationRole,
+        organization_id: OrganizationId,
+        Opened { session_id, role }: Opened,
         refresh_token: String,
     ) -> Result<Tokens> {
-        let (organization_id, role) = (organization.organization_id, organization.role);
         let access_token = self.key.issue(&Claims { user_id, organization_id, role, session_id }, self.options.access)?;
         Ok(Tokens {
             access_token,
@@ -117,9 +116,10 @@ impl Identity for PgIdentity {
             |organization: &&OrganizationRole| credentials.organization.as_ref().is_none_or(|slug| *slug == organization.slug);
         let organization = organizations.iter().find(wanted).ok_or_else(refused)?;
         let (refresh_token, hash) = new_refresh_token()?;
-        let opening = (Opening::Login(user), organization.organization_id);
-        let session = store::open_session(&mut connection, opening, &hash, self.lifetimes(), origin).await?;
-        self.tokens(user, session, organization, refresh_token)
+        let proof = Proof { method: "password", second_factor: false };
+        let opening = (Opening::Login(user, proof), organization.organization_id);
+        let opened = store::open_session(&mut connection, opening, &hash, self.lifetimes(), origin).await?;
+        self.tokens(user, organization.organization_id, opened, refresh_token)
     }
 
     async fn refresh(&self, refresh_token: &str) -> Result<Tokens> {
@@ -128,10 +128,8 @@ impl Identity for PgIdentity {
         let old_hash = Sha256::digest(refresh_token);
         let rotated = store::rotate_refresh(&mut connection, &old_hash, &new_hash, self.lifetimes().refresh).await?;
         let rotated = rotated.ok_or_else(|| Error::unauthenticated("the refresh token is not valid"))?;
-        let organizations = store::list_organizations(&mut connection, rotated.user_id).await?;
-        let organization = organizations.iter().find(|organization| organization.organization_id == rotated.organization_id);
-        let organization = organization.ok_or_else(|| Error::unauthenticated("the refresh token is not valid"))?;
-        self.tokens(rotated.user_id, rotated.session_id, organization, new_token)
+        let opened = Opened { session_id: rotated.session_id, role: rotated.role };
+        self.tokens(rotated.user_id, rotated.organization_id, opened, new_token)
     }
 
     async fn logout(&self, context: &Context) -> Result<()> {
@@ -145,14 +143,15 @@ impl Identity for PgIdentity {
         // Proves that the session is alive before it is used to make another.
         drop(self.db.begin(context).await?);
         let mut connection = self.db.connection().await?;
-        let organizations = store::list_organizations(&mut connection, context.user_id).await?;
-        let target =
-            organizations.iter().find(|own| own.organization_id == organization).ok_or(Error::NotFound("organization"))?;
         let (refresh_token, hash) = new_refresh_token()?;
-        let session =
-            store::open_session(&mut connection, (Opening::Switch(session), organization), &hash, self.lifetimes(), origin)
-                .await?;
-        self.tokens(context.user_id, session, target, refresh_token)
+        let opening = (Opening::Switch(session), organization);
+        let opened = store::open_session(&mut connection, opening, &hash, self.lifetimes(), origin).await;
+        // The session was alive a moment ago, so what is refused is the organisation.
+        let opened = opened.map_err(|error| match error {
+            Error::Unauthenticated(_) => Error::NotFound("organization"),
+            error => error,
+        })?;
+        self.tokens(context.user_id, organization, opened, refresh_token)
     }
 
     async fn me(&self, context: &Context) -> Result<Me> {
@@ -162,7 +161,7 @@ impl Identity for PgIdentity {
         let organizations = store::list_organizations(&mut *self.db.connection().await?, context.user_id).await?;
         let user = Person {
             id: member.user_id,
-            email: member.email,
+            email: member.email.unwrap_or_default(),
             full_name: member.full_name,
             time_zone: member.time_zone,
             locale: member.locale,

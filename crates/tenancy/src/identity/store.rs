@@ -4,9 +4,11 @@
 //! `sql_query` stands here, and a prepare per call is nothing beside a password hash.
 #![allow(clippy::disallowed_methods, reason = "fixed texts that call table functions; see the module's rule")]
 
-use crm_kernel::{Error, OrganizationId, Result, SessionId, UserId};
+use crm_kernel::{Error, OrganizationId, Result, Role, SessionId, UserId};
 use diesel::{
-    OptionalExtension, QueryableByName, sql_query,
+    OptionalExtension, QueryableByName,
+    pg::Pg,
+    sql_query,
     sql_types::{Binary, Bool, Integer, Nullable, Text, Uuid as SqlUuid},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
@@ -37,7 +39,9 @@ struct OrganizationRow {
 #[derive(QueryableByName)]
 struct SessionRow {
     #[diesel(sql_type = SqlUuid)]
-    id: SessionId,
+    session_id: SessionId,
+    #[diesel(sql_type = Text)]
+    role: String,
 }
 
 #[derive(QueryableByName)]
@@ -56,6 +60,8 @@ struct RotationRow {
     user_id: Option<UserId>,
     #[diesel(sql_type = Nullable<SqlUuid>)]
     organization_id: Option<OrganizationId>,
+    #[diesel(sql_type = Nullable<Text>)]
+    role: Option<String>,
 }
 
 /// How long things last, in seconds.
@@ -80,17 +86,31 @@ pub(super) async fn list_organizations(connection: &mut AsyncPgConnection, user:
 impl TryFrom<OrganizationRow> for OrganizationRole {
     type Error = Error;
     fn try_from(row: OrganizationRow) -> Result<Self> {
-        let role = row.role.parse().map_err(|error: String| Error::internal(error))?;
-        Ok(Self { organization_id: row.organization_id, name: row.name, slug: row.slug, role })
+        Ok(Self { organization_id: row.organization_id, name: row.name, slug: row.slug, role: role(&row.role)? })
     }
+}
+
+/// How somebody proved who they are.
+#[derive(Clone, Copy)]
+pub(super) struct Proof {
+    /// `password`, `external`, `registration` or `invitation`
+    pub method: &'static str,
+    /// Whether a second factor was given.
+    pub second_factor: bool,
 }
 
 /// What a new session grows from.
 pub(super) enum Opening {
     /// A person who has proved to be themselves.
-    Login(UserId),
+    Login(UserId, Proof),
     /// Another session of the same person.
     Switch(SessionId),
+}
+
+/// A session that was opened, and as what its person entered.
+pub(super) struct Opened {
+    pub session_id: SessionId,
+    pub role: Role,
 }
 
 pub(super) async fn open_session(
@@ -99,12 +119,17 @@ pub(super) async fn open_session(
     refresh_hash: &[u8],
     lifetimes: Lifetimes,
     origin: &Origin,
-) -> Result<SessionId> {
+) -> Result<Opened> {
     let (text, from) = match opening {
-        Opening::Login(user) => ("SELECT identity.start_session($1, $2, $3, $4, $5, $6, $7) AS id", user.uuid()),
-        Opening::Switch(session) => ("SELECT identity.switch_session($1, $2, $3, $4, $5, $6, $7) AS id", session.uuid()),
+        Opening::Login(user, _) => {
+            ("SELECT session_id, role FROM identity.start_session($1, $2, $3, $4, $5, $6, $7, $8, $9)", user.uuid())
+        }
+        Opening::Switch(session) => {
+            ("SELECT session_id, role FROM identity.switch_session($1, $2, $3, $4, $5, $6, $7)", session.uuid())
+        }
     };
     let query = sql_query(text)
+        .into_boxed::<Pg>()
         .bind::<SqlUuid, _>(from)
         .bind::<SqlUuid, _>(organization)
         .bind::<Binary, _>(refresh_hash)
@@ -112,7 +137,16 @@ pub(super) async fn open_session(
         .bind::<Integer, _>(lifetimes.refresh)
         .bind::<Nullable<Text>, _>(origin.ip.map(|ip| ip.to_string()))
         .bind::<Nullable<Text>, _>(origin.user_agent.as_deref().map(|agent| agent.replace('\0', "")));
-    query.get_result(connection).await.map(|row: SessionRow| row.id).map_err(error)
+    let query = match opening {
+        Opening::Login(_, proof) => query.bind::<Text, _>(proof.method).bind::<Bool, _>(proof.second_factor),
+        Opening::Switch(_) => query,
+    };
+    let row: SessionRow = query.get_result(connection).await.map_err(error)?;
+    Ok(Opened { session_id: row.session_id, role: role(&row.role)? })
+}
+
+fn role(text: &str) -> Result<Role> {
+    text.parse().map_err(|error: String| Error::internal(error))
 }
 
 /// The session that a refresh token belongs to, after its rotation.
@@ -120,6 +154,7 @@ pub(super) struct Rotated {
     pub session_id: SessionId,
     pub user_id: UserId,
     pub organization_id: OrganizationId,
+    pub role: Role,
 }
 
 /// `None` for a token that is unknown, used, expired or of an ended session: the caller learns no more than that.
@@ -129,7 +164,7 @@ pub(super) async fn rotate_refresh(
     new: &[u8],
     refresh_seconds: i32,
 ) -> Result<Option<Rotated>> {
-    let query = sql_query("SELECT outcome, session_id, user_id, organization_id FROM identity.rotate_refresh($1, $2, $3)")
+    let query = sql_query("SELECT outcome, session_id, user_id, organization_id, role FROM identity.rotate_refresh($1, $2, $3)")
         .bind::<Binary, _>(old)
         .bind::<Binary, _>(new)
         .bind::<Integer, _>(refresh_seconds);
@@ -137,12 +172,12 @@ pub(super) async fn rotate_refresh(
     if row.outcome == "reused" {
         tracing::warn!(session = ?row.session_id, "a used refresh token was presented again; its session has been ended");
     }
-    let (true, Some(session_id), Some(user_id), Some(organization_id)) =
-        (row.outcome == "rotated", row.session_id, row.user_id, row.organization_id)
+    let (true, Some(session_id), Some(user_id), Some(organization_id), Some(text)) =
+        (row.outcome == "rotated", row.session_id, row.user_id, row.organization_id, row.role)
     else {
         return Ok(None);
     };
-    Ok(Some(Rotated { session_id, user_id, organization_id }))
+    Ok(Some(Rotated { session_id, user_id, organization_id, role: role(&text)? }))
 }
 
 pub(super) async fn end_session(connection: &mut AsyncPgConnection, session: SessionId, reason: &str) -> Result<bool> {

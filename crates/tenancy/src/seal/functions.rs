@@ -3,13 +3,16 @@
 /// What the application may call although it runs with its owner's rights: `(function, why)`.
 pub const CALLABLE: &[(&str, &str)] = &[
     (
-        "app.begin_request(uuid, uuid, uuid, uuid, text, boolean, text, text, text, uuid)",
+        "app.begin_request(uuid, uuid, uuid, uuid, text, boolean, text, text, text, uuid, bytea)",
         "looks the membership up before there is a tenant, and sets the context",
     ),
     ("app.import_records(text, jsonb)", "writes the columns history brings along; owners and admins only, in their organisation"),
     ("identity.find_login(text)", "a password is compared before the person is known"),
     ("identity.list_organizations(uuid)", "whoever signs in chooses a tenant"),
-    ("identity.start_session(uuid, uuid, bytea, integer, integer, text, text)", "sessions are not the application's to write"),
+    (
+        "identity.start_session(uuid, uuid, bytea, integer, integer, text, text, text, boolean)",
+        "sessions are not the application's to write",
+    ),
     ("identity.switch_session(uuid, uuid, bytea, integer, integer, text, text)", "as start_session, in another organisation"),
     ("identity.rotate_refresh(bytea, bytea, integer)", "found by hash before the tenant is known"),
     ("identity.end_session(uuid, text)", "signing out ends what the application cannot write"),

@@ -165,6 +165,23 @@ pub const TABLES: &[Table] = &[
         ("user_id, expires_at", "'{user}', now()"),
         "expires_at = 'infinity'",
     ),
+    table(
+        "identity.api_tokens",
+        "INSERT INTO identity.api_tokens (organization_id, id, user_id, name, token_hash, created_by_id, expires_at) VALUES ('{org}', '{id}', '{user}', 'Robot', sha256('{id}'), '{user}', now() + interval '1 day')",
+        "id = '{id}'",
+        (
+            "id, user_id, name, token_hash, created_by_id, expires_at",
+            "'{new}', '{user}', 'New', sha256('{new}'), '{user}', now() + interval '1 day'",
+        ),
+        "name = name || '!'",
+    ),
+    common(
+        "identity.letters",
+        "INSERT INTO identity.letters (id, kind, recipient) VALUES ('{id}', 'welcome', 'someone@example.com')",
+        "id = '{id}'",
+        ("kind, recipient", "'welcome', 'someone@example.com'"),
+        "attempts = 1",
+    ),
     common(
         "identity.refresh_tokens",
         "INSERT INTO identity.refresh_tokens (token_hash, session_id, expires_at) VALUES (uuid_send('{id}'), '{id}', now() + interval '1 day')",

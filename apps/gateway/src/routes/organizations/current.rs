@@ -15,9 +15,8 @@ use crate::{
 };
 
 /// The routes of this file.
-#[must_use]
-pub fn scope() -> web::Scope {
-    web::scope("/organizations/current").route("", web::get().to(current)).route("/members", web::get().to(list_members))
+pub fn routes(configuration: &mut web::ServiceConfig) {
+    configuration.route("", web::get().to(current)).route("/members", web::get().to(list_members));
 }
 
 /// Members, as a noun of questions.

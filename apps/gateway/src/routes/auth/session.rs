@@ -15,14 +15,13 @@ use crate::{
 };
 
 /// The routes of this file.
-#[must_use]
-pub fn scope() -> web::Scope {
-    web::scope("/auth")
+pub fn routes(configuration: &mut web::ServiceConfig) {
+    configuration
         .route("/login", web::post().to(login))
         .route("/refresh", web::post().to(refresh))
         .route("/logout", web::post().to(logout))
         .route("/switch", web::post().to(switch))
-        .route("/me", web::get().to(me))
+        .route("/me", web::get().to(me));
 }
 
 /// A refresh token.

@@ -1,0 +1,11 @@
+//! `/auth`: who someone is, and how they come in. A file per capability; each adds its routes to the scope.
+
+mod session;
+
+use paperclip::actix::web;
+
+/// The routes of this folder.
+#[must_use]
+pub fn scope() -> web::Scope {
+    web::scope("/auth").configure(session::routes)
+}

@@ -1,0 +1,13 @@
+//! `/organizations/current`: the organisation of the token and who belongs to it. A file per capability; each adds its routes to the
+//! scope.
+
+mod current;
+
+pub use current::MemberNoun;
+use paperclip::actix::web;
+
+/// The routes of this folder.
+#[must_use]
+pub fn scope() -> web::Scope {
+    web::scope("/organizations/current").configure(current::routes)
+}
