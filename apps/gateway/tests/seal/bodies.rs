@@ -1,7 +1,7 @@
 //! Ids of another tenant in the fields of a body.
 
 use futures_util::future::join_all;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     probe::{Asked, Bench, never, understood},
@@ -18,9 +18,10 @@ fn id_fields(document: &Document, operation: &Operation) -> Vec<String> {
     for (field, schema) in document.value["components"]["schemas"][name]["properties"].as_object().unwrap() {
         let is_id = schema["format"] == "uuid";
         let sounds_so = field == "id" || field.ends_with("_id") || field.ends_with("_ids");
-        assert_eq!(is_id, sounds_so, "{name}.{field}: an id is called so and has format uuid");
-        assert!(is_id || !nests_an_id(document, schema), "teach tests/seal to put ids into {name}.{field}");
-        if is_id {
+        let is_ids = schema["items"]["format"] == "uuid";
+        assert_eq!(is_id || is_ids, sounds_so, "{name}.{field}: an id is called so and has format uuid");
+        assert!(sounds_so || !nests_an_id(document, schema), "teach tests/seal to put ids into {name}.{field}");
+        if sounds_so {
             fields.push(field.clone());
         }
     }
@@ -50,7 +51,8 @@ async fn an_id_in_a_body() {
                         let what = format!("{} by {role}, {kind} as {field}", operation.name());
                         let foreign = match kind {
                             "fresh" => {
-                                bench.umbrella.fresh(operation.collection().unwrap(), &format!("umbrella-{}", never())).await
+                                let (kind, label) = (operation.path.rsplit('/').next().unwrap(), format!("umbrella-{}", never()));
+                                bench.umbrella.thing(&bench.app, kind, &bench.umbrella.person("owner"), &label).await
                             }
                             kind => bench.foreign[kind].clone(),
                         };
@@ -75,11 +77,11 @@ impl Bench {
     async fn sent(&self, operation: &Operation, role: &str, field: &str, value: &str) -> Asked {
         let label = never();
         let mut record = String::new();
-        if operation.has_id() {
-            record = self.acme.fresh(operation.collection().unwrap(), &format!("old-{label}")).await;
+        if let Some(kind) = operation.thing() {
+            record = self.acme.thing(&self.app, kind, &self.acme.person(role), &format!("old-{label}")).await;
         }
         let mut body = example(operation.body_schema().unwrap(), &label);
-        body[field] = value.into();
+        body[field] = if field.ends_with("_ids") { json!([value]) } else { value.into() };
         let call = self.acme.caller(role).call(&operation.method, &operation.at(&record));
         Asked::new(call.json(&body).send().await, &[value, &record, &label])
     }

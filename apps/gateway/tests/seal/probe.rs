@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::support::{
     Answer, App,
     document::{Document, Operation},
+    requests::THINGS,
     world::World,
 };
 
@@ -33,10 +34,10 @@ impl Bench {
         for tenant in [&acme.tenant, &umbrella.tenant] {
             app.database.add_member(tenant.organization_id, "both@example.com", crm_kernel::Role::Member).await;
         }
+        let foreign = one_of_each(&app, &umbrella).await;
         let (own, theirs) = (all_ids(&app, &acme).await, all_ids(&app, &umbrella).await);
         let forbidden: HashSet<String> = theirs.difference(&own).cloned().collect();
         assert!(forbidden.len() > 30, "the other tenant must have something to hide: {}", forbidden.len());
-        let foreign = one_of_each(&app, &umbrella).await;
         Self { app, acme, umbrella, foreign, forbidden }
     }
 
@@ -125,19 +126,13 @@ async fn all_ids(app: &App, world: &World) -> HashSet<String> {
 }
 
 async fn one_of_each(app: &App, world: &World) -> BTreeMap<&'static str, String> {
-    let organization = world.tenant.organization_id;
     let mut ids = BTreeMap::new();
-    for noun in ["companies", "contacts", "deals"] {
-        ids.insert(noun, world.first(noun));
-    }
-    for (kind, query) in [
-        ("activities", "SELECT id FROM crm_activities WHERE entity_type = 'company' AND organization_id ="),
-        ("pipelines", "SELECT id FROM crm_pipelines WHERE organization_id ="),
-        ("members", "SELECT user_id FROM memberships WHERE role = 'viewer' AND organization_id ="),
-        ("organizations", "SELECT id FROM organizations WHERE id ="),
-        ("sessions", "SELECT id FROM identity.sessions WHERE organization_id ="),
-    ] {
-        ids.insert(kind, app.database.texts(&format!("{query} '{organization}' LIMIT 1")).await.remove(0));
+    for kind in THINGS {
+        let id = match world.records.contains_key(kind) {
+            true => world.first(kind),
+            false => world.thing(app, kind, &world.person("owner"), &format!("{MARK}-{kind}")).await,
+        };
+        ids.insert(kind, id);
     }
     ids
 }
@@ -152,6 +147,8 @@ pub fn understood() -> (Document, Vec<Operation>) {
     let document = Document::of_the_application();
     let operations = document.operations();
     for operation in &operations {
+        let known = operation.thing().is_none_or(|kind| THINGS.contains(&kind));
+        assert!(known, "say in tests/support/requests.rs how there is what {} names", operation.name());
         for parameter in operation.value["parameters"].as_array().into_iter().flatten() {
             let (name, place) = (parameter["name"].as_str().unwrap(), parameter["in"].as_str().unwrap());
             let known = match place {

@@ -16,7 +16,7 @@ async fn a_value_in_a_filter() {
     let (_, operations) = understood();
     let mut compared = 0;
     for operation in &operations {
-        let own = bench.own(operation).await.swap_remove(0);
+        let own = bench.own(operation, "owner").await.swap_remove(0);
         for filter in operation.filters() {
             for (kind, value, none) in bench.values(operation, &filter).await {
                 let of_roles = ROLES.map(|role| {
@@ -49,7 +49,7 @@ impl Bench {
             return self.foreign.iter().map(|(kind, id)| ((*kind).to_owned(), id.clone(), never())).collect();
         }
         // What Umbrella itself finds under the same address.
-        let own = if operation.has_id() { self.umbrella.first(operation.collection().unwrap()) } else { String::new() };
+        let own = if operation.has_id() { self.foreign[operation.thing().unwrap()].clone() } else { String::new() };
         let theirs = self.umbrella.owner().get(&format!("{}?limit=200", operation.at(&own))).await;
         let words = theirs.body["data"].as_array().into_iter().flatten().flat_map(|record| texts(&record[filter]));
         let theirs = words.filter(|word| word.to_lowercase().contains(MARK)).take(2);
@@ -72,7 +72,7 @@ async fn a_cursor() {
     let mut compared = 0;
     for operation in operations.iter().filter(|operation| operation.takes("cursor")) {
         let (own, theirs) = match operation.has_id() {
-            true => (bench.own(operation).await.swap_remove(0), bench.umbrella.first(operation.collection().unwrap())),
+            true => (bench.own(operation, "owner").await.swap_remove(0), bench.foreign[operation.thing().unwrap()].clone()),
             false => (String::new(), String::new()),
         };
         for sort in sorts(operation) {

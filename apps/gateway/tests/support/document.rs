@@ -1,7 +1,13 @@
 //! The document of the API, as tests that must cover all of it read it.
 
+use std::sync::LazyLock;
+
 use crm_gateway::app;
+use crm_testkit::PASSWORD;
 use serde_json::{Value, json};
+
+/// Made once for each test program.
+static DOCUMENT: LazyLock<Document> = LazyLock::new(Document::of_the_application);
 
 /// The document and its operations.
 pub struct Document {
@@ -58,6 +64,11 @@ impl Operation {
         self.path.replace("{id}", id)
     }
 
+    /// `companies`: what the id in the address is one of.
+    pub fn thing(&self) -> Option<&str> {
+        self.path.split("/{id}").next().filter(|_| self.has_id())?.rsplit('/').next()
+    }
+
     /// `companies`, where the address leads to a noun of the CRM.
     pub fn collection(&self) -> Option<&str> {
         self.path.strip_prefix("/api/v1/a-crm/")?.split('/').next()
@@ -93,7 +104,8 @@ impl Operation {
 
 /// A body that is right in every field it has, of the schema of this name. `label` must not have been used before.
 ///
-/// A new schema fails here by its name until it is taught what a good body is.
+/// What the document says of the required fields is mostly enough. A line is for a body that should have more than those, or whose
+/// good values only people know; what must be true in the database too is in `requests.rs`.
 pub fn example(schema: &str, label: &str) -> Value {
     match schema {
         "NewCompany" => json!({
@@ -112,8 +124,34 @@ pub fn example(schema: &str, label: &str) -> Value {
         "DealChanges" => json!({ "name": format!("Deal {label}") }),
         "StageStep" => json!({ "stage": "negotiation" }),
         "Credentials" => json!({ "email": format!("{label}@nowhere.example.com"), "password": "wrong password" }),
-        "RefreshRequest" => json!({ "refresh_token": label }),
-        "SwitchRequest" => json!({ "organization_id": uuid::Uuid::now_v7() }),
-        unknown => panic!("say in tests/support/document.rs what a good {unknown} is"),
+        schema => required(&DOCUMENT.value["components"]["schemas"][schema], label),
+    }
+}
+
+/// An object with all that must be there and nothing else.
+fn required(schema: &Value, label: &str) -> Value {
+    let names = schema["required"].as_array().into_iter().flatten().map(|name| name.as_str().unwrap());
+    Value::Object(names.map(|name| (name.to_owned(), value(name, &schema["properties"][name], label))).collect())
+}
+
+/// A value that a field of this name and schema takes.
+fn value(name: &str, schema: &Value, label: &str) -> Value {
+    let schema = DOCUMENT.resolve(schema["allOf"].get(0).unwrap_or(schema));
+    if let Some(words) = schema["enum"].as_array() {
+        return words[0].clone();
+    }
+    match (schema["type"].as_str().unwrap_or_else(|| panic!("{name} has no type")), schema["format"].as_str()) {
+        ("string", Some("uuid")) => json!(uuid::Uuid::now_v7()),
+        ("string", Some("date")) => json!("2031-01-31"),
+        ("string", Some("date-time")) => json!("2031-01-31T12:00:00Z"),
+        ("string", _) => match name {
+            "email" => json!(format!("{label}@nowhere.example.com")),
+            "password" | "current_password" => json!(PASSWORD),
+            _ => json!(label),
+        },
+        ("integer" | "number", _) => json!(1),
+        ("boolean", _) => json!(true),
+        ("array", _) => json!([value(name, &schema["items"], label)]),
+        _ => required(schema, label),
     }
 }

@@ -9,6 +9,8 @@
 
 pub mod document;
 pub mod process;
+pub mod requests;
+pub mod roles;
 pub mod world;
 
 use actix_web::{HttpServer, dev::ServerHandle, web::Data};

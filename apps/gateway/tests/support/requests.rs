@@ -1,0 +1,102 @@
+//! A request with which nothing is wrong, for every operation of the document.
+//!
+//! The document says what a request looks like; here is what it cannot say: what must be in the database first. A new operation needs
+//! a line here only when its address names a kind of thing that is new ([`THINGS`], [`World::thing`]), when its body must name
+//! something that is there ([`World::good_body`]), or when no good request can be made ([`REFUSED`]).
+
+use crm_kernel::{Context, Role};
+use serde_json::{Value, json};
+
+use super::{
+    App, Call, Caller,
+    document::{Operation, example},
+    world::World,
+};
+
+/// Every kind of thing with an id that an address, a filter or a body may name.
+pub const THINGS: [&str; 8] =
+    ["companies", "contacts", "deals", "activities", "pipelines", "organizations", "members", "sessions"];
+
+/// Operations that refuse even a good request of someone who may, with the status they do it with, and why.
+pub const REFUSED: &[(&str, u16, &str)] = &[];
+
+/// Someone of the world, and how they call.
+#[derive(Clone)]
+pub struct Person {
+    pub caller: Caller,
+    pub context: Context,
+    pub email: String,
+}
+
+impl World {
+    /// One of the people who are there from the beginning.
+    pub fn person(&self, role: &str) -> Person {
+        let tenant = &self.tenant;
+        let context = match role {
+            "owner" => &tenant.owner,
+            "admin" => &tenant.admin,
+            "member" => &tenant.member,
+            _ => &tenant.viewer,
+        };
+        Person { caller: self.caller(role).clone(), context: context.clone(), email: tenant.email(role) }
+    }
+
+    /// Someone new of this role: what they end, change or lose is nobody else's.
+    pub async fn newcomer(&self, app: &App, role: Role, label: &str) -> Person {
+        let email = format!("{label}@newcomers.example.com");
+        let context = app.database.add_member(self.tenant.organization_id, &email, role).await;
+        Person { caller: app.login(&email).await, context, email }
+    }
+
+    /// The request by this person with which nothing is wrong but, perhaps, who calls. `label` must not have been used before.
+    pub async fn request(&self, app: &App, operation: &Operation, person: &Person, label: &str) -> Call {
+        let id = match operation.thing() {
+            Some(kind) => self.thing(app, kind, person, label).await,
+            None => String::new(),
+        };
+        self.request_at(app, operation, person, &operation.at(&id), label).await
+    }
+
+    /// The same at this address.
+    pub async fn request_at(&self, app: &App, operation: &Operation, person: &Person, address: &str, label: &str) -> Call {
+        let call = person.caller.call(&operation.method, address);
+        match operation.body_schema() {
+            None => call,
+            Some(schema) => call.json(&self.good_body(app, schema, person, label).await),
+        }
+    }
+
+    /// A body of this schema that names only what is there.
+    async fn good_body(&self, app: &App, schema: &str, person: &Person, label: &str) -> Value {
+        match schema {
+            "Credentials" => json!({ "email": person.email, "password": crm_testkit::PASSWORD }),
+            "RefreshRequest" => json!({ "refresh_token": app.login(&person.email).await.refresh_token }),
+            "SwitchRequest" => json!({ "organization_id": self.tenant.organization_id }),
+            schema => example(schema, label),
+        }
+    }
+
+    /// The id of a thing of this kind that this person, if anybody, may use up.
+    pub async fn thing(&self, app: &App, kind: &str, person: &Person, label: &str) -> String {
+        let (organization, user) = (self.tenant.organization_id, person.context.user_id);
+        let found = async |query: String| app.database.texts(&query).await.remove(0);
+        match kind {
+            "companies" | "contacts" | "deals" => self.fresh(kind, label).await,
+            "activities" => {
+                let query = "SELECT id FROM crm_activities WHERE entity_type = 'company'";
+                found(format!("{query} AND organization_id = '{organization}' LIMIT 1")).await
+            }
+            "pipelines" => found(format!("SELECT id FROM crm_pipelines WHERE organization_id = '{organization}'")).await,
+            "organizations" => organization.to_string(),
+            "members" => {
+                let email = format!("{label}@members.example.com");
+                app.database.add_member(organization, &email, Role::Viewer).await.user_id.to_string()
+            }
+            "sessions" => {
+                app.login(&person.email).await;
+                found(format!("SELECT id FROM identity.sessions WHERE user_id = '{user}' ORDER BY created_at DESC LIMIT 1")).await
+            }
+            unknown => panic!("say in tests/support/requests.rs how there is one of {unknown}"),
+        }
+    }
+}
