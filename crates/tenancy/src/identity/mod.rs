@@ -5,8 +5,10 @@
 //! ends the whole session.
 
 mod model;
+mod secrets;
 mod service;
 mod store;
 
 pub use model::{Credentials, Me, OrganizationRole, Origin, Person, Tokens};
+pub use secrets::link_token;
 pub use service::{Identity, IdentityOptions, PgIdentity};
