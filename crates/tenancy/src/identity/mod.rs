@@ -5,10 +5,12 @@
 //! ends the whole session.
 
 mod model;
+mod password_rules;
 mod secrets;
 mod service;
 mod store;
 
 pub use model::{Credentials, Me, OrganizationRole, Origin, Person, Tokens};
+pub use password_rules::judge_password;
 pub use secrets::link_token;
 pub use service::{Identity, IdentityOptions, PgIdentity};
