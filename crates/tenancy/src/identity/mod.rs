@@ -4,6 +4,8 @@
 //! password and to an unknown account is the same, and takes as long; a refresh token works once, and using it again
 //! ends the whole session.
 
+pub mod accounts;
+pub mod letters;
 mod model;
 mod password_rules;
 mod secrets;

@@ -38,6 +38,8 @@ pub struct Origin {
     pub ip: Option<IpAddr>,
     /// The client's own description.
     pub user_agent: Option<String>,
+    /// Identifies the request in the log.
+    pub request_id: String,
 }
 
 /// What a login, refresh or switch gives.

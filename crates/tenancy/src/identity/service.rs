@@ -79,6 +79,21 @@ impl PgIdentity {
         Lifetimes { session: seconds(self.options.session), refresh: seconds(self.options.refresh) }
     }
 
+    /// Opens a session for somebody who has proved who they are.
+    pub(super) async fn enter(
+        &self,
+        user: UserId,
+        organization: OrganizationId,
+        proof: Proof,
+        origin: &Origin,
+    ) -> Result<Tokens> {
+        let (refresh_token, hash) = new_refresh_token()?;
+        let mut connection = self.db.connection().await?;
+        let opening = (Opening::Login(user, proof), organization);
+        let opened = store::open_session(&mut connection, opening, &hash, self.lifetimes(), origin).await?;
+        self.tokens(user, organization, opened, refresh_token)
+    }
+
     fn tokens(
         &self,
         user_id: UserId,

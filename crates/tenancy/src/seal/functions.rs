@@ -16,6 +16,26 @@ pub const CALLABLE: &[(&str, &str)] = &[
     ("identity.switch_session(uuid, uuid, bytea, integer, integer, text, text)", "as start_session, in another organisation"),
     ("identity.rotate_refresh(bytea, bytea, integer)", "found by hash before the tenant is known"),
     ("identity.end_session(uuid, text)", "signing out ends what the application cannot write"),
+    ("identity.claim_letters(integer, integer)", "the queue of letters belongs to no tenant"),
+    ("identity.letter_sent(uuid)", "as claim_letters"),
+    ("identity.letter_failed(uuid, text, boolean)", "as claim_letters"),
+    ("identity.forget_old_mail(integer)", "forgets what has expired or was sent long ago, and nothing else"),
+    (
+        "identity.request_registration(uuid, bytea, text, text, text, text, text, boolean, text, text, text, text, boolean)",
+        "there is no tenant before somebody has signed up; it does not answer who is known",
+    ),
+    ("identity.confirm_registration(uuid, bytea, text)", "makes person and organisation for whoever holds the link's secret"),
+    (
+        "identity.request_password_reset(uuid, bytea, text)",
+        "whoever forgot a password has no tenant; it does not answer who is known",
+    ),
+    ("identity.find_reset(uuid, bytea)", "a new password is judged by whom it is for; needs the link's secret"),
+    ("identity.reset_password(uuid, bytea, text, text, text, text)", "as find_reset, and writes the password"),
+    ("identity.own_password()", "the caller's own, inside a transaction of theirs"),
+    ("identity.change_password(text, text)", "as own_password"),
+    ("identity.request_email_change(uuid, bytea, text)", "people are not the application's to write; the caller's own address"),
+    ("identity.confirm_email_change(uuid, bytea, text, text, text)", "needs the link's secret"),
+    ("identity.update_profile(text, text, text)", "people are not the application's to write; the caller's own profile"),
 ];
 
 /// What says whose the rows are: `(function without arguments, body)`, as the first migration makes them.

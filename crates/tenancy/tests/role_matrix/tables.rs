@@ -189,6 +189,28 @@ pub const TABLES: &[Table] = &[
         ("token_hash, session_id, expires_at", "uuid_send('{new}'), '{id}', now()"),
         "expires_at = 'infinity'",
     ),
+    common(
+        "identity.registrations",
+        "INSERT INTO identity.registrations (id, email, password_hash, full_name, organization_name, slug, slug_chosen, time_zone, default_currency, locale, secret_hash)
+         VALUES ('{id}', '{id}@example.com', 'x', 'Someone', 'New', 'new', false, 'UTC', 'USD', 'en', sha256('{id}'))",
+        "id = '{id}'",
+        (
+            "id, email, password_hash, full_name, organization_name, slug, slug_chosen, time_zone, default_currency, locale, secret_hash",
+            "'{new}', '{new}@example.com', 'x', 'Someone', 'New', 'new', false, 'UTC', 'USD', 'en', sha256('{new}')",
+        ),
+        "used_at = NULL",
+    ),
+    common(
+        "identity.links",
+        "INSERT INTO identity.links (id, purpose, user_id, email, secret_hash, expires_at)
+         VALUES ('{id}', 'reset_password', '{user}', '{id}@example.com', sha256('{id}'), now() + interval '1 hour')",
+        "id = '{id}'",
+        (
+            "id, purpose, user_id, email, secret_hash, expires_at",
+            "'{new}', 'reset_password', '{user}', '{new}@example.com', sha256('{new}'), now() + interval '1 hour'",
+        ),
+        "used_at = NULL",
+    ),
     table("public.q_activities", "", "entity_id = '{id}'", ACTIVITY, "activity_type = 'forged'"),
     table("public.q_companies", "", "id = '{id}'", COMPANY, "name = name || '!'"),
     table("public.q_contacts", "", "id = '{id}'", CONTACT, "title = 'changed'"),

@@ -10,6 +10,7 @@ use crate::{
     answer::{Empty, Plain},
     body::{Body, Input},
     caller::Caller,
+    current,
     problem::Answer,
     services::Services,
 };
@@ -94,7 +95,8 @@ async fn me(caller: Caller, services: Data<Services>) -> Answer<Plain<Me>> {
     Ok(Plain(services.identity.me(&caller.context).await?))
 }
 
-fn origin(request: &HttpRequest) -> Origin {
+/// Where the request comes from.
+pub(super) fn origin(request: &HttpRequest) -> Origin {
     let user_agent = request.headers().get("user-agent").map(|agent| String::from_utf8_lossy(agent.as_bytes()).into_owned());
-    Origin { ip: request.peer_addr().map(|address| address.ip()), user_agent }
+    Origin { ip: request.peer_addr().map(|address| address.ip()), user_agent, request_id: current::id() }
 }
