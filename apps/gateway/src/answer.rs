@@ -56,6 +56,14 @@ pub struct Created<T> {
 #[derive(Debug)]
 pub struct Plain<T>(pub T);
 
+/// 201 with a `T` that has no address.
+#[derive(Debug)]
+pub struct Made<T>(pub T);
+
+/// 202 with a `T`: something will be done.
+#[derive(Debug)]
+pub struct Promised<T>(pub T);
+
 /// 204.
 #[derive(Debug)]
 pub struct Empty;
@@ -165,13 +173,32 @@ impl<T> Responder for Created<T> {
     }
 }
 
+/// A value as the body of an answer of this status.
+fn value<T: Serialize>(status: StatusCode, value: &T) -> HttpResponse {
+    match json(value) {
+        Ok(body) => with_json(status, body),
+        Err(error) => HttpResponse::from_error(crate::problem::Problem(error)),
+    }
+}
+
 impl<T: Serialize> Responder for Plain<T> {
     type Body = BoxBody;
     fn respond_to(self, _: &HttpRequest) -> HttpResponse {
-        match serde_json::to_vec(&self.0) {
-            Ok(body) => with_json(StatusCode::OK, body),
-            Err(error) => HttpResponse::from_error(crate::problem::Problem(Error::internal(error))),
-        }
+        value(StatusCode::OK, &self.0)
+    }
+}
+
+impl<T: Serialize> Responder for Made<T> {
+    type Body = BoxBody;
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        value(StatusCode::CREATED, &self.0)
+    }
+}
+
+impl<T: Serialize> Responder for Promised<T> {
+    type Body = BoxBody;
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        value(StatusCode::ACCEPTED, &self.0)
     }
 }
 
@@ -229,6 +256,8 @@ documented!(Listed, "200", "A page", page_of);
 documented!(Found, "200", "The record", reference);
 documented!(Created, "201", "Created", reference);
 documented!(Plain, "200", "OK", reference);
+documented!(Made, "201", "Made", reference);
+documented!(Promised, "202", "Will be done", reference);
 
 impl Apiv2Schema for Empty {}
 

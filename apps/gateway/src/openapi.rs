@@ -250,8 +250,14 @@ fn problems(known: &Operation) -> Vec<(&'static str, &'static str)> {
     };
     when(true, "400", "The request cannot be understood");
     when(true, "401", "No valid credentials");
-    when(known.name == "session:login", "429", "Too many logins at once; see Retry-After");
+    when(
+        known.name == "session:login" || known.name.starts_with("account:"),
+        "429",
+        "Too many passwords at once; see Retry-After",
+    );
     when(known.access != Access::Public, "403", "Your role or token may not do this");
+    when(known.name == "account:register", "403", "Nobody can sign up here");
+    when(matches!(known.name, "account:confirm" | "account:confirm_email"), "409", "Taken by somebody else meanwhile");
     when(named || known.name == "session:switch", "404", "Not there, or not yours to see");
     when(
         writes && !changes_record(known) || known.method == "PUT" || known.method == "PATCH",

@@ -9,10 +9,15 @@ use crm_deals::{Deals, PgDeals, PgPipelines, Pipelines};
 use crm_kernel::Result;
 use crm_tenancy::{
     Db, Identity, Members, PgIdentity, PgMembers,
-    identity::IdentityOptions,
+    identity::{
+        IdentityOptions,
+        accounts::{AccountOptions, Accounts, PgAccounts},
+    },
     sealing::SealingKeys,
     token::{Policy, TokenKey, VerifyingKey},
 };
+
+use tokio::sync::Notify;
 
 use crate::policy;
 
@@ -25,6 +30,15 @@ pub struct Secrets {
     pub sealing_keys: SealingKeys,
 }
 
+/// What configuration says to services.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// Sign-up and mail.
+    pub accounts: AccountOptions,
+    /// Told whenever a letter waits.
+    pub letters_queued: Arc<Notify>,
+}
+
 /// Every service of the gateway. Cheap to clone.
 #[derive(Clone)]
 pub struct Services {
@@ -32,6 +46,8 @@ pub struct Services {
     pub db: Db,
     /// Who someone is.
     pub identity: Arc<dyn Identity>,
+    /// Signing up, passwords, addresses.
+    pub accounts: Arc<dyn Accounts>,
     /// Who belongs to the organisation.
     pub members: Arc<dyn Members>,
     /// Companies.
@@ -57,16 +73,27 @@ impl std::fmt::Debug for Services {
 }
 
 impl Services {
-    /// All of them on one database.
+    /// All of them on one database, as they are when configuration says nothing.
     ///
     /// # Errors
     /// `Internal` when the policy does not compile.
     pub fn new(db: &Db, secrets: Secrets) -> Result<Self> {
-        let Secrets { token_key, sealing_keys: _ } = secrets;
+        Self::with(db, secrets, Settings::default())
+    }
+
+    /// All of them on one database.
+    ///
+    /// # Errors
+    /// `Internal` when the policy does not compile.
+    pub fn with(db: &Db, secrets: Secrets, settings: Settings) -> Result<Self> {
+        let Secrets { token_key, sealing_keys } = secrets;
+        let Settings { accounts, letters_queued } = settings;
         let verifying = token_key.verifying();
+        let identity = Arc::new(PgIdentity::new(db.clone(), token_key, IdentityOptions::default()));
         Ok(Self {
             db: db.clone(),
-            identity: Arc::new(PgIdentity::new(db.clone(), token_key, IdentityOptions::default())),
+            accounts: Arc::new(PgAccounts::new(db.clone(), Arc::clone(&identity), sealing_keys, accounts, letters_queued)),
+            identity,
             members: Arc::new(PgMembers::new(db.clone())),
             companies: Arc::new(PgCompanies::new(db.clone())),
             contacts: Arc::new(PgContacts::new(db.clone())),

@@ -1,5 +1,8 @@
 //! `/auth`: who someone is, and how they come in. A file per capability; each adds its routes to the scope.
 
+mod account;
+mod password;
+mod registration;
 mod session;
 
 use paperclip::actix::web;
@@ -7,5 +10,9 @@ use paperclip::actix::web;
 /// The routes of this folder.
 #[must_use]
 pub fn scope() -> web::Scope {
-    web::scope("/auth").configure(session::routes)
+    web::scope("/auth")
+        .configure(session::routes)
+        .configure(registration::routes)
+        .configure(password::routes)
+        .configure(account::routes)
 }
