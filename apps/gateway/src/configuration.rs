@@ -6,7 +6,12 @@
 
 use std::{env, fs, net::SocketAddr, path::PathBuf};
 
-use crm_tenancy::{sealing::SealingKeys, token::TokenKey};
+use crm_mail::{PublicUrl, Route, Sender};
+use crm_tenancy::{
+    identity::accounts::{AccountOptions, Delivery, SignUp},
+    sealing::SealingKeys,
+    token::TokenKey,
+};
 
 /// Everything the gateway must know before it starts.
 #[derive(Debug)]
@@ -21,6 +26,21 @@ pub struct Configuration {
     pub token_key: TokenKey,
     /// `CRM_SEALING_KEY_FILE`: keys that seal what is kept secret, newest first. Required.
     pub sealing_keys: SealingKeys,
+    /// `CRM_PUBLIC_URL`: where people reach the pages that links in letters lead to; `http://` and the bound address when absent.
+    pub public_url: PublicUrl,
+    /// `CRM_MAIL` and `CRM_MAIL_FROM`: where letters go and whom they come from; nowhere when absent.
+    pub mail: Option<Mail>,
+    /// `CRM_REGISTRATION`: whether strangers may sign up; `confirm` when absent.
+    pub sign_up: SignUp,
+}
+
+/// Mail that leaves this process.
+#[derive(Debug)]
+pub struct Mail {
+    /// Where letters go.
+    pub route: Route,
+    /// Whom they come from.
+    pub sender: Sender,
 }
 
 /// An address with a password in it, which `Debug` does not show.
@@ -41,6 +61,13 @@ impl Configuration {
         Self::read(|name| env::var(name).ok().filter(|value| !value.is_empty()))
     }
 
+    /// What services are told of it.
+    #[must_use]
+    pub fn accounts(&self) -> AccountOptions {
+        let delivery = if self.mail.is_some() { Delivery::On } else { Delivery::Off };
+        AccountOptions { sign_up: self.sign_up, delivery }
+    }
+
     fn read(get: impl Fn(&str) -> Option<String>) -> Result<Self, Vec<String>> {
         let mut mistakes = Vec::new();
         let database_url = get("CRM_DATABASE_URL").unwrap_or_else(|| {
@@ -54,13 +81,54 @@ impl Configuration {
         let sealing_keys = key_file(&get, &mut mistakes, "CRM_SEALING_KEY_FILE", "generate-sealing-key", |text| {
             SealingKeys::from_text(text).map_err(|_| "holds no sealing keys, a line of base64 each".to_owned())
         });
-        match (token_key, sealing_keys) {
-            (Some(token_key), Some(sealing_keys)) if mistakes.is_empty() => {
-                Ok(Self { database_url: DatabaseUrl(database_url), connections, bind, token_key, sealing_keys })
-            }
+        let public_url = get("CRM_PUBLIC_URL").unwrap_or_else(|| format!("http://{bind}"));
+        let public_url = noted(&mut mistakes, "CRM_PUBLIC_URL", PublicUrl::from_text(&public_url));
+        let mail = mail(&get, &mut mistakes);
+        let sign_up = noted(&mut mistakes, "CRM_REGISTRATION", sign_up(get("CRM_REGISTRATION").as_deref()));
+        match (token_key, sealing_keys, public_url, sign_up) {
+            (Some(token_key), Some(sealing_keys), Some(public_url), Some(sign_up)) if mistakes.is_empty() => Ok(Self {
+                database_url: DatabaseUrl(database_url),
+                connections,
+                bind,
+                token_key,
+                sealing_keys,
+                public_url,
+                mail,
+                sign_up,
+            }),
             _ => Err(mistakes),
         }
     }
+}
+
+/// Where letters go, and whom they come from.
+fn mail(get: &impl Fn(&str) -> Option<String>, mistakes: &mut Vec<String>) -> Option<Mail> {
+    let route = get("CRM_MAIL").map(|text| Route::from_text(&text));
+    let sender = match (get("CRM_MAIL_FROM"), &route) {
+        (Some(text), _) => Some(text),
+        (None, Some(Ok(Route::Smtp(_)))) => {
+            mistakes.push("CRM_MAIL_FROM is missing: the address that letters come from".to_owned());
+            None
+        }
+        (None, _) => Some("Ascendore CRM <no-reply@localhost>".to_owned()),
+    };
+    let sender = sender.and_then(|text| noted(mistakes, "CRM_MAIL_FROM", Sender::from_text(&text)));
+    let route = route.and_then(|route| noted(mistakes, "CRM_MAIL", route));
+    route.zip(sender).map(|(route, sender)| Mail { route, sender })
+}
+
+fn sign_up(text: Option<&str>) -> Result<SignUp, String> {
+    match text {
+        None | Some("confirm") => Ok(SignUp::Confirm),
+        Some("open") => Ok(SignUp::Open),
+        Some("closed") => Ok(SignUp::Closed),
+        Some(other) => Err(format!("`{other}` is none of open, confirm, closed")),
+    }
+}
+
+/// What was read, or a mistake more.
+fn noted<T>(mistakes: &mut Vec<String>, name: &str, read: Result<T, String>) -> Option<T> {
+    read.map_err(|mistake| mistakes.push(format!("{name}: {mistake}"))).ok()
 }
 
 /// The keys in the file that a variable names.
@@ -112,5 +180,22 @@ mod tests {
         let environment = |name: &str| (name == "CRM_BIND").then(|| "nowhere".to_owned());
         let mistakes = Configuration::read(environment).expect_err("nothing is right");
         assert_eq!(mistakes.len(), 4, "{mistakes:?}");
+    }
+
+    #[test]
+    fn mistakes_about_mail_are_named_without_the_password() {
+        let environment = |name: &str| match name {
+            "CRM_MAIL" => Some("smtp://user:secret-word@mail.example.com?tls=perhaps".to_owned()),
+            "CRM_MAIL_FROM" => Some("nobody".to_owned()),
+            "CRM_PUBLIC_URL" => Some("crm.example.com".to_owned()),
+            "CRM_REGISTRATION" => Some("maybe".to_owned()),
+            _ => None,
+        };
+        let mistakes = Configuration::read(environment).expect_err("nothing is right");
+        assert_eq!(mistakes.len(), 7, "{mistakes:?}");
+        assert!(!mistakes.join(" ").contains("secret-word"), "{mistakes:?}");
+        let without_sender = |name: &str| (name == "CRM_MAIL").then(|| "smtps://mail.example.com".to_owned());
+        let mistakes = Configuration::read(without_sender).expect_err("much is missing");
+        assert!(mistakes.iter().any(|mistake| mistake.starts_with("CRM_MAIL_FROM is missing")), "{mistakes:?}");
     }
 }

@@ -1,15 +1,22 @@
 //! The server binary: reads the configuration, checks the seal, serves.
 
-use std::{fs, io::Write, net::TcpListener, os::unix::fs::OpenOptionsExt, path::PathBuf, process::ExitCode};
+use std::{
+    fs, io::Write, net::TcpListener, os::unix::fs::OpenOptionsExt, path::PathBuf, process::ExitCode, sync::Arc, time::Duration,
+};
 
 use clap::{Parser, Subcommand};
 use crm_gateway::{
     app,
     configuration::Configuration,
     logging, server,
-    services::{Secrets, Services},
+    services::{Secrets, Services, Settings},
 };
-use crm_tenancy::{ConnectOptions, Db, seal, sealing::SealingKeys, token::TokenKey};
+use crm_mail::{Composer, Delivery};
+use crm_tenancy::{ConnectOptions, Db, identity::letters::PgLetters, seal, sealing::SealingKeys, token::TokenKey};
+use tokio::{sync::Notify, task::JoinHandle, time::timeout};
+
+/// How long letters under way may take after the server has ended; a letter takes less.
+const LAST_LETTERS: Duration = Duration::from_secs(40);
 
 /// The CRM's server. Configured by environment variables; see docs/CONFIGURATION.md.
 #[derive(Parser)]
@@ -101,11 +108,39 @@ async fn start(check_only: bool) -> Result<(), Vec<String>> {
         let reasons = faults.iter().map(|fault| format!("the seal is broken: {}: {}", fault.object, fault.reason));
         return Err(reasons.collect());
     }
-    let services = Services::new(&db, Secrets { token_key: configuration.token_key, sealing_keys: configuration.sealing_keys })
-        .map_err(|error| vec![error.to_string()])?;
-    let bind = configuration.bind;
+    let settings = Settings { accounts: configuration.accounts(), ..Settings::default() };
+    let (stop, bind) = (Arc::new(Notify::new()), configuration.bind);
+    let delivery = deliver(&db, &configuration, &settings, &stop)?;
+    let secrets = Secrets { token_key: configuration.token_key, sealing_keys: configuration.sealing_keys };
+    let services = Services::with(&db, secrets, settings).map_err(|error| vec![error.to_string()])?;
     let listener = TcpListener::bind(bind).map_err(|error| vec![format!("cannot listen on {bind}: {error}")])?;
     tracing::info!(%bind, "listening");
     let server = server::serve(listener, services).map_err(|error| vec![error.to_string()])?;
-    server.await.map_err(|error| vec![error.to_string()])
+    let ended = server.await.map_err(|error| vec![error.to_string()]);
+    stop.notify_one();
+    if let Some(delivery) = delivery
+        && timeout(LAST_LETTERS, delivery).await.is_err()
+    {
+        tracing::warn!("letters under way were left; they are sent again");
+    }
+    ended
+}
+
+/// Begins to deliver letters, if there is somewhere to deliver them to.
+fn deliver(
+    db: &Db,
+    configuration: &Configuration,
+    settings: &Settings,
+    stop: &Arc<Notify>,
+) -> Result<Option<JoinHandle<()>>, Vec<String>> {
+    let Some(mail) = &configuration.mail else {
+        tracing::warn!("CRM_MAIL is not set: no letters are sent, and what needs one is refused");
+        return Ok(None);
+    };
+    let mailer = mail.route.open().map_err(|mistake| vec![format!("CRM_MAIL: {mistake}")])?;
+    let composer = Composer::new(configuration.sealing_keys.clone(), configuration.public_url.clone(), mail.sender.clone());
+    let letters = Arc::new(PgLetters::new(db.clone()));
+    let delivery = Delivery::new(letters, composer, mailer, Arc::clone(&settings.letters_queued));
+    let stop = Arc::clone(stop);
+    Ok(Some(tokio::spawn(async move { delivery.run(stop.notified()).await })))
 }
