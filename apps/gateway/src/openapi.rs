@@ -70,7 +70,19 @@ fn is_input(name: &str) -> bool {
         || name.ends_with("Request")
         || name.ends_with("Step")
         || name == "Credentials"
+        || ACCOUNT_INPUTS.contains(&name)
 }
+
+/// What clients send to have an account.
+const ACCOUNT_INPUTS: [&str; 7] = [
+    "EmailChange",
+    "ForgottenPassword",
+    "LinkToken",
+    "PasswordChange",
+    "PasswordReset",
+    "Registration",
+    "RegistrationConfirmation",
+];
 
 fn finish_schemas(schemas: &mut Map<String, Value>) {
     let optional: Map<String, Value> =

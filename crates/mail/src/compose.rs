@@ -200,6 +200,7 @@ mod tests {
             ("email_changed", None),
             ("invitation", Some("/invitation#")),
             ("second_factor_changed", None),
+            ("sign_in_method_changed", None),
         ];
         for (kind, path) in kinds {
             let letter = letter(kind, json!({ "name": "Kim" }));

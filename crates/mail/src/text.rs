@@ -104,9 +104,20 @@ pub(crate) fn text(kind: &str, details: &Value) -> Option<Text> {
             None,
             &["If it was not you, change your password at once and tell an owner of your organisation."],
         ),
+        "sign_in_method_changed" => letter(
+            "How you sign in was changed",
+            &[match name(details, "provider") {
+                Some(provider) => format!("Signing in with {provider} was added to your account or taken from it just now."),
+                None => "Signing in with another account of yours was added or taken away just now.".into(),
+            }],
+            None,
+            &["If it was not you, change your password at once and tell an owner of your organisation."],
+        ),
         _ => return None,
     };
-    let greeting = name(details, "name").map_or_else(|| "Hello,".to_owned(), |name| format!("Hello {name},"));
+    let greeting = name(details, "name")
+        .or_else(|| name(details, "full_name"))
+        .map_or_else(|| "Hello,".to_owned(), |name| format!("Hello {name},"));
     Some(Text { greeting, ..text })
 }
 

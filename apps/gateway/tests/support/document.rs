@@ -82,7 +82,9 @@ impl Operation {
 
     /// The schema of what it answers with when all is well.
     pub fn answer_schema(&self) -> Option<&Value> {
-        ["200", "201"].iter().find_map(|status| self.value["responses"][status]["content"].get("application/json")?.get("schema"))
+        ["200", "201", "202"]
+            .iter()
+            .find_map(|status| self.value["responses"][status]["content"].get("application/json")?.get("schema"))
     }
 
     /// Its query parameters.

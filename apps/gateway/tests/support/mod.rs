@@ -16,7 +16,7 @@ pub mod world;
 use actix_web::{HttpServer, dev::ServerHandle, web::Data};
 use crm_gateway::{
     app,
-    services::{Secrets, Services},
+    services::{Secrets, Services, Settings},
 };
 use crm_kernel::{Context, SessionId};
 use crm_tenancy::{
@@ -32,6 +32,7 @@ use serde_json::{Value, json};
 pub struct App {
     pub database: TestDatabase,
     pub base: String,
+    pub sealing_keys: SealingKeys,
     pem: String,
     http: reqwest::Client,
     server: ServerHandle,
@@ -45,11 +46,23 @@ impl App {
         Self::start_on(database, &db)
     }
 
+    /// On a fresh database, configured like this.
+    pub async fn start_with(settings: Settings) -> Self {
+        let database = TestDatabase::create().await;
+        let db = database.db();
+        Self::serve(database, &db, settings)
+    }
+
     /// On a door that may lead elsewhere than to the database.
     pub fn start_on(database: TestDatabase, db: &Db) -> Self {
+        Self::serve(database, db, Settings::default())
+    }
+
+    fn serve(database: TestDatabase, db: &Db, settings: Settings) -> Self {
         let pem = TokenKey::generate().to_pem().unwrap();
-        let secrets = Secrets { token_key: TokenKey::from_pem(&pem).unwrap(), sealing_keys: SealingKeys::generate().unwrap() };
-        let services = Data::new(Services::new(db, secrets).unwrap());
+        let sealing_keys = SealingKeys::generate().unwrap();
+        let secrets = Secrets { token_key: TokenKey::from_pem(&pem).unwrap(), sealing_keys: sealing_keys.clone() };
+        let services = Data::new(Services::with(db, secrets, settings).unwrap());
         let document = Data::new(app::document());
         let server = HttpServer::new(move || app::app(services.clone(), document.clone())).workers(2).disable_signals();
         let server = server.bind(("127.0.0.1", 0)).unwrap();
@@ -57,12 +70,20 @@ impl App {
         let running = server.run();
         let server = running.handle();
         tokio::spawn(running);
-        Self { database, base, pem, http: client(), server }
+        Self { database, base, sealing_keys, pem, http: client(), server }
     }
 
     /// The key that this application trusts.
     pub fn key(&self) -> TokenKey {
         TokenKey::from_pem(&self.pem).unwrap()
+    }
+
+    /// The token in the newest letter of this kind to this address.
+    pub async fn letter_token(&self, kind: &str, to: &str) -> String {
+        let query = "SELECT secret_id FROM identity.letters WHERE kind =";
+        let query = format!("{query} '{kind}' AND recipient = '{to}' ORDER BY id DESC LIMIT 1");
+        let id = self.database.texts(&query).await.remove(0).parse().unwrap();
+        crm_tenancy::identity::link_token(&self.sealing_keys, kind, id).unwrap()
     }
 
     /// Someone without a token.

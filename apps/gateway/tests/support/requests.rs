@@ -72,6 +72,25 @@ impl World {
             "Credentials" => json!({ "email": person.email, "password": crm_testkit::PASSWORD }),
             "RefreshRequest" => json!({ "refresh_token": app.login(&person.email).await.refresh_token }),
             "SwitchRequest" => json!({ "organization_id": self.tenant.organization_id }),
+            "RegistrationConfirmation" => {
+                let email = format!("{label}@nowhere.example.com");
+                app.nobody().post("/api/v1/auth/register", &example("Registration", label)).await.expect(202);
+                json!({ "token": app.letter_token("confirm_registration", &email).await })
+            }
+            "PasswordChange" => json!({ "current_password": crm_testkit::PASSWORD, "new_password": "a password of my own" }),
+            "PasswordReset" => {
+                let email = json!({ "email": person.email });
+                app.nobody().post("/api/v1/auth/password/forgot", &email).await.expect(202);
+                let token = app.letter_token("reset_password", &person.email).await;
+                json!({ "token": token, "password": "a password of my own" })
+            }
+            "LinkToken" => {
+                let email = format!("{label}@elsewhere.example.com");
+                let change = json!({ "email": email, "current_password": crm_testkit::PASSWORD });
+                let person = app.login(&person.email).await;
+                person.post("/api/v1/auth/email", &change).await.expect(202);
+                json!({ "token": app.letter_token("confirm_email", &email).await })
+            }
             schema => example(schema, label),
         }
     }
