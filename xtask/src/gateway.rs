@@ -16,7 +16,7 @@ use tokio::process::{Child, Command};
 
 use crate::database::Database;
 use crate::environment::{Environment, variable};
-use crate::{logfile, process};
+use crate::{logfile, mail, process};
 
 const READY_PATIENCE: Duration = Duration::from_secs(30);
 const STOP_PATIENCE: Duration = Duration::from_secs(15);
@@ -129,6 +129,8 @@ pub fn start(environment: &Environment, database: &Database, program: &Path, key
         .env("CRM_BIND", format!("127.0.0.1:{port}"))
         .env("CRM_TOKEN_KEY_FILE", &keys.token)
         .env("CRM_SEALING_KEY_FILE", &keys.sealing)
+        .env("CRM_PUBLIC_URL", format!("http://127.0.0.1:{port}"))
+        .env("CRM_MAIL", variable("CRM_MAIL").unwrap_or_else(|| format!("mailbox:{}", mail::folder(environment).display())))
         .env("CRM_LOG", variable("CRM_LOG").unwrap_or_else(|| "info".to_owned()))
         .env_remove("DATABASE_URL")
         .current_dir(&environment.root)

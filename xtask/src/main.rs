@@ -13,6 +13,7 @@ mod gateway;
 mod import;
 mod lock;
 mod logfile;
+mod mail;
 mod migrate;
 mod openapi;
 mod port;
@@ -61,6 +62,8 @@ enum Command {
     Migrate(migrate::Direction),
     /// Make the demo organisation
     Seed,
+    /// List the letters that were put into the local mailbox, or show one with its link
+    Mail(mail::Options),
     /// Import companies, contacts or deals from a CSV file
     Import(import::Options),
     /// Run every check that a change must pass
@@ -107,6 +110,7 @@ async fn run(command: Command, database_url: Option<String>) -> Result<()> {
         }
         Command::Migrate(direction) => database::with(environment, async |it| migrate::run(it, direction).await).await,
         Command::Seed => database::with(environment, async |it| seed::run(environment, it).await).await,
+        Command::Mail(options) => mail::run(environment, &options),
         Command::Import(options) => database::with(environment, async |it| import::run(environment, it, &options).await).await,
         Command::Test(options) => test::run(environment, &options).await,
         Command::Openapi => openapi::run(environment).await,

@@ -13,7 +13,7 @@ use crate::gateway::{self, Gateway};
 use crate::lock::{self, Attempt, Lock};
 use crate::postgres::portable::remove_if_there;
 use crate::progress::{say, step, talking_step};
-use crate::{cargo, logfile, migrate, port, seed, signals, status};
+use crate::{cargo, logfile, mail, migrate, port, seed, signals, status};
 
 #[derive(clap::Args)]
 pub struct Options {
@@ -129,6 +129,7 @@ async fn wipe(environment: &Environment) -> Result<()> {
     database::leave_as_found(environment, false).await?;
     // Tokens of people who no longer exist are worth nothing; a damaged key is mended on the way.
     gateway::forget_keys(environment)?;
+    remove_if_there(&mail::folder(environment))?;
     remove_if_there(&environment.state.join("data"))
 }
 

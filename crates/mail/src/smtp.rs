@@ -11,9 +11,9 @@ use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor, transp
 use crate::Mailer;
 
 /// How long one step of a conversation may take.
-const STEP: Duration = Duration::from_secs(15);
+const STEP: Duration = Duration::from_secs(10);
 /// How long a letter may take in all.
-const CONVERSATION: Duration = Duration::from_secs(30);
+const CONVERSATION: Duration = Duration::from_secs(20);
 
 /// Answers of a server about the recipient: trying again changes nothing. Others with a 5 in front may be mended, such as a wrong
 /// password of ours.
