@@ -159,12 +159,10 @@ CREATE TABLE identity.api_tokens (
     second_factor   boolean      NOT NULL DEFAULT false, -- whether its maker had given one
     created_by_id   uuid         NOT NULL,
     created_at      timestamptz  NOT NULL DEFAULT now(),
-    updated_at      timestamptz  NOT NULL DEFAULT now(),
     expires_at      timestamptz  NOT NULL,
     last_used_at    timestamptz,
     revoked_at      timestamptz,
     revoked_by_id   uuid,
-    version         integer      NOT NULL DEFAULT 1,
     CONSTRAINT api_tokens_pkey PRIMARY KEY (organization_id, id),
     CONSTRAINT api_tokens_id_key UNIQUE (id),
     CONSTRAINT api_tokens_name_length CHECK (length(btrim(name)) > 0),
@@ -263,7 +261,7 @@ AS $$
 DECLARE
     member_role   text := app.active_role(p_org, p_user);
     second_factor boolean;
-    read_only     boolean := p_read_only;
+    reads_only    boolean := p_read_only;
 BEGIN
     IF member_role IS NULL THEN
         RAISE EXCEPTION 'not an active member of this organisation'
@@ -286,8 +284,8 @@ BEGIN
     END IF;
 
     IF p_token IS NOT NULL THEN
-        SELECT token.second_factor OR person.kind = 'service', read_only OR token.read_only
-          INTO second_factor, read_only
+        SELECT token.second_factor OR person.kind = 'service', reads_only OR token.read_only
+          INTO second_factor, reads_only
           FROM identity.api_tokens AS token
           JOIN public.users AS person ON person.id = token.user_id
          WHERE token.id = p_token
@@ -324,7 +322,7 @@ BEGIN
         coalesce(host(app.parse_ip(p_ip)), ''), left(coalesce(p_agent, ''), 300),
         left(coalesce(p_request, ''), 128), coalesce(p_operation::text, ''));
 
-    IF read_only THEN
+    IF reads_only THEN
         SET LOCAL transaction_read_only = on;
     END IF;
 

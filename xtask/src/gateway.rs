@@ -74,7 +74,16 @@ pub async fn stop(record: &Record) -> Result<()> {
     Ok(())
 }
 
-/// The files of the keys that the gateway is given.
+/// The folder of the keys that sign tokens.
+pub fn token_keys(environment: &Environment) -> PathBuf {
+    environment.state.join("token-keys")
+}
+
+/// What earlier versions had instead: the one key there was. Its name in the folder sorts before that of every other.
+const ONLY_TOKEN_KEY: &str = "token-key.pem";
+const FIRST_TOKEN_KEY: &str = "00000000T000000Z-first.pem";
+
+/// The places of the keys that the gateway is given.
 pub struct Keys {
     token: PathBuf,
     sealing: PathBuf,
@@ -82,16 +91,30 @@ pub struct Keys {
 
 impl Keys {
     fn of(environment: &Environment) -> Self {
-        Self { token: environment.state.join("token-key.pem"), sealing: environment.state.join("sealing-keys") }
+        Self { token: token_keys(environment), sealing: environment.state.join("sealing-keys") }
     }
 }
 
 /// The keys that sign tokens and seal secrets: made once, readable by their owner alone.
 pub async fn ensure_keys(environment: &Environment, program: &Path) -> Result<Keys> {
     let keys = Keys::of(environment);
-    ensure_key(environment, program, "generate-key", &keys.token).await?;
+    ensure_token_keys(environment, program, &keys.token).await?;
     ensure_key(environment, program, "generate-sealing-key", &keys.sealing).await?;
     Ok(keys)
+}
+
+async fn ensure_token_keys(environment: &Environment, program: &Path, ring: &Path) -> Result<()> {
+    fs::create_dir_all(ring).with_context(|| format!("cannot make the folder {}", ring.display()))?;
+    fs::set_permissions(ring, std::os::unix::fs::PermissionsExt::from_mode(0o700)).context("cannot close the folder of keys")?;
+    let only = environment.state.join(ONLY_TOKEN_KEY);
+    if only.exists() {
+        fs::rename(&only, ring.join(FIRST_TOKEN_KEY)).context("cannot put the key into the folder of keys")?;
+    }
+    let is_key = |entry: fs::DirEntry| entry.path().extension().is_some_and(|extension| extension == "pem");
+    if fs::read_dir(ring)?.flatten().any(is_key) {
+        return Ok(());
+    }
+    ensure_key(environment, program, "generate-key", &ring.join(FIRST_TOKEN_KEY)).await
 }
 
 async fn ensure_key(environment: &Environment, program: &Path, command: &str, file: &Path) -> Result<()> {
@@ -111,8 +134,10 @@ async fn ensure_key(environment: &Environment, program: &Path, command: &str, fi
 
 pub fn forget_keys(environment: &Environment) -> Result<()> {
     let keys = Keys::of(environment);
-    for file in [keys.token, keys.sealing] {
-        match fs::remove_file(file) {
+    let removed =
+        [fs::remove_dir_all(keys.token), fs::remove_file(environment.state.join(ONLY_TOKEN_KEY)), fs::remove_file(keys.sealing)];
+    for removed in removed {
+        match removed {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error).context("cannot remove a key"),
             _ => {}
         }

@@ -11,6 +11,7 @@ mod down;
 mod environment;
 mod gateway;
 mod import;
+mod keys;
 mod lock;
 mod logfile;
 mod mail;
@@ -66,6 +67,9 @@ enum Command {
     Mail(mail::Options),
     /// Import companies, contacts or deals from a CSV file
     Import(import::Options),
+    /// List, rotate or retire the keys that sign tokens
+    #[command(subcommand)]
+    Keys(keys::Action),
     /// Run every check that a change must pass
     Test(test::Options),
     /// Write docs/openapi.json from the code
@@ -112,6 +116,7 @@ async fn run(command: Command, database_url: Option<String>) -> Result<()> {
         Command::Seed => database::with(environment, async |it| seed::run(environment, it).await).await,
         Command::Mail(options) => mail::run(environment, &options),
         Command::Import(options) => database::with(environment, async |it| import::run(environment, it, &options).await).await,
+        Command::Keys(action) => keys::run(environment, action).await,
         Command::Test(options) => test::run(environment, &options).await,
         Command::Openapi => openapi::run(environment).await,
         Command::Tidy => tidy::run(environment),

@@ -29,7 +29,7 @@ impl Demo {
         seed(&database);
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let api = format!("http://{}/api/v1", listener.local_addr().unwrap());
-        let secrets = Secrets { token_key: TokenKey::generate(), sealing_keys: SealingKeys::generate().unwrap() };
+        let secrets = Secrets { token_keys: TokenKey::generate().into(), sealing_keys: SealingKeys::generate().unwrap() };
         let services = Services::new(&database.db(), secrets).unwrap();
         tokio::spawn(server::serve(listener, services).unwrap());
         let http = reqwest::Client::builder().no_proxy().build().unwrap();

@@ -52,6 +52,14 @@ pub struct Created<T> {
     location: String,
 }
 
+/// 201 with a `T` that has no version, and its address.
+#[derive(Debug)]
+pub struct Placed<T> {
+    body: Vec<u8>,
+    location: String,
+    kind: PhantomData<T>,
+}
+
 /// 200 with a `T` that has no version.
 #[derive(Debug)]
 pub struct Plain<T>(pub T);
@@ -106,6 +114,16 @@ impl<T: Record> Created<T> {
     /// `Internal` when it cannot be written as JSON.
     pub fn new(location: String, record: &T) -> Result<Self> {
         Ok(Self { found: Found::plain(record)?, location })
+    }
+}
+
+impl<T: Serialize> Placed<T> {
+    /// The whole of it, at its address.
+    ///
+    /// # Errors
+    /// `Internal` when it cannot be written as JSON.
+    pub fn new(location: String, made: &T) -> Result<Self> {
+        Ok(Self { body: json(made)?, location, kind: PhantomData })
     }
 }
 
@@ -178,6 +196,14 @@ fn value<T: Serialize>(status: StatusCode, value: &T) -> HttpResponse {
     match json(value) {
         Ok(body) => with_json(status, body),
         Err(error) => HttpResponse::from_error(crate::problem::Problem(error)),
+    }
+}
+
+impl<T> Responder for Placed<T> {
+    type Body = BoxBody;
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        let mut answer = HttpResponse::Created();
+        answer.insert_header((LOCATION, self.location)).content_type("application/json").body(self.body)
     }
 }
 
@@ -255,6 +281,7 @@ macro_rules! documented {
 documented!(Listed, "200", "A page", page_of);
 documented!(Found, "200", "The record", reference);
 documented!(Created, "201", "Created", reference);
+documented!(Placed, "201", "Created", reference);
 documented!(Plain, "200", "OK", reference);
 documented!(Made, "201", "Made", reference);
 documented!(Promised, "202", "Will be done", reference);

@@ -2,19 +2,21 @@
 //!
 //! [`Caller`] refuses at once what the policy denies. [`RecordCaller`] is for changes of one record: there the promised
 //! order is 404 before 403, so the refusal waits until the record has been looked for.
+//! What an answer brings along beside what was asked for, embedded records and the log of others, is asked of the token as well:
+//! [`Caller::may_read`].
 //! Must stay true: no tenant, user or role is ever taken from a header, a query or a body.
 
 use std::future::{Ready, ready};
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload, web::Data};
 use crm_kernel::{Context, Error, Result};
-use crm_tenancy::token::{Use, Verdict};
+use crm_tenancy::token::{Proof, Reach, Use, Verdict};
 use paperclip::v2::schema::Apiv2Schema;
 use uuid::Uuid;
 
 use crate::{
     current,
-    policy::{self, Access},
+    policy::{self, Access, Operation},
     problem::Problem,
     services::Services,
 };
@@ -24,6 +26,32 @@ use crate::{
 pub struct Caller {
     /// Pass it to the services.
     pub context: Context,
+    reach: Reach,
+}
+
+impl Caller {
+    /// Whether this caller may also read a record of this kind, or all of them when no id is named. A token as it was issued at a
+    /// login may read what its role may, which the services know; only others are asked.
+    ///
+    /// # Errors
+    /// `Forbidden` when the token does not allow it; `Unavailable` when a limit of its evaluation tripped.
+    pub fn may_read(&self, services: &Services, entity: &str, id: Option<Uuid>) -> Result<()> {
+        if matches!(self.reach, Reach::Whole) {
+            return Ok(());
+        }
+        let (operation, resource) = (format!("{entity}:get"), id.map(|id| id.to_string()));
+        let wanted = Use { operation: &operation, entity, access: Access::Read.word(), resource: resource.as_deref() };
+        if self.reach.allows(&services.policy, &wanted)? {
+            return Ok(());
+        }
+        Err(Error::forbidden(format!("this token may not read {entity} records, which the answer would contain")))
+    }
+
+    /// How far the token reaches.
+    #[must_use]
+    pub fn reach(&self) -> &Reach {
+        &self.reach
+    }
 }
 
 /// A caller who may or may not change the record.
@@ -53,32 +81,37 @@ fn refusal(context: &Context) -> Error {
     Error::forbidden(format!("the role {} or this token may not do this", context.role))
 }
 
-fn identify(request: &HttpRequest) -> Result<(Context, Verdict)> {
+fn identify(request: &HttpRequest) -> Result<(Context, Verdict, Reach)> {
     let services = request.app_data::<Data<Services>>().ok_or_else(|| Error::internal("the services are not wired"))?;
     let pattern = request.match_pattern().unwrap_or_default();
     let operation = policy::find(request.method(), &pattern);
     let token = bearer(request)?;
-    let name = operation.map_or("unknown", |operation| operation.name);
     // One spelling: a check on the record must hold however the address writes its id.
-    let resource =
-        request.match_info().get("id").map(|id| id.parse::<Uuid>().map_or_else(|_| id.to_owned(), |id| id.to_string()));
+    let resource = operation.filter(|operation| operation.is_about_the_addressed()).and(request.match_info().get("id"));
+    let resource = resource.map(|id| id.parse::<Uuid>().map_or_else(|_| id.to_owned(), |id| id.to_string()));
     let wanted = Use {
-        operation: name,
-        entity: name.split(':').next().unwrap_or_default(),
+        operation: operation.map_or("unknown", |operation| operation.name),
+        entity: operation.map_or("unknown", Operation::entity),
         access: operation.map_or("none", |operation| operation.access.word()),
         resource: resource.as_deref(),
     };
-    let (claims, verdict) = services.policy.decide(token, &services.key, &wanted)?;
+    let decision = services.policy.decide(token, &services.token_keys, &wanted)?;
+    let claims = decision.claims;
     current::note_caller(&claims.organization_id.to_string(), &claims.user_id.to_string());
     let mut context = Context::new(claims.organization_id, claims.user_id, claims.role);
-    context.session_id = Some(claims.session_id);
+    match claims.proof {
+        Proof::Session(session) => context.session_id = Some(session),
+        Proof::ApiToken(token) => (context.token_id, context.token_hash) = (Some(token), decision.token_hash),
+    }
+    context.actor = claims.actor;
     context.request_id = current::id();
     context.ip = request.peer_addr().map(|address| address.ip());
     context.user_agent = request.headers().get("user-agent").map(|agent| String::from_utf8_lossy(agent.as_bytes()).into_owned());
     if operation.is_some_and(|operation| operation.access == Access::Read) {
         context.access = crm_kernel::Access::ReadOnly;
     }
-    Ok((context, verdict))
+    services.api_tokens.note_use(&context);
+    Ok((context, decision.verdict, decision.reach))
 }
 
 fn bearer(request: &HttpRequest) -> Result<&str> {
@@ -98,8 +131,8 @@ impl FromRequest for Caller {
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let caller = identify(request).and_then(|(context, verdict)| match verdict {
-            Verdict::Allowed => Ok(Self { context }),
+        let caller = identify(request).and_then(|(context, verdict, reach)| match verdict {
+            Verdict::Allowed => Ok(Self { context, reach }),
             Verdict::Denied => Err(refusal(&context)),
         });
         ready(caller.map_err(Problem))
@@ -111,7 +144,7 @@ impl FromRequest for RecordCaller {
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(identify(request).map(|(context, verdict)| Self { context, verdict }).map_err(Problem))
+        ready(identify(request).map(|(context, verdict, _)| Self { context, verdict }).map_err(Problem))
     }
 }
 

@@ -10,8 +10,10 @@ use crm_mail::{PublicUrl, Route, Sender};
 use crm_tenancy::{
     identity::accounts::{AccountOptions, Delivery, SignUp},
     sealing::SealingKeys,
-    token::TokenKey,
+    token::{Environment, KeyRing},
 };
+
+use crate::keys::KeyPath;
 
 /// Everything the gateway must know before it starts.
 #[derive(Debug)]
@@ -22,8 +24,10 @@ pub struct Configuration {
     pub connections: usize,
     /// `CRM_BIND`: where to listen; 127.0.0.1:8080 when absent.
     pub bind: SocketAddr,
-    /// `CRM_TOKEN_KEY_FILE`: PEM file of the key that signs access tokens. Required.
-    pub token_key: TokenKey,
+    /// `CRM_TOKEN_KEY_FILE`: the keys that sign and verify tokens, in a PEM file or a folder of them. Required.
+    pub token_keys: KeyRing,
+    /// Where they were, to be read again.
+    pub token_key_path: KeyPath,
     /// `CRM_SEALING_KEY_FILE`: keys that seal what is kept secret, newest first. Required.
     pub sealing_keys: SealingKeys,
     /// `CRM_PUBLIC_URL`: where people reach the pages that links in letters lead to; `http://` and the bound address when absent.
@@ -75,27 +79,35 @@ impl Configuration {
         });
         let connections = parsed(&get, &mut mistakes, "CRM_DATABASE_CONNECTIONS", 16, |number| (1..=1000).contains(number));
         let bind = parsed(&get, &mut mistakes, "CRM_BIND", SocketAddr::from(([127, 0, 0, 1], 8080)), |_| true);
-        let token_key = key_file(&get, &mut mistakes, "CRM_TOKEN_KEY_FILE", "generate-key", |pem| {
-            TokenKey::from_pem(pem).map_err(|_| "holds no Ed25519 key in PEM".to_owned())
+        let environment = parsed(&get, &mut mistakes, "CRM_ENVIRONMENT", Environment::default(), |_| true);
+        let token_keys = key_file(&get, &mut mistakes, "CRM_TOKEN_KEY_FILE", "generate-key", |path| {
+            let path = KeyPath(path);
+            let ring = path.read().and_then(|keys| KeyRing::new(keys, environment).map_err(|error| error.to_string()));
+            ring.map(|ring| (ring, path))
         });
-        let sealing_keys = key_file(&get, &mut mistakes, "CRM_SEALING_KEY_FILE", "generate-sealing-key", |text| {
-            SealingKeys::from_text(text).map_err(|_| "holds no sealing keys, a line of base64 each".to_owned())
+        let sealing_keys = key_file(&get, &mut mistakes, "CRM_SEALING_KEY_FILE", "generate-sealing-key", |path| {
+            let text = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+            let keys = SealingKeys::from_text(&text);
+            keys.map_err(|_| format!("{}: holds no sealing keys, a line of base64 each", path.display()))
         });
         let public_url = get("CRM_PUBLIC_URL").unwrap_or_else(|| format!("http://{bind}"));
         let public_url = noted(&mut mistakes, "CRM_PUBLIC_URL", PublicUrl::from_text(&public_url));
         let mail = mail(&get, &mut mistakes);
         let sign_up = noted(&mut mistakes, "CRM_REGISTRATION", sign_up(get("CRM_REGISTRATION").as_deref()));
-        match (token_key, sealing_keys, public_url, sign_up) {
-            (Some(token_key), Some(sealing_keys), Some(public_url), Some(sign_up)) if mistakes.is_empty() => Ok(Self {
-                database_url: DatabaseUrl(database_url),
-                connections,
-                bind,
-                token_key,
-                sealing_keys,
-                public_url,
-                mail,
-                sign_up,
-            }),
+        match (token_keys, sealing_keys, public_url, sign_up) {
+            (Some((token_keys, token_key_path)), Some(sealing_keys), Some(public_url), Some(sign_up)) if mistakes.is_empty() => {
+                Ok(Self {
+                    database_url: DatabaseUrl(database_url),
+                    connections,
+                    bind,
+                    token_keys,
+                    token_key_path,
+                    sealing_keys,
+                    public_url,
+                    mail,
+                    sign_up,
+                })
+            }
             _ => Err(mistakes),
         }
     }
@@ -131,20 +143,17 @@ fn noted<T>(mistakes: &mut Vec<String>, name: &str, read: Result<T, String>) -> 
     read.map_err(|mistake| mistakes.push(format!("{name}: {mistake}"))).ok()
 }
 
-/// The keys in the file that a variable names.
+/// The keys at the path that a variable names.
 fn key_file<T>(
     get: &impl Fn(&str) -> Option<String>,
     mistakes: &mut Vec<String>,
     name: &str,
     command: &str,
-    read: impl Fn(&str) -> Result<T, String>,
+    read: impl FnOnce(PathBuf) -> Result<T, String>,
 ) -> Option<T> {
     let keys = match get(name).map(PathBuf::from) {
         None => Err(format!("{name} is missing: make one with `crm-gateway {command} FILE`")),
-        Some(path) => fs::read_to_string(&path)
-            .map_err(|error| error.to_string())
-            .and_then(|text| read(&text))
-            .map_err(|mistake| format!("{name}: {}: {mistake}", path.display())),
+        Some(path) => read(path).map_err(|mistake| format!("{name}: {mistake}")),
     };
     keys.map_err(|mistake| mistakes.push(mistake)).ok()
 }

@@ -1,18 +1,18 @@
 //! The server binary: reads the configuration, checks the seal, serves.
 
-use std::{
-    fs, io::Write, net::TcpListener, os::unix::fs::OpenOptionsExt, path::PathBuf, process::ExitCode, sync::Arc, time::Duration,
-};
+use std::{io::Write, net::TcpListener, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use clap::{Parser, Subcommand};
 use crm_gateway::{
     app,
     configuration::Configuration,
+    keys::{KeyPath, write_new},
     logging, server,
     services::{Secrets, Services, Settings},
+    uses,
 };
 use crm_mail::{Composer, Delivery};
-use crm_tenancy::{ConnectOptions, Db, identity::letters::PgLetters, seal, sealing::SealingKeys, token::TokenKey};
+use crm_tenancy::{ConnectOptions, Db, identity::letters::PgLetters, seal, sealing::SealingKeys};
 use tokio::{sync::Notify, task::JoinHandle, time::timeout};
 
 /// How long letters under way may take after the server has ended; a letter takes less.
@@ -33,10 +33,18 @@ struct Arguments {
 enum Command {
     /// Print the OpenAPI document.
     Openapi,
-    /// Make a key that signs access tokens.
+    /// Make a key that signs tokens.
     GenerateKey {
-        /// Where to put it; must not exist yet.
+        /// A file that does not exist yet, or the folder of keys to put it into.
         file: PathBuf,
+        /// In a folder: let it sign only after so many seconds, in which every node can read it.
+        #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+        signs_after: u32,
+    },
+    /// List the keys of tokens: id, what each does, file.
+    ListKeys {
+        /// The file or folder of `CRM_TOKEN_KEY_FILE`.
+        path: PathBuf,
     },
     /// Make a key that seals what is kept secret.
     GenerateSealingKey {
@@ -51,7 +59,8 @@ async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match arguments.command {
         Some(Command::Openapi) => print_document(),
-        Some(Command::GenerateKey { file }) => generate_key(&file),
+        Some(Command::GenerateKey { file, signs_after }) => generate_key(file, signs_after),
+        Some(Command::ListKeys { path }) => list_keys(path),
         Some(Command::GenerateSealingKey { file }) => generate_sealing_key(&file),
         None => start(arguments.check_config).await,
     };
@@ -76,22 +85,19 @@ fn print_document() -> Result<(), Vec<String>> {
     writeln!(std::io::stdout(), "{text}").map_err(|error| vec![error.to_string()])
 }
 
-fn generate_key(file: &PathBuf) -> Result<(), Vec<String>> {
-    let pem = TokenKey::generate().to_pem().map_err(|error| vec![error.to_string()])?;
-    write_new(file, &pem)
+fn generate_key(file: PathBuf, signs_after: u32) -> Result<(), Vec<String>> {
+    KeyPath(file).add(Duration::from_secs(signs_after.into())).map_err(|mistake| vec![mistake])?;
+    Ok(())
+}
+
+fn list_keys(path: PathBuf) -> Result<(), Vec<String>> {
+    let lines = KeyPath(path).describe().map_err(|mistake| vec![mistake])?;
+    lines.iter().try_for_each(|line| writeln!(std::io::stdout(), "{line}")).map_err(|error| vec![error.to_string()])
 }
 
 fn generate_sealing_key(file: &PathBuf) -> Result<(), Vec<String>> {
     let text = SealingKeys::generate().map_err(|error| vec![error.to_string()])?.to_text();
-    write_new(file, &text)
-}
-
-fn write_new(file: &PathBuf, secret: &str) -> Result<(), Vec<String>> {
-    let readable_by_owner = 0o600;
-    let opened = fs::OpenOptions::new().write(true).create_new(true).mode(readable_by_owner).open(file);
-    opened
-        .and_then(|mut opened| opened.write_all(secret.as_bytes()))
-        .map_err(|error| vec![format!("{}: {error}", file.display())])
+    write_new(file, &text).map_err(|mistake| vec![mistake])
 }
 
 async fn start(check_only: bool) -> Result<(), Vec<String>> {
@@ -111,12 +117,16 @@ async fn start(check_only: bool) -> Result<(), Vec<String>> {
     let settings = Settings { accounts: configuration.accounts(), ..Settings::default() };
     let (stop, bind) = (Arc::new(Notify::new()), configuration.bind);
     let delivery = deliver(&db, &configuration, &settings, &stop)?;
-    let secrets = Secrets { token_key: configuration.token_key, sealing_keys: configuration.sealing_keys };
+    let Configuration { token_keys, token_key_path, sealing_keys, .. } = configuration;
+    token_key_path.reload_on_hangup(token_keys.clone()).map_err(|error| vec![format!("cannot listen for SIGHUP: {error}")])?;
+    let secrets = Secrets { token_keys, sealing_keys };
     let services = Services::with(&db, secrets, settings).map_err(|error| vec![error.to_string()])?;
     let listener = TcpListener::bind(bind).map_err(|error| vec![format!("cannot listen on {bind}: {error}")])?;
     tracing::info!(%bind, "listening");
+    let writer = uses::Writer::start(services.api_tokens.clone());
     let server = server::serve(listener, services).map_err(|error| vec![error.to_string()])?;
     let ended = server.await.map_err(|error| vec![error.to_string()]);
+    writer.finish().await;
     stop.notify_one();
     if let Some(delivery) = delivery
         && timeout(LAST_LETTERS, delivery).await.is_err()

@@ -194,7 +194,7 @@ fn finish_operation(known: &Operation, operation: &mut Value) {
             "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } },
         });
     }
-    if has_record(known) && known.method != "DELETE" || known.name.ends_with(":create") {
+    if has_record(known) && known.method != "DELETE" || known.name.ends_with(":create") && !is_unversioned(known) {
         let tag = json!({ "description": "Version and shape of the record.", "schema": { "type": "string" } });
         for status in ["200", "201"] {
             if operation["responses"].get(status).is_some() {
@@ -206,7 +206,13 @@ fn finish_operation(known: &Operation, operation: &mut Value) {
 
 /// Whether the operation is about one record, by its address.
 fn has_record(known: &Operation) -> bool {
-    known.path.ends_with("/{id}") || known.path.ends_with("/restore") || known.path.ends_with("/stage")
+    (known.path.ends_with("/{id}") || known.path.ends_with("/restore") || known.path.ends_with("/stage"))
+        && !is_unversioned(known)
+}
+
+/// Whether what it is about has no version: it is made, seldom changed by one person, and ended.
+fn is_unversioned(known: &Operation) -> bool {
+    ["api_token", "service_user"].contains(&known.entity())
 }
 
 fn changes_record(known: &Operation) -> bool {
@@ -272,7 +278,10 @@ fn problems(known: &Operation) -> Vec<(&'static str, &'static str)> {
     when(matches!(known.name, "account:confirm" | "account:confirm_email"), "409", "Taken by somebody else meanwhile");
     when(named || known.name == "session:switch", "404", "Not there, or not yours to see");
     when(
-        writes && !changes_record(known) || known.method == "PUT" || known.method == "PATCH",
+        writes && !changes_record(known)
+            || known.method == "PUT"
+            || known.method == "PATCH"
+            || is_unversioned(known) && known.method == "POST",
         "409",
         "Collides with something that exists",
     );

@@ -77,8 +77,18 @@ pub const OPERATIONS: &[Operation] = &[
     operation("POST", "/api/v1/auth/password/change", "account:change_password", Access::Session),
     operation("POST", "/api/v1/auth/email", "account:change_email", Access::Session),
     operation("POST", "/api/v1/auth/email/confirm", "account:confirm_email", Access::Public),
+    operation("GET", "/api/v1/auth/tokens", "api_token:list", Access::Session),
+    operation("POST", "/api/v1/auth/tokens", "api_token:create", Access::Session),
+    operation("GET", "/api/v1/auth/tokens/{id}", "api_token:get", Access::Session),
+    operation("DELETE", "/api/v1/auth/tokens/{id}", "api_token:revoke", Access::Session),
     operation("GET", "/api/v1/organizations/current", "organization:get", Access::Read),
     operation("GET", "/api/v1/organizations/current/members", "member:list", Access::Read),
+    operation("GET", "/api/v1/organizations/current/service-users", "service_user:list", Access::Administer),
+    operation("POST", "/api/v1/organizations/current/service-users", "service_user:create", Access::Administer),
+    operation("GET", "/api/v1/organizations/current/service-users/{id}", "service_user:get", Access::Administer),
+    operation("PATCH", "/api/v1/organizations/current/service-users/{id}", "service_user:update", Access::Administer),
+    operation("DELETE", "/api/v1/organizations/current/service-users/{id}", "service_user:delete", Access::Administer),
+    operation("POST", "/api/v1/organizations/current/service-users/{id}/tokens", "service_user:mint", Access::Administer),
     operation("GET", "/api/v1/a-crm/companies", "company:list", Access::Read),
     operation("POST", "/api/v1/a-crm/companies", "company:create", Access::Write),
     operation("GET", "/api/v1/a-crm/companies/{id}", "company:get", Access::Read),
@@ -118,6 +128,50 @@ pub const OPERATIONS: &[Operation] = &[
 #[must_use]
 pub fn find(method: &Method, pattern: &str) -> Option<&'static Operation> {
     OPERATIONS.iter().find(|operation| operation.method == method.as_str() && operation.path == pattern)
+}
+
+impl Operation {
+    /// The kind of record it is about: `company`.
+    #[must_use]
+    pub fn entity(&self) -> &'static str {
+        self.name.split(':').next().unwrap_or_default()
+    }
+
+    /// The kind of record whose id the address has, as the operation that gets the one is called.
+    fn addressed(&self) -> Option<&'static str> {
+        let (record, _) = self.path.split_once("/{id}")?;
+        let get = |known: &&Self| known.method == "GET" && known.path.strip_suffix("/{id}") == Some(record);
+        OPERATIONS.iter().find(get).map(Self::entity)
+    }
+
+    /// Whether it is about the record whose id the address has. A list below a record is one of other records, and a token for
+    /// that one record is none for those.
+    #[must_use]
+    pub fn is_about_the_addressed(&self) -> bool {
+        self.addressed().is_none_or(|addressed| addressed == self.entity())
+    }
+
+    /// Whether an API token may ever do this.
+    fn is_for_api_tokens(&self) -> bool {
+        matches!(self.access, Access::Own | Access::Read | Access::Write | Access::Manage)
+    }
+}
+
+/// What an answer may bring along of other records: named so, it is asked of narrowed tokens, and API tokens can be limited to it.
+const EMBEDDED: &[&str] = &["company:get", "contact:get", "member:get"];
+
+/// Whether an API token can be limited to an operation of this name.
+#[must_use]
+pub fn is_grantable(name: &str) -> bool {
+    EMBEDDED.contains(&name) || OPERATIONS.iter().any(|known| known.name == name && known.is_for_api_tokens())
+}
+
+/// Whether an API token can be limited to this kind of record.
+#[must_use]
+pub fn is_grantable_entity(entity: &str) -> bool {
+    let embedded = EMBEDDED.iter().filter_map(|name| name.split(':').next());
+    let listed = OPERATIONS.iter().filter(|known| known.is_for_api_tokens()).map(Operation::entity);
+    embedded.chain(listed).any(|known| known == entity)
 }
 
 /// The methods that this address takes, for an answer to one that it does not.

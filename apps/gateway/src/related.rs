@@ -1,7 +1,8 @@
 //! Related records embedded in an answer: `include=company,owner`.
 //!
 //! Domain crates do not know each other, so this is where their records meet.
-//! Must stay true: one call per relation for the whole page, never one per row; a deleted parent is shown as deleted.
+//! Must stay true: one call per relation for the whole page, never one per row; a deleted parent is shown as deleted; a token that
+//! may not read the related records gets no answer with them in it.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,7 +11,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::services::Services;
+use crate::{caller::Caller, services::Services};
 
 /// A way from one record to another.
 #[derive(Debug, Clone, Copy)]
@@ -34,25 +35,41 @@ pub enum Target {
     Member,
 }
 
+impl Target {
+    /// What the policy and narrowed tokens call it.
+    #[must_use]
+    pub fn entity(self) -> &'static str {
+        match self {
+            Self::Company => "company",
+            Self::Contact => "contact",
+            Self::Member => "member",
+        }
+    }
+}
+
 /// Puts the related record, or null, under the relation's name in every record.
 ///
 /// # Errors
-/// Those of the service that holds the related records.
-pub async fn embed(
-    services: &Services,
-    context: &Context,
-    relation: &Relation,
-    records: &mut [Map<String, Value>],
-) -> Result<()> {
+/// `Forbidden` when the caller's token may not read them, and those of the service that holds the related records.
+pub async fn embed(services: &Services, caller: &Caller, relation: &Relation, records: &mut [Map<String, Value>]) -> Result<()> {
     let id_of =
         |record: &Map<String, Value>| record.get(relation.key).and_then(Value::as_str).and_then(|text| text.parse::<Uuid>().ok());
     let ids: HashSet<Uuid> = records.iter().filter_map(id_of).collect();
-    let found = if ids.is_empty() { HashMap::new() } else { fetch(services, context, relation.target, &ids).await? };
+    may_read(services, caller, relation.target, &ids)?;
+    let found = if ids.is_empty() { HashMap::new() } else { fetch(services, &caller.context, relation.target, &ids).await? };
     for record in records {
         let related = id_of(record).and_then(|id| found.get(&id).cloned()).unwrap_or(Value::Null);
         record.insert(relation.name.to_owned(), related);
     }
     Ok(())
+}
+
+/// One by one only where the token speaks of single records.
+fn may_read(services: &Services, caller: &Caller, target: Target, ids: &HashSet<Uuid>) -> Result<()> {
+    if caller.reach().is_by_record() {
+        return ids.iter().try_for_each(|id| caller.may_read(services, target.entity(), Some(*id)));
+    }
+    caller.may_read(services, target.entity(), None)
 }
 
 async fn fetch(services: &Services, context: &Context, target: Target, ids: &HashSet<Uuid>) -> Result<HashMap<Uuid, Value>> {

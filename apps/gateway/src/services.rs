@@ -12,9 +12,11 @@ use crm_tenancy::{
     identity::{
         IdentityOptions,
         accounts::{AccountOptions, Accounts, PgAccounts},
+        api_tokens::{ApiTokens, PgApiTokens},
+        service_users::{PgServiceUsers, ServiceUsers},
     },
     sealing::SealingKeys,
-    token::{Policy, TokenKey, VerifyingKey},
+    token::{KeyRing, Policy},
 };
 
 use tokio::sync::Notify;
@@ -24,8 +26,8 @@ use crate::policy;
 /// The keys that services need.
 #[derive(Debug)]
 pub struct Secrets {
-    /// Signs access tokens.
-    pub token_key: TokenKey,
+    /// Sign and verify tokens.
+    pub token_keys: KeyRing,
     /// Seal what is kept secret.
     pub sealing_keys: SealingKeys,
 }
@@ -48,6 +50,10 @@ pub struct Services {
     pub identity: Arc<dyn Identity>,
     /// Signing up, passwords, addresses.
     pub accounts: Arc<dyn Accounts>,
+    /// Tokens of programs.
+    pub api_tokens: Arc<dyn ApiTokens>,
+    /// Members that are programs.
+    pub service_users: Arc<dyn ServiceUsers>,
     /// Who belongs to the organisation.
     pub members: Arc<dyn Members>,
     /// Companies.
@@ -62,8 +68,8 @@ pub struct Services {
     pub activities: Arc<dyn Activities>,
     /// The table of roles.
     pub policy: Policy,
-    /// Verifies tokens.
-    pub key: VerifyingKey,
+    /// Verify tokens.
+    pub token_keys: KeyRing,
 }
 
 impl std::fmt::Debug for Services {
@@ -86,14 +92,15 @@ impl Services {
     /// # Errors
     /// `Internal` when the policy does not compile.
     pub fn with(db: &Db, secrets: Secrets, settings: Settings) -> Result<Self> {
-        let Secrets { token_key, sealing_keys } = secrets;
+        let Secrets { token_keys, sealing_keys } = secrets;
         let Settings { accounts, letters_queued } = settings;
-        let verifying = token_key.verifying();
-        let identity = Arc::new(PgIdentity::new(db.clone(), token_key, IdentityOptions::default()));
+        let identity = Arc::new(PgIdentity::new(db.clone(), token_keys.clone(), IdentityOptions::default()));
         Ok(Self {
             db: db.clone(),
             accounts: Arc::new(PgAccounts::new(db.clone(), Arc::clone(&identity), sealing_keys, accounts, letters_queued)),
             identity,
+            api_tokens: Arc::new(PgApiTokens::new(db.clone(), token_keys.clone())),
+            service_users: Arc::new(PgServiceUsers::new(db.clone())),
             members: Arc::new(PgMembers::new(db.clone())),
             companies: Arc::new(PgCompanies::new(db.clone())),
             contacts: Arc::new(PgContacts::new(db.clone())),
@@ -101,7 +108,7 @@ impl Services {
             pipelines: Arc::new(PgPipelines::new(db.clone())),
             activities: Arc::new(PgActivities::new(db.clone())),
             policy: policy::compile()?,
-            key: verifying,
+            token_keys,
         })
     }
 }

@@ -1,11 +1,12 @@
 //! The shape of an answer: which fields are picked, which related records are embedded.
 
-use crm_kernel::{Context, Page, Result};
+use crm_kernel::{Page, Result};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::{
     answer::{Created, Found, Listed, Record},
+    caller::Caller,
     related::{self, Relation},
     services::Services,
 };
@@ -28,13 +29,13 @@ impl Shape {
     ///
     /// # Errors
     /// Those of the services that hold the related records.
-    pub async fn page<T: Serialize>(&self, services: &Services, context: &Context, page: Page<T>) -> Result<Listed<T>> {
+    pub async fn page<T: Serialize>(&self, services: &Services, caller: &Caller, page: Page<T>) -> Result<Listed<T>> {
         if self.is_plain() {
             return Listed::new(&page);
         }
         let info = page.page;
         let mut records = page.data.iter().map(object).collect::<Result<Vec<_>>>()?;
-        self.apply(services, context, &mut records).await?;
+        self.apply(services, caller, &mut records).await?;
         Listed::new(&Page { data: records, page: info })
     }
 
@@ -42,20 +43,20 @@ impl Shape {
     ///
     /// # Errors
     /// Those of the services that hold the related records.
-    pub async fn record<T: Record>(&self, services: &Services, context: &Context, record: T) -> Result<Found<T>> {
+    pub async fn record<T: Record>(&self, services: &Services, caller: &Caller, record: T) -> Result<Found<T>> {
         if self.is_plain() {
             return Found::plain(&record);
         }
         let mut records = vec![object(&record)?];
-        self.apply(services, context, &mut records).await?;
+        self.apply(services, caller, &mut records).await?;
         Found::shaped(record.version(), &records.pop().unwrap_or_default())
     }
 
-    async fn apply(&self, services: &Services, context: &Context, records: &mut [Map<String, Value>]) -> Result<()> {
+    async fn apply(&self, services: &Services, caller: &Caller, records: &mut [Map<String, Value>]) -> Result<()> {
         // Embedding comes first: it reads the ids, which the client may not have picked.
         let mut embedded: Vec<&str> = Vec::new();
         for relation in &self.include {
-            related::embed(services, context, relation, records).await?;
+            related::embed(services, caller, relation, records).await?;
             embedded.push(relation.name);
         }
         if let Some(fields) = &self.fields {

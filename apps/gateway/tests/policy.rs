@@ -13,8 +13,8 @@ use std::{collections::BTreeSet, fmt::Write, fs, time::Duration};
 
 use biscuit_auth::{UnverifiedBiscuit, macros::block};
 use crm_gateway::policy::{self, Access, OPERATIONS};
-use crm_kernel::{OrganizationId, Role, SessionId, UserId};
-use crm_tenancy::token::{Claims, TokenKey, Use, Verdict};
+use crm_kernel::{Actor, OrganizationId, Role, SessionId, UserId};
+use crm_tenancy::token::{Claims, KeyRing, Proof, TokenKey, Use, Verdict};
 use support::{
     App,
     document::{Document, Operation},
@@ -77,7 +77,7 @@ fn the_table_of_roles_is_the_agreed_one() {
 
 /// A line for each operation of the document, a word for each column.
 fn table() -> String {
-    let key = TokenKey::generate();
+    let keys = KeyRing::from(TokenKey::generate());
     let policy = policy::compile().unwrap();
     let mut table = String::from(
         "# method, path: owner, admin, member, viewer, an owner's token that has been narrowed, nobody\n\
@@ -85,8 +85,7 @@ fn table() -> String {
     );
     for operation in Document::of_the_application().operations() {
         let known = known(&operation);
-        let entity = known.name.split(':').next().unwrap();
-        let wanted = Use { operation: known.name, entity, access: known.access.word(), resource: None };
+        let wanted = Use { operation: known.name, entity: known.entity(), access: known.access.word(), resource: None };
         let verdicts = COLUMNS.map(|column| match column {
             "nobody" => {
                 if known.access == Access::Public {
@@ -95,7 +94,7 @@ fn table() -> String {
                     "401"
                 }
             }
-            column => match policy.decide(&token(&key, column), &key.verifying(), &wanted).unwrap().1 {
+            column => match policy.decide(&token(&keys, column), &keys, &wanted).unwrap().verdict {
                 Verdict::Allowed => "yes",
                 Verdict::Denied => "403",
             },
@@ -105,15 +104,16 @@ fn table() -> String {
     table
 }
 
-fn token(key: &TokenKey, column: &str) -> String {
+fn token(keys: &KeyRing, column: &str) -> String {
     let role = if column == "narrowed" { Role::Owner } else { column.parse().unwrap() };
     let claims = Claims {
         user_id: UserId::generate(),
         organization_id: OrganizationId::generate(),
         role,
-        session_id: SessionId::generate(),
+        actor: Actor::User,
+        proof: Proof::Session(SessionId::generate()),
     };
-    let token = key.issue(&claims, Duration::from_secs(60)).unwrap();
+    let token = keys.issue(&claims, Duration::from_secs(60)).unwrap();
     if column == "narrowed" { narrowed(&token) } else { token }
 }
 

@@ -79,6 +79,12 @@ fn rule(table: &str, constraint: &str, information: &(dyn DatabaseErrorInformati
         "session_ended" => return Error::unauthenticated("the session has ended"),
         "restore_forbidden" => return Error::forbidden("only an owner, an admin or the member who deleted it may restore it"),
         "parent_not_yours" => return Error::forbidden("the record this belongs to is not yours"),
+        "api_token_forbidden" => return Error::forbidden("an API token may not do this: log in"),
+        "api_token_of_another" => return Error::forbidden("tokens are made for oneself or for a service user"),
+        "service_user_forbidden" => return Error::forbidden("only an owner or an admin may do this"),
+        "too_many_tokens" | "too_many_service_users" => {
+            return Error::Conflict(vec![FieldError::new("", constraint, sentence(constraint))]);
+        }
         "import_forbidden" => return Error::forbidden("only an owner or an admin may import"),
         _ => {}
     }
@@ -117,6 +123,10 @@ fn sentence(code: &str) -> String {
         "id_not_v7" => "an id sent by a client must be a UUID of version 7".into(),
         "id_from_future" => "this id claims to be from the future".into(),
         "deal_close_date" => "a closed deal has the date of its closing, an open one has none".into(),
+        "token_expiry" => "a token lives a year at most".into(),
+        "too_many_tokens" => "100 tokens of this person are in use: revoke one first".into(),
+        "too_many_service_users" => "there are 100 service users: remove one first".into(),
+        "service_user_role" => "a service user is an admin, a member or a viewer".into(),
         "length" => "too long or empty".into(),
         "range" => "out of range".into(),
         code => format!("breaks the rule {code}"),

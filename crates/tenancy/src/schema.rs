@@ -35,3 +35,24 @@ diesel::table! {
         updated_at -> Timestamptz,
     }
 }
+
+diesel::table! {
+    /// API tokens, without what proves them: one's own, or for owners and admins all of the organisation.
+    q_api_tokens (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        user_id -> Uuid,
+        user_name -> Text,
+        name -> Text,
+        operations -> Array<Text>,
+        entities -> Array<Text>,
+        read_only -> Bool,
+        status -> Text,
+        created_by_id -> Uuid,
+        created_at -> Timestamptz,
+        expires_at -> Timestamptz,
+        last_used_at -> Nullable<Timestamptz>,
+        revoked_at -> Nullable<Timestamptz>,
+        revoked_by_id -> Nullable<Uuid>,
+    }
+}

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use crm_kernel::{Context, OrganizationId, Role, SessionId};
+use crm_kernel::{Actor, Context, OrganizationId, Role, SessionId};
 use crm_tenancy::{
     Db, Identity, PgIdentity,
     identity::{Credentials, IdentityOptions, Origin, Tokens},
-    token::{Claims, Policy, TokenKey, Use},
+    token::{Claims, KeyRing, Policy, Proof, TokenKey, Use},
 };
 use crm_testkit::{
     PASSWORD, Tenant, TestDatabase,
@@ -17,7 +17,7 @@ struct Door {
     database: TestDatabase,
     tenant: Tenant,
     db: Db,
-    key: TokenKey,
+    keys: KeyRing,
     identity: PgIdentity,
 }
 
@@ -27,7 +27,7 @@ async fn set_up() -> Door {
     let pem = key.to_pem().expect("a key has a PEM form");
     let same = TokenKey::from_pem(&pem).expect("a key comes back from its PEM form");
     let identity = PgIdentity::new(db.clone(), same, IdentityOptions::default());
-    Door { database, tenant, db, key, identity }
+    Door { database, tenant, db, keys: key.into(), identity }
 }
 
 fn credentials(email: impl Into<String>, password: &str) -> Credentials {
@@ -44,9 +44,9 @@ impl Door {
     fn context(&self, tokens: &Tokens) -> Context {
         let policy = Policy::new("allow if true").expect("a policy");
         let wanted = Use { operation: "test", entity: "test", access: "read", resource: None };
-        let (claims, _): (Claims, _) =
-            policy.decide(&tokens.access_token, &self.key.verifying(), &wanted).expect("our own token is valid");
-        let session_id: Option<SessionId> = Some(claims.session_id);
+        let claims = policy.decide(&tokens.access_token, &self.keys, &wanted).expect("our own token is valid").claims;
+        let Proof::Session(session_id) = claims.proof else { unreachable!("a login makes a session") };
+        let session_id: Option<SessionId> = Some(session_id);
         Context { session_id, ..Context::new(claims.organization_id, claims.user_id, claims.role) }
     }
 
@@ -147,14 +147,15 @@ async fn sessions_and_refresh_tokens_expire() {
         user_id: tokens.user_id,
         organization_id: tokens.organization_id,
         role: Role::Owner,
-        session_id: SessionId::generate(),
+        actor: Actor::User,
+        proof: Proof::Session(SessionId::generate()),
     };
     let policy = Policy::new("allow if true").expect("a policy");
     let wanted = Use { operation: "test", entity: "test", access: "read", resource: None };
-    let expired = door.key.issue(&claims, Duration::ZERO).expect("a token");
-    unauthenticated(policy.decide(&expired, &door.key.verifying(), &wanted), "an expired access token is refused");
-    let forged = TokenKey::generate().issue(&claims, Duration::from_secs(60)).expect("a token");
-    unauthenticated(policy.decide(&forged, &door.key.verifying(), &wanted), "a token of another key is refused");
+    let expired = door.keys.issue(&claims, Duration::ZERO).expect("a token");
+    unauthenticated(policy.decide(&expired, &door.keys, &wanted), "an expired access token is refused");
+    let forged = KeyRing::from(TokenKey::generate()).issue(&claims, Duration::from_secs(60)).expect("a token");
+    unauthenticated(policy.decide(&forged, &door.keys, &wanted), "a token of another key is refused");
 }
 
 #[tokio::test(flavor = "multi_thread")]

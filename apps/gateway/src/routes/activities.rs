@@ -2,7 +2,8 @@
 
 use actix_web::web::{Data, Path};
 use crm_activities::Activity;
-use crm_kernel::{ActivityId, Field, Sort};
+use crm_kernel::{ActivityId, Error, Field, ListQuery, Result, Sort};
+use crm_tenancy::token::Reach;
 use paperclip::actix::{api_v2_operation, web};
 
 use crate::{
@@ -35,16 +36,63 @@ impl Noun for ActivityNoun {
     const BIN: bool = false;
 }
 
+/// Kinds of records that the log speaks of.
+pub const LOGGED: &[&str] = &[
+    "api_token",
+    "company",
+    "contact",
+    "contact_company",
+    "contact_point",
+    "credential",
+    "deal",
+    "deal_contact",
+    "deal_line_item",
+    "external_id",
+    "external_identity",
+    "invitation",
+    "member",
+    "organization",
+    "pipeline",
+    "pipeline_stage",
+    "product",
+    "second_factor",
+    "session",
+    "team",
+];
+
+/// The log shows values of the records it speaks of: a token that may not read those may not read of them here.
+fn may_read(services: &Services, caller: &Caller, query: &ListQuery) -> Result<()> {
+    if matches!(caller.reach(), Reach::Whole) {
+        return Ok(());
+    }
+    let term = |name: &str| query.filter.terms.iter().find(|term| term.field.name == name);
+    let kinds = term("entity_type").map_or_else(|| LOGGED.iter().map(|kind| (*kind).to_owned()).collect(), |term| term.texts());
+    let records = term("entity_id").map(|term| term.ids()).unwrap_or_default();
+    if caller.reach().is_by_record() && records.is_empty() {
+        return Err(Error::forbidden("this token names single records: say which with entity_id"));
+    }
+    for kind in &kinds {
+        match records.as_slice() {
+            [] => caller.may_read(services, kind, None)?,
+            records => records.iter().try_for_each(|record| caller.may_read(services, kind, Some(*record)))?,
+        }
+    }
+    Ok(())
+}
+
 /// List what happened in the organisation, newest first
 #[api_v2_operation(operation_id = "listActivities", tags("Activities"))]
 async fn list(caller: Caller, question: Question<ActivityNoun>, services: Data<Services>) -> Answer<Listed<Activity>> {
     let (query, shape) = question.read(&caller.context)?;
+    may_read(&services, &caller, &query)?;
     let page = services.activities.list(&caller.context, &query).await?;
-    Ok(shape.page(&services, &caller.context, page).await?)
+    Ok(shape.page(&services, &caller, page).await?)
 }
 
 /// Get one activity
 #[api_v2_operation(operation_id = "getActivity", tags("Activities"))]
 async fn get(caller: Caller, id: Path<ActivityId>, services: Data<Services>) -> Answer<Plain<Activity>> {
-    Ok(Plain(services.activities.get(&caller.context, *id).await?))
+    let activity = services.activities.get(&caller.context, *id).await?;
+    caller.may_read(&services, &activity.entity_type, Some(activity.entity_id))?;
+    Ok(Plain(activity))
 }

@@ -87,7 +87,7 @@ impl Input for CompanyChanges {
 async fn list(caller: Caller, question: Question<CompanyNoun>, services: Data<Services>) -> Answer<Listed<Company>> {
     let (query, shape) = question.read(&caller.context)?;
     let page = services.companies.list(&caller.context, &query).await?;
-    Ok(shape.page(&services, &caller.context, page).await?)
+    Ok(shape.page(&services, &caller, page).await?)
 }
 
 /// Create a company
@@ -105,7 +105,7 @@ async fn get(caller: Caller, id: Path<CompanyId>, show: Show<CompanyNoun>, servi
         true => services.companies.get_with_deleted(&caller.context, *id).await?,
         false => services.companies.get(&caller.context, *id).await?,
     };
-    Ok(shown.shape.record(&services, &caller.context, company).await?)
+    Ok(shown.shape.record(&services, &caller, company).await?)
 }
 
 /// Replace a company: what the body does not say becomes empty
@@ -163,7 +163,7 @@ async fn list_contacts(
     let (query, shape) = question.read_within(&caller.context, "company_id", id.uuid())?;
     services.companies.get(&caller.context, *id).await?;
     let page = services.contacts.list(&caller.context, &query).await?;
-    Ok(shape.page(&services, &caller.context, page).await?)
+    Ok(shape.page(&services, &caller, page).await?)
 }
 
 /// List the deals of a company
@@ -177,7 +177,7 @@ async fn list_deals(
     let (query, shape) = question.read_within(&caller.context, "company_id", id.uuid())?;
     services.companies.get(&caller.context, *id).await?;
     let page = services.deals.list(&caller.context, &query).await?;
-    Ok(shape.page(&services, &caller.context, page).await?)
+    Ok(shape.page(&services, &caller, page).await?)
 }
 
 /// List what happened to a company
@@ -190,6 +190,7 @@ async fn list_activities(
 ) -> Answer<Listed<Activity>> {
     let (query, shape) = question.read_within(&caller.context, "entity_id", id.uuid())?;
     services.companies.get(&caller.context, *id).await?;
+    caller.may_read(&services, "company", Some(id.uuid()))?;
     let page = services.activities.list(&caller.context, &query).await?;
-    Ok(shape.page(&services, &caller.context, page).await?)
+    Ok(shape.page(&services, &caller, page).await?)
 }

@@ -85,7 +85,7 @@ impl Input for ContactChanges {
 async fn list(caller: Caller, question: Question<ContactNoun>, services: Data<Services>) -> Answer<Listed<Contact>> {
     let (query, shape) = question.read(&caller.context)?;
     let page = services.contacts.list(&caller.context, &query).await?;
-    Ok(shape.page(&services, &caller.context, page).await?)
+    Ok(shape.page(&services, &caller, page).await?)
 }
 
 /// Create a contact
@@ -103,7 +103,7 @@ async fn get(caller: Caller, id: Path<ContactId>, show: Show<ContactNoun>, servi
         true => services.contacts.get_with_deleted(&caller.context, *id).await?,
         false => services.contacts.get(&caller.context, *id).await?,
     };
-    Ok(shown.shape.record(&services, &caller.context, contact).await?)
+    Ok(shown.shape.record(&services, &caller, contact).await?)
 }
 
 /// Replace a contact: what the body does not say becomes empty
@@ -161,7 +161,7 @@ async fn list_deals(
     let (query, shape) = question.read_within(&caller.context, "primary_contact_id", id.uuid())?;
     services.contacts.get(&caller.context, *id).await?;
     let page = services.deals.list(&caller.context, &query).await?;
-    Ok(shape.page(&services, &caller.context, page).await?)
+    Ok(shape.page(&services, &caller, page).await?)
 }
 
 /// List what happened to a contact
@@ -174,6 +174,7 @@ async fn list_activities(
 ) -> Answer<Listed<Activity>> {
     let (query, shape) = question.read_within(&caller.context, "entity_id", id.uuid())?;
     services.contacts.get(&caller.context, *id).await?;
+    caller.may_read(&services, "contact", Some(id.uuid()))?;
     let page = services.activities.list(&caller.context, &query).await?;
-    Ok(shape.page(&services, &caller.context, page).await?)
+    Ok(shape.page(&services, &caller, page).await?)
 }

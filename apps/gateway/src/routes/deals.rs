@@ -6,7 +6,7 @@ use actix_web::{
 };
 use crm_activities::Activity;
 use crm_deals::{Deal, DealChanges, NewDeal, PipelineSummary, StageHistory, StageStep};
-use crm_kernel::{DealId, Field, Result, Sort, validation};
+use crm_kernel::{DealId, Error, Field, Result, Sort, validation};
 use paperclip::actix::{api_v2_operation, web};
 use uuid::Uuid;
 
@@ -93,7 +93,7 @@ impl Input for StageStep {
 async fn list(caller: Caller, question: Question<DealNoun>, services: Data<Services>) -> Answer<Listed<Deal>> {
     let (query, shape) = question.read(&caller.context)?;
     let page = services.deals.list(&caller.context, &query).await?;
-    Ok(shape.page(&services, &caller.context, page).await?)
+    Ok(shape.page(&services, &caller, page).await?)
 }
 
 /// Create a deal
@@ -111,7 +111,7 @@ async fn get(caller: Caller, id: Path<DealId>, show: Show<DealNoun>, services: D
         true => services.deals.get_with_deleted(&caller.context, *id).await?,
         false => services.deals.get(&caller.context, *id).await?,
     };
-    Ok(shown.shape.record(&services, &caller.context, deal).await?)
+    Ok(shown.shape.record(&services, &caller, deal).await?)
 }
 
 /// Replace a deal: what the body does not say becomes empty
@@ -182,7 +182,13 @@ async fn stage_history(caller: Caller, id: Path<DealId>, services: Data<Services
 #[api_v2_operation(operation_id = "getPipeline", tags("Deals"))]
 async fn pipeline(caller: Caller, narrowing: Narrowing<DealNoun>, services: Data<Services>) -> Answer<Plain<PipelineSummary>> {
     let filter = narrowing.read(&caller.context)?;
-    Ok(Plain(services.pipelines.summary(&caller.context, &filter).await?))
+    let mut summary = services.pipelines.summary(&caller.context, &filter).await?;
+    match caller.may_read(&services, "member", None) {
+        // Whose deals they are the token may know, as from the deals themselves; not who that is.
+        Err(Error::Forbidden(_)) => summary.hide_names(),
+        allowed => allowed?,
+    }
+    Ok(Plain(summary))
 }
 
 /// List what happened to a deal
@@ -195,6 +201,7 @@ async fn list_activities(
 ) -> Answer<Listed<Activity>> {
     let (query, shape) = question.read_within(&caller.context, "entity_id", id.uuid())?;
     services.deals.get(&caller.context, *id).await?;
+    caller.may_read(&services, "deal", Some(id.uuid()))?;
     let page = services.activities.list(&caller.context, &query).await?;
-    Ok(shape.page(&services, &caller.context, page).await?)
+    Ok(shape.page(&services, &caller, page).await?)
 }

@@ -18,11 +18,11 @@ use crm_gateway::{
     app,
     services::{Secrets, Services, Settings},
 };
-use crm_kernel::{Context, SessionId};
+use crm_kernel::{Actor, Context, SessionId};
 use crm_tenancy::{
     Db,
     sealing::SealingKeys,
-    token::{Claims, TokenKey},
+    token::{Claims, KeyRing, Proof, TokenKey},
 };
 use crm_testkit::{PASSWORD, TestDatabase};
 use reqwest::{Method, header::HeaderMap};
@@ -33,7 +33,9 @@ pub struct App {
     pub database: TestDatabase,
     pub base: String,
     pub sealing_keys: SealingKeys,
+    keys: KeyRing,
     pem: String,
+    services: Data<Services>,
     http: reqwest::Client,
     server: ServerHandle,
 }
@@ -60,21 +62,28 @@ impl App {
 
     fn serve(database: TestDatabase, db: &Db, settings: Settings) -> Self {
         let pem = TokenKey::generate().to_pem().unwrap();
+        let keys = KeyRing::from(TokenKey::from_pem(&pem).unwrap());
         let sealing_keys = SealingKeys::generate().unwrap();
-        let secrets = Secrets { token_key: TokenKey::from_pem(&pem).unwrap(), sealing_keys: sealing_keys.clone() };
+        let secrets = Secrets { token_keys: keys.clone(), sealing_keys: sealing_keys.clone() };
         let services = Data::new(Services::with(db, secrets, settings).unwrap());
+        let shared = services.clone();
         let document = Data::new(app::document());
-        let server = HttpServer::new(move || app::app(services.clone(), document.clone())).workers(2).disable_signals();
+        let server = HttpServer::new(move || app::app(shared.clone(), document.clone())).workers(2).disable_signals();
         let server = server.bind(("127.0.0.1", 0)).unwrap();
         let base = format!("http://{}", server.addrs()[0]);
         let running = server.run();
         let server = running.handle();
         tokio::spawn(running);
-        Self { database, base, sealing_keys, pem, http: client(), server }
+        Self { database, base, sealing_keys, keys, pem, services, http: client(), server }
     }
 
-    /// The key that this application trusts.
-    pub fn key(&self) -> TokenKey {
+    /// The keys that this application trusts; what is exchanged here is exchanged there.
+    pub fn key(&self) -> &KeyRing {
+        &self.keys
+    }
+
+    /// The key that it began with, once more.
+    pub fn token_key(&self) -> TokenKey {
         TokenKey::from_pem(&self.pem).unwrap()
     }
 
@@ -84,6 +93,16 @@ impl App {
         let query = format!("{query} '{kind}' AND recipient = '{to}' ORDER BY id DESC LIMIT 1");
         let id = self.database.texts(&query).await.remove(0).parse().unwrap();
         crm_tenancy::identity::link_token(&self.sealing_keys, kind, id).unwrap()
+    }
+
+    /// The same, for making tokens that the application would not make.
+    pub fn key_pair(&self) -> biscuit_auth::KeyPair {
+        biscuit_auth::KeyPair::from(&biscuit_auth::PrivateKey::from_pem(&self.pem).unwrap())
+    }
+
+    /// What the application itself calls.
+    pub fn services(&self) -> &Services {
+        &self.services
     }
 
     /// Someone without a token.
@@ -116,7 +135,8 @@ pub fn client() -> reqwest::Client {
 
 /// What a token of this person says.
 pub fn claims(person: &Context, session_id: SessionId) -> Claims {
-    Claims { user_id: person.user_id, organization_id: person.organization_id, role: person.role, session_id }
+    let Context { user_id, organization_id, role, .. } = *person;
+    Claims { user_id, organization_id, role, actor: Actor::User, proof: Proof::Session(session_id) }
 }
 
 pub async fn log_in(nobody: &Caller, email: &str) -> Caller {

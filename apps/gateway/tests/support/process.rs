@@ -124,6 +124,19 @@ impl Gateway {
         Caller { http: client(), base: self.base.clone(), ..caller.clone() }
     }
 
+    /// Sends a signal by its name.
+    pub async fn signal(&self, name: &str) {
+        let pid = self.child.id().unwrap().to_string();
+        let sent = Command::new("sh").args(["-c", &format!("kill -{name} {pid}")]).status().await.unwrap();
+        assert!(sent.success(), "the gateway must be there for {name}");
+    }
+
+    /// SIGTERM, and waits until it has ended.
+    pub async fn end(mut self) {
+        self.signal("TERM").await;
+        timeout(PATIENCE, self.child.wait()).await.expect("the gateway must end").unwrap();
+    }
+
     /// kill -9, and waits until it is gone.
     pub async fn kill(&mut self) {
         self.child.kill().await.unwrap();

@@ -14,8 +14,18 @@ use super::{
 };
 
 /// Every kind of thing with an id that an address, a filter or a body may name.
-pub const THINGS: [&str; 8] =
-    ["companies", "contacts", "deals", "activities", "pipelines", "organizations", "members", "sessions"];
+pub const THINGS: [&str; 10] = [
+    "companies",
+    "contacts",
+    "deals",
+    "activities",
+    "pipelines",
+    "organizations",
+    "members",
+    "sessions",
+    "tokens",
+    "service-users",
+];
 
 /// Operations that refuse even a good request of someone who may, with the status they do it with, and why.
 pub const REFUSED: &[(&str, u16, &str)] = &[];
@@ -114,6 +124,18 @@ impl World {
             "sessions" => {
                 app.login(&person.email).await;
                 found(format!("SELECT id FROM identity.sessions WHERE user_id = '{user}' ORDER BY created_at DESC LIMIT 1")).await
+            }
+            "tokens" => {
+                let columns = "organization_id, id, user_id, name, token_hash, created_by_id, expires_at";
+                let id = uuid::Uuid::now_v7();
+                let values =
+                    format!("'{organization}', '{id}', '{user}', '{label}', sha256('{id}'), '{user}', now() + interval '1 day'");
+                app.database.execute(&format!("INSERT INTO identity.api_tokens ({columns}) VALUES ({values})")).await;
+                id.to_string()
+            }
+            "service-users" => {
+                let body = json!({ "name": label, "role": "member" });
+                self.owner().post("/api/v1/organizations/current/service-users", &body).await.expect(201).id()
             }
             unknown => panic!("say in tests/support/requests.rs how there is one of {unknown}"),
         }

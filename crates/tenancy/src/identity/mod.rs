@@ -5,11 +5,13 @@
 //! ends the whole session.
 
 pub mod accounts;
+pub mod api_tokens;
 pub mod letters;
 mod model;
 mod password_rules;
 mod secrets;
 mod service;
+pub mod service_users;
 mod store;
 
 pub use model::{Credentials, Me, OrganizationRole, Origin, Person, Tokens};

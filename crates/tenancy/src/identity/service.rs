@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use crm_kernel::{Context, Error, OrganizationId, Result, UserId, validation};
+use crm_kernel::{Actor, Context, Error, OrganizationId, Result, UserId, validation};
 use sha2::{Digest, Sha256};
 
 use super::{
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     Db, Members, PgMembers, passwords,
-    token::{Claims, TokenKey},
+    token::{self, Claims, KeyRing},
 };
 
 /// How long tokens and sessions live.
@@ -63,15 +63,15 @@ pub trait Identity: Send + Sync {
 #[derive(Debug)]
 pub struct PgIdentity {
     db: Db,
-    key: TokenKey,
+    keys: KeyRing,
     options: IdentityOptions,
 }
 
 impl PgIdentity {
-    /// On this database, signing with this key.
+    /// On this database, signing with these keys.
     #[must_use]
-    pub fn new(db: Db, key: TokenKey, options: IdentityOptions) -> Self {
-        Self { db, key, options }
+    pub fn new(db: Db, keys: impl Into<KeyRing>, options: IdentityOptions) -> Self {
+        Self { db, keys: keys.into(), options }
     }
 
     fn lifetimes(&self) -> Lifetimes {
@@ -101,7 +101,9 @@ impl PgIdentity {
         Opened { session_id, role }: Opened,
         refresh_token: String,
     ) -> Result<Tokens> {
-        let access_token = self.key.issue(&Claims { user_id, organization_id, role, session_id }, self.options.access)?;
+        let proof = token::Proof::Session(session_id);
+        let claims = Claims { user_id, organization_id, role, actor: Actor::User, proof };
+        let access_token = self.keys.issue(&claims, self.options.access)?;
         Ok(Tokens {
             access_token,
             token_type: "Bearer".into(),
@@ -173,7 +175,11 @@ impl Identity for PgIdentity {
         let members = PgMembers::new(self.db.clone());
         let organization = members.organization(context).await?;
         let member = members.get(context, context.user_id).await?;
-        let organizations = store::list_organizations(&mut *self.db.connection().await?, context.user_id).await?;
+        let mut organizations = store::list_organizations(&mut *self.db.connection().await?, context.user_id).await?;
+        // An API token is of one organisation, and none of a program's business is where else its maker belongs.
+        if context.token_id.is_some() {
+            organizations.retain(|known| known.organization_id == context.organization_id);
+        }
         let user = Person {
             id: member.user_id,
             email: member.email.unwrap_or_default(),

@@ -36,6 +36,18 @@ pub const CALLABLE: &[(&str, &str)] = &[
     ("identity.request_email_change(uuid, bytea, text)", "people are not the application's to write; the caller's own address"),
     ("identity.confirm_email_change(uuid, bytea, text, text, text)", "needs the link's secret"),
     ("identity.update_profile(text, text, text)", "people are not the application's to write; the caller's own profile"),
+    (
+        "identity.create_api_token(uuid, uuid, text, bytea, text[], text[], boolean, timestamp with time zone)",
+        "tokens are not the application's to write; for oneself or a service user",
+    ),
+    ("identity.revoke_api_token(uuid)", "one's own, or any of the organisation for owners and admins"),
+    (
+        "identity.note_token_uses(uuid[], uuid[], timestamp with time zone[])",
+        "when tokens were last used, for several tenants at once; nothing else of them",
+    ),
+    ("identity.create_service_user(text, text)", "people are not the application's to write; owners and admins only"),
+    ("identity.update_service_user(uuid, text, text)", "as create_service_user"),
+    ("identity.remove_service_user(uuid)", "as create_service_user"),
 ];
 
 /// What says whose the rows are: `(function without arguments, body)`, as the first migration makes them.

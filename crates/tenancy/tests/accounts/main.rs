@@ -17,7 +17,7 @@ use crm_tenancy::{
         link_token,
     },
     sealing::SealingKeys,
-    token::{Policy, TokenKey, Use},
+    token::{KeyRing, Policy, Proof, TokenKey, Use},
 };
 use crm_testkit::{PASSWORD, TestDatabase, refusals::unauthenticated};
 use tokio::sync::Notify;
@@ -29,7 +29,7 @@ const OTHER: &str = "a password of my own 🐎";
 struct Desk {
     database: TestDatabase,
     db: Db,
-    key: TokenKey,
+    token_keys: KeyRing,
     keys: SealingKeys,
     identity: Arc<PgIdentity>,
     accounts: PgAccounts,
@@ -38,12 +38,11 @@ struct Desk {
 impl Desk {
     async fn new(options: AccountOptions) -> Self {
         let database = TestDatabase::create().await;
-        let (db, key, keys) = (database.db(), TokenKey::generate(), SealingKeys::generate().unwrap());
-        let same = TokenKey::from_pem(&key.to_pem().unwrap()).unwrap();
-        let identity = Arc::new(PgIdentity::new(db.clone(), same, IdentityOptions::default()));
+        let (db, token_keys, keys) = (database.db(), KeyRing::from(TokenKey::generate()), SealingKeys::generate().unwrap());
+        let identity = Arc::new(PgIdentity::new(db.clone(), token_keys.clone(), IdentityOptions::default()));
         let queued = Arc::new(Notify::new());
         let accounts = PgAccounts::new(db.clone(), Arc::clone(&identity), keys.clone(), options, queued);
-        Self { database, db, key, keys, identity, accounts }
+        Self { database, db, token_keys, keys, identity, accounts }
     }
 
     /// The token in the newest letter of this kind to this address.
@@ -69,9 +68,9 @@ impl Desk {
     fn context(&self, tokens: &Tokens) -> Context {
         let policy = Policy::new("allow if true").unwrap();
         let wanted = Use { operation: "test", entity: "test", access: "read", resource: None };
-        let (claims, _) = policy.decide(&tokens.access_token, &self.key.verifying(), &wanted).unwrap();
-        let session_id = Some(claims.session_id);
-        Context { session_id, ..Context::new(claims.organization_id, claims.user_id, claims.role) }
+        let claims = policy.decide(&tokens.access_token, &self.token_keys, &wanted).unwrap().claims;
+        let Proof::Session(session_id) = claims.proof else { panic!("a login makes a session") };
+        Context { session_id: Some(session_id), ..Context::new(claims.organization_id, claims.user_id, claims.role) }
     }
 
     async fn is_alive(&self, tokens: &Tokens) {

@@ -212,6 +212,7 @@ pub const TABLES: &[Table] = &[
         "used_at = NULL",
     ),
     table("public.q_activities", "", "entity_id = '{id}'", ACTIVITY, "activity_type = 'forged'"),
+    table("public.q_api_tokens", "", "id = '{id}'", ("id, user_id, name", "'{new}', '{user}', 'New'"), "name = name || '!'"),
     table("public.q_companies", "", "id = '{id}'", COMPANY, "name = name || '!'"),
     table("public.q_contacts", "", "id = '{id}'", CONTACT, "title = 'changed'"),
     table("public.q_deal_stage_history", "", "deal_id = '{id}'", HISTORY, "amount = 1"),

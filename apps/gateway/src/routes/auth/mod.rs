@@ -4,8 +4,10 @@ mod account;
 mod password;
 mod registration;
 mod session;
+mod tokens;
 
 use paperclip::actix::web;
+pub use tokens::{ApiTokenNoun, made};
 
 /// The routes of this folder.
 #[must_use]
@@ -15,4 +17,5 @@ pub fn scope() -> web::Scope {
         .configure(registration::routes)
         .configure(password::routes)
         .configure(account::routes)
+        .configure(tokens::routes)
 }

@@ -45,5 +45,5 @@ async fn current(caller: Caller, services: Data<Services>) -> Answer<Plain<Organ
 async fn list_members(caller: Caller, question: Question<MemberNoun>, services: Data<Services>) -> Answer<Listed<Member>> {
     let (query, shape) = question.read(&caller.context)?;
     let page = services.members.list(&caller.context, &query).await?;
-    Ok(shape.page(&services, &caller.context, page).await?)
+    Ok(shape.page(&services, &caller, page).await?)
 }

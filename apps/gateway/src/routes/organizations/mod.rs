@@ -2,12 +2,14 @@
 //! scope.
 
 mod current;
+mod service_users;
 
 pub use current::MemberNoun;
 use paperclip::actix::web;
+pub use service_users::ServiceUserNoun;
 
 /// The routes of this folder.
 #[must_use]
 pub fn scope() -> web::Scope {
-    web::scope("/organizations/current").configure(current::routes)
+    web::scope("/organizations/current").configure(current::routes).configure(service_users::routes)
 }
