@@ -87,17 +87,17 @@ impl App {
         TokenKey::from_pem(&self.pem).unwrap()
     }
 
+    /// The same, for making tokens that the application would not make.
+    pub fn key_pair(&self) -> biscuit_auth::KeyPair {
+        biscuit_auth::KeyPair::from(&biscuit_auth::PrivateKey::from_pem(&self.pem).unwrap())
+    }
+
     /// The token in the newest letter of this kind to this address.
     pub async fn letter_token(&self, kind: &str, to: &str) -> String {
         let query = "SELECT secret_id FROM identity.letters WHERE kind =";
         let query = format!("{query} '{kind}' AND recipient = '{to}' ORDER BY id DESC LIMIT 1");
         let id = self.database.texts(&query).await.remove(0).parse().unwrap();
         crm_tenancy::identity::link_token(&self.sealing_keys, kind, id).unwrap()
-    }
-
-    /// The same, for making tokens that the application would not make.
-    pub fn key_pair(&self) -> biscuit_auth::KeyPair {
-        biscuit_auth::KeyPair::from(&biscuit_auth::PrivateKey::from_pem(&self.pem).unwrap())
     }
 
     /// What the application itself calls.
