@@ -24,3 +24,28 @@ diesel::table! {
         user_agent -> Nullable<Text>,
     }
 }
+
+diesel::table! {
+    /// What concerns the security of the organisation, out of the same log; for owners and admins.
+    q_audit (organization_id, id) {
+        id -> Uuid,
+        organization_id -> Uuid,
+        activity_type -> Text,
+        entity_type -> Text,
+        entity_id -> Uuid,
+        subject_type -> Text,
+        subject_id -> Uuid,
+        user_id -> Nullable<Uuid>,
+        actor_kind -> Text,
+        description -> Nullable<Text>,
+        fields -> Array<Text>,
+        changes -> Nullable<Jsonb>,
+        record_version -> Nullable<Integer>,
+        operation_id -> Nullable<Uuid>,
+        request_id -> Nullable<Text>,
+        occurred_at -> Timestamptz,
+        created_at -> Timestamptz,
+        ip -> Nullable<Inet>,
+        user_agent -> Nullable<Text>,
+    }
+}

@@ -5,6 +5,7 @@
 //! Must stay true: nothing here opens a connection, reads the environment or knows who calls it.
 
 pub mod context;
+pub mod country;
 pub mod currency;
 pub mod error;
 pub mod fields;

@@ -105,6 +105,14 @@ pub fn currency(code: &str, (): &()) -> garde::Result {
     if crate::currency::digits(code).is_some() { Ok(()) } else { Err(garde::Error::new("currency: not an ISO 4217 code in use")) }
 }
 
+/// A country, as ISO 3166-1 alpha-2 spells it.
+///
+/// # Errors
+/// A sentence for the field.
+pub fn country(code: &str, (): &()) -> garde::Result {
+    if crate::country::is_known(code) { Ok(()) } else { Err(garde::Error::new("country: not an ISO 3166-1 alpha-2 code")) }
+}
+
 /// A web address: http or https with a host.
 ///
 /// # Errors

@@ -85,6 +85,10 @@ fn rule(table: &str, constraint: &str, information: &(dyn DatabaseErrorInformati
         "too_many_tokens" | "too_many_service_users" => {
             return Error::Conflict(vec![FieldError::new("", constraint, sentence(constraint))]);
         }
+        "owner_only" => return Error::forbidden("only an owner may do this"),
+        "manager_only" => return Error::forbidden("only an owner or an admin may do this"),
+        "own_role" => return Error::forbidden("nobody may raise the role of their own"),
+        "own_status" => return Error::forbidden("nobody may suspend themselves"),
         "import_forbidden" => return Error::forbidden("only an owner or an admin may import"),
         _ => {}
     }
@@ -120,6 +124,16 @@ fn sentence(code: &str) -> String {
         "parent_cycle" => "a company cannot be above itself".into(),
         "parent_depth" => "the hierarchy would be too deep".into(),
         "owner_not_active" => "this member is no longer active".into(),
+        "currency_in_use" => "deals with amounts are summed in the currency that the organisation has".into(),
+        "time_zone_unknown" => "not a time zone of the IANA database".into(),
+        "second_factor_missing" => "log in with a second factor first: whoever requires one must have given one".into(),
+        "token_lifetime" => "this organisation wants its tokens to end sooner".into(),
+        "last_owner" => "an organisation needs an active owner, and this is the last one".into(),
+        "service_owner" => "a service user cannot be an owner".into(),
+        "member_removed" => "this member was removed, and can come back by invitation alone".into(),
+        "member_not_active" => "not an active member".into(),
+        "manager_cycle" => "nobody can be above themselves".into(),
+        "manager_depth" => "too many managers would stand above each other".into(),
         "id_not_v7" => "an id sent by a client must be a UUID of version 7".into(),
         "id_from_future" => "this id claims to be from the future".into(),
         "deal_close_date" => "a closed deal has the date of its closing, an open one has none".into(),

@@ -1,4 +1,4 @@
-//! What this crate reads through typed queries: the directory of members and the organisation itself.
+//! What this crate reads and writes through typed queries: the organisation, its members and teams.
 
 diesel::table! {
     /// Memberships with the person and the team: the only way in which the application reads people.
@@ -31,8 +31,56 @@ diesel::table! {
         country -> Nullable<Text>,
         default_currency -> Text,
         time_zone -> Text,
+        bin_retention_days -> Nullable<Integer>,
+        address_retention_days -> Integer,
+        require_second_factor -> Bool,
+        session_days -> Nullable<Integer>,
+        api_token_days -> Nullable<Integer>,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        deleted_at -> Nullable<Timestamptz>,
+        version -> Integer,
+    }
+}
+
+diesel::table! {
+    /// Who belongs to the organisation: what may be changed, and what a change is made from.
+    memberships (organization_id, user_id) {
+        organization_id -> Uuid,
+        user_id -> Uuid,
+        role -> Text,
+        status -> Text,
+        title -> Nullable<Text>,
+        manager_id -> Nullable<Uuid>,
+        team_id -> Nullable<Uuid>,
+        version -> Integer,
+    }
+}
+
+diesel::table! {
+    /// Teams, for writing.
+    teams (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        name -> Text,
+        manager_id -> Nullable<Uuid>,
+        deleted_at -> Nullable<Timestamptz>,
+        version -> Integer,
+    }
+}
+
+diesel::table! {
+    /// Teams, for reading.
+    q_teams (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        name -> Text,
+        manager_id -> Nullable<Uuid>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+        deleted_at -> Nullable<Timestamptz>,
+        version -> Integer,
+        name_key -> Text,
     }
 }
 

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use crm_kernel::{OrganizationId, Role, UserId};
 use serde::{Deserialize, Serialize};
 
-use crate::members::Organization;
+use crate::organizations::Organization;
 
 /// A person at the door.
 #[derive(Clone, Deserialize, garde::Validate)]

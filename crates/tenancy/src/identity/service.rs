@@ -12,7 +12,7 @@ use super::{
     store::{self, Lifetimes, Opened, Opening, Proof},
 };
 use crate::{
-    Db, Members, PgMembers, passwords,
+    Db, Members, Organizations, PgMembers, PgOrganizations, passwords,
     token::{self, Claims, KeyRing},
 };
 
@@ -173,7 +173,7 @@ impl Identity for PgIdentity {
 
     async fn me(&self, context: &Context) -> Result<Me> {
         let members = PgMembers::new(self.db.clone());
-        let organization = members.organization(context).await?;
+        let organization = PgOrganizations::new(self.db.clone()).current(context).await?;
         let member = members.get(context, context.user_id).await?;
         let mut organizations = store::list_organizations(&mut *self.db.connection().await?, context.user_id).await?;
         // An API token is of one organisation, and none of a program's business is where else its maker belongs.

@@ -7,6 +7,15 @@ pub const CALLABLE: &[(&str, &str)] = &[
         "looks the membership up before there is a tenant, and sets the context",
     ),
     ("app.import_records(text, jsonb)", "writes the columns history brings along; owners and admins only, in their organisation"),
+    ("app.leave_organization()", "whoever leaves ends a membership that they may not change otherwise"),
+    (
+        "app.hand_over_led(uuid, uuid)",
+        "a member who leaves may not change the teams and people they led; asks for the caller's role or that they are the caller's",
+    ),
+    (
+        "app.housekeeping(text, integer)",
+        "removes what has outlived its organisation's retention, by fixed rules, for every tenant",
+    ),
     ("identity.find_login(text)", "a password is compared before the person is known"),
     ("identity.list_organizations(uuid)", "whoever signs in chooses a tenant"),
     (
