@@ -12,7 +12,7 @@ use crm_gateway::{
     uses,
 };
 use crm_mail::{Composer, Delivery};
-use crm_tenancy::{ConnectOptions, Db, identity::letters::PgLetters, seal, sealing::SealingKeys};
+use crm_tenancy::{ConnectOptions, Db, housekeeping, identity::letters::PgLetters, seal, sealing::SealingKeys};
 use tokio::{sync::Notify, task::JoinHandle, time::timeout};
 
 /// How long letters under way may take after the server has ended; a letter takes less.
@@ -125,9 +125,14 @@ async fn start(check_only: bool) -> Result<(), Vec<String>> {
     tracing::info!(%bind, "listening");
     let writer = uses::Writer::start(services.api_tokens.clone());
     let server = server::serve(listener, services).map_err(|error| vec![error.to_string()])?;
+    let (stop_keeping, stopped) = tokio::sync::watch::channel(false);
+    let keeper = tokio::spawn(async move { housekeeping::keep(&db, housekeeping::Schedule::default(), stopped).await });
     let ended = server.await.map_err(|error| vec![error.to_string()]);
     writer.finish().await;
     stop.notify_one();
+    // The step that is under way ends by itself; nothing begins after it.
+    stop_keeping.send_replace(true);
+    keeper.await.map_err(|error| vec![error.to_string()])?;
     if let Some(delivery) = delivery
         && timeout(LAST_LETTERS, delivery).await.is_err()
     {

@@ -206,7 +206,8 @@ fn finish_operation(known: &Operation, operation: &mut Value) {
 
 /// Whether the operation is about one record, by its address.
 fn has_record(known: &Operation) -> bool {
-    (known.path.ends_with("/{id}") || known.path.ends_with("/restore") || known.path.ends_with("/stage"))
+    // The organisation of the token is one record, although no id leads to it.
+    ["/organizations/current", "/security", "/{id}", "/restore", "/stage"].iter().any(|end| known.path.ends_with(end))
         && !is_unversioned(known)
 }
 
@@ -258,7 +259,8 @@ fn finish_body(known: &Operation, operation: &mut Value) {
 fn problems(known: &Operation) -> Vec<(&'static str, &'static str)> {
     let takes_body =
         matches!(known.method, "POST" | "PUT" | "PATCH") && !known.path.ends_with("/restore") && !known.path.ends_with("/logout");
-    let writes = known.access == Access::Write;
+    let manages = matches!(known.access, Access::Manage | Access::Govern) || known.name == "member:leave";
+    let writes = known.access == Access::Write || (manages && known.method != "GET");
     let named = known.path.contains("{id}");
     let mut problems = vec![("500", "A fault of ours"), ("503", "Something needed is away; try again")];
     let mut when = |condition: bool, status: &'static str, description: &'static str| {

@@ -8,7 +8,7 @@ use crm_contacts::{Contacts, PgContacts};
 use crm_deals::{Deals, PgDeals, PgPipelines, Pipelines};
 use crm_kernel::Result;
 use crm_tenancy::{
-    Db, Identity, Members, PgIdentity, PgMembers,
+    Db, Identity, Members, Organizations, PgIdentity, PgMembers, PgOrganizations, PgTeams, Teams,
     identity::{
         IdentityOptions,
         accounts::{AccountOptions, Accounts, PgAccounts},
@@ -56,6 +56,10 @@ pub struct Services {
     pub service_users: Arc<dyn ServiceUsers>,
     /// Who belongs to the organisation.
     pub members: Arc<dyn Members>,
+    /// The organisation itself.
+    pub organizations: Arc<dyn Organizations>,
+    /// Teams of the organisation.
+    pub teams: Arc<dyn Teams>,
     /// Companies.
     pub companies: Arc<dyn Companies>,
     /// Contacts.
@@ -102,6 +106,8 @@ impl Services {
             api_tokens: Arc::new(PgApiTokens::new(db.clone(), token_keys.clone())),
             service_users: Arc::new(PgServiceUsers::new(db.clone())),
             members: Arc::new(PgMembers::new(db.clone())),
+            organizations: Arc::new(PgOrganizations::new(db.clone())),
+            teams: Arc::new(PgTeams::new(db.clone())),
             companies: Arc::new(PgCompanies::new(db.clone())),
             contacts: Arc::new(PgContacts::new(db.clone())),
             deals: Arc::new(PgDeals::new(db.clone())),

@@ -10,7 +10,7 @@ use diesel_async::RunQueryDsl;
 
 use crate::{model::Activity, schema::q_activities};
 
-const ACTIVITY: Entity = Entity { name: "activity", table: "crm_activities" };
+pub(crate) const ACTIVITY: Entity = Entity { name: "activity", table: "crm_activities" };
 
 type Rows<'a> = q_activities::BoxedQuery<'a, diesel::pg::Pg>;
 

@@ -96,6 +96,15 @@ impl Term {
         self.any_of.iter().filter_map(|value| if let FilterValue::Id(id) = value { Some(*id) } else { None }).collect()
     }
 
+    /// The instants among the alternatives.
+    #[must_use]
+    pub fn timestamps(&self) -> Vec<Timestamp> {
+        self.any_of
+            .iter()
+            .filter_map(|value| if let FilterValue::Timestamp(instant) = value { Some(*instant) } else { None })
+            .collect()
+    }
+
     /// The dates among the alternatives.
     #[must_use]
     pub fn dates(&self) -> Vec<Date> {

@@ -48,6 +48,9 @@ impl<N: Noun> OperationModifier for Question<N> {
         for field in N::fields().iter().filter(|field| field.filterable) {
             add(filter_parameter(field));
         }
+        for bound in N::bounds() {
+            add(bound_parameter(bound));
+        }
         shape_parameters::<N>(&mut add);
     }
 }
@@ -65,9 +68,9 @@ impl<N: Noun> OperationModifier for Show<N> {
     }
 }
 
-type QueryParameter = Parameter<paperclip::v2::models::DefaultSchemaRaw>;
+pub(super) type Described = Parameter<paperclip::v2::models::DefaultSchemaRaw>;
 
-fn parameter(name: &str, description: &str, data_type: DataType) -> QueryParameter {
+pub(super) fn parameter(name: &str, description: &str, data_type: DataType) -> Described {
     Parameter {
         name: name.into(),
         description: Some(description.into()),
@@ -78,7 +81,7 @@ fn parameter(name: &str, description: &str, data_type: DataType) -> QueryParamet
 }
 
 /// A list of alternatives: `company_status=lead&company_status=prospect`.
-fn filter_parameter(field: &Field) -> QueryParameter {
+fn filter_parameter(field: &Field) -> Described {
     let mut items = Items { data_type: Some(DataType::String), ..Default::default() };
     match field.kind {
         Kind::Choice(words) => items.enum_ = words.iter().map(|word| (*word).into()).collect(),
@@ -100,7 +103,14 @@ fn filter_parameter(field: &Field) -> QueryParameter {
     parameter
 }
 
-fn shape_parameters<N: Noun>(add: &mut impl FnMut(QueryParameter)) {
+/// An end of a period.
+fn bound_parameter(bound: &Field) -> Described {
+    let mut parameter = parameter(bound.name, "The end of a period, as RFC 3339; the later end is outside.", DataType::String);
+    parameter.format = Some(DataTypeFormat::DateTime);
+    parameter
+}
+
+fn shape_parameters<N: Noun>(add: &mut impl FnMut(Described)) {
     let fields = names(N::fields(), |_| true);
     add(parameter("fields", &format!("Only these fields, separated by commas: {fields}."), DataType::String));
     if !N::RELATIONS.is_empty() {

@@ -4,6 +4,7 @@
 //! parameters are named at once. A typo in a filter must never quietly return everything.
 
 mod described;
+mod given;
 
 use std::{
     future::{Ready, ready},
@@ -19,6 +20,8 @@ use crm_kernel::{
 use paperclip::v2::schema::Apiv2Schema;
 use uuid::Uuid;
 
+pub use given::{Given, QueryParameter};
+
 use crate::{problem::Problem, related::Relation, shape::Shape};
 
 /// What can be asked about a noun.
@@ -31,6 +34,10 @@ pub trait Noun: 'static {
     const RELATIONS: &'static [Relation];
     /// Whether it has a bin.
     const BIN: bool;
+    /// What narrows its lists without being a field of a record, such as the ends of a period.
+    fn bounds() -> &'static [Field] {
+        &[]
+    }
 }
 
 /// Pairs of a query string; more than any honest question has are refused.
@@ -212,8 +219,13 @@ fn included<N: Noun>(value: &str) -> Result<Vec<&'static Relation>, FieldError> 
 }
 
 fn filter<N: Noun>(context: &Context, query: &mut ListQuery, name: &str, value: &str, beside: &str) -> Result<(), FieldError> {
-    let Some(field) = fields::find(N::fields(), name).filter(|field| field.filterable) else {
-        let allowed = names(N::fields(), |field| field.filterable);
+    let bound = fields::find(N::bounds(), name);
+    if bound.is_some_and(|bound| query.filter.terms.iter().any(|term| term.field.name == bound.name)) {
+        return Err(FieldError::new(name, "repeated", "may be given once"));
+    }
+    let Some(field) = bound.or_else(|| fields::find(N::fields(), name).filter(|field| field.filterable)) else {
+        let known: Vec<Field> = N::fields().iter().chain(N::bounds()).copied().collect();
+        let allowed = names(&known, |field| field.filterable);
         return Err(FieldError::new(name, "unknown", format!("filters here: {allowed}{beside}")));
     };
     query.filter.add(context, field, value)

@@ -17,7 +17,8 @@ fn id_fields(document: &Document, operation: &Operation) -> Vec<String> {
     let mut fields = Vec::new();
     for (field, schema) in document.value["components"]["schemas"][name]["properties"].as_object().unwrap() {
         let is_id = schema["format"] == "uuid";
-        let sounds_so = field == "id" || field.ends_with("_id") || field.ends_with("_ids");
+        let sounds_so =
+            field == "id" || field.ends_with("_id") || field.ends_with("_ids") || ["to", "reassign_to"].contains(&field.as_str());
         let is_ids = schema["items"]["format"] == "uuid";
         assert_eq!(is_id || is_ids, sounds_so, "{name}.{field}: an id is called so and has format uuid");
         assert!(sounds_so || !nests_an_id(document, schema), "teach tests/seal to put ids into {name}.{field}");

@@ -156,6 +156,7 @@ pub fn understood() -> (Document, Vec<Operation>) {
                 "header" => name == "If-Match",
                 _ => {
                     ["limit", "cursor", "sort", "count", "deleted", "fields", "include"].contains(&name)
+                        || ["confirm", "reassign_to", "occurred_from", "occurred_until"].contains(&name)
                         || parameter["schema"]["type"] == "array"
                 }
             };

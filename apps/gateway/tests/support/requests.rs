@@ -14,7 +14,7 @@ use super::{
 };
 
 /// Every kind of thing with an id that an address, a filter or a body may name.
-pub const THINGS: [&str; 10] = [
+pub const THINGS: &[&str] = &[
     "companies",
     "contacts",
     "deals",
@@ -22,13 +22,15 @@ pub const THINGS: [&str; 10] = [
     "pipelines",
     "organizations",
     "members",
+    "teams",
     "sessions",
     "tokens",
     "service-users",
 ];
 
 /// Operations that refuse even a good request of someone who may, with the status they do it with, and why.
-pub const REFUSED: &[(&str, u16, &str)] = &[];
+pub const REFUSED: &[(&str, u16, &str)] =
+    &[("DELETE /api/v1/organizations/current", 400, "the slug must be said, and then nothing is left to ask")];
 
 /// Someone of the world, and how they call.
 #[derive(Clone)]
@@ -101,6 +103,7 @@ impl World {
                 person.post("/api/v1/auth/email", &change).await.expect(202);
                 json!({ "token": app.letter_token("confirm_email", &email).await })
             }
+            "ReassignRequest" => json!({ "to": self.tenant.colleague.user_id }),
             schema => example(schema, label),
         }
     }
@@ -120,6 +123,10 @@ impl World {
             "members" => {
                 let email = format!("{label}@members.example.com");
                 app.database.add_member(organization, &email, Role::Viewer).await.user_id.to_string()
+            }
+            "teams" => {
+                let team = example("NewTeam", label);
+                self.owner().post("/api/v1/organizations/current/teams", &team).await.expect(201).id()
             }
             "sessions" => {
                 app.login(&person.email).await;

@@ -8,5 +8,5 @@ mod model;
 mod service;
 mod store;
 
-pub use model::{Organization, OrganizationChanges, SecurityChanges, SecuritySettings};
+pub use model::{Organization, OrganizationChanges, SecuritySettings, SecuritySettingsChanges};
 pub use service::{Organizations, PgOrganizations};

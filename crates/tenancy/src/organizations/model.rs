@@ -100,7 +100,7 @@ pub struct SecuritySettings {
 #[diesel(table_name = organizations)]
 #[serde(deny_unknown_fields, default)]
 #[garde(allow_unvalidated)]
-pub struct SecurityChanges {
+pub struct SecuritySettingsChanges {
     /// Whether every session must have been opened with a second factor. Whoever says so has given one in this very session.
     #[serde(deserialize_with = "present")]
     pub require_second_factor: Option<bool>,

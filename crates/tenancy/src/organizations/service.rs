@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use crm_kernel::{Context, Error, Expected, Result, Role, validation};
 
 use super::{
-    model::{Organization, OrganizationChanges, SecurityChanges, SecuritySettings},
+    model::{Organization, OrganizationChanges, SecuritySettings, SecuritySettingsChanges},
     store,
 };
 use crate::Db;
@@ -26,7 +26,7 @@ pub trait Organizations: Send + Sync {
         &self,
         context: &Context,
         expected: &Expected,
-        changes: &SecurityChanges,
+        changes: &SecuritySettingsChanges,
     ) -> Result<SecuritySettings>;
 
     /// Deletes it; for owners, who say its slug. From the next request on nobody enters it any more; its people stay, its slug
@@ -77,13 +77,13 @@ impl Organizations for PgOrganizations {
         &self,
         context: &Context,
         expected: &Expected,
-        changes: &SecurityChanges,
+        changes: &SecuritySettingsChanges,
     ) -> Result<SecuritySettings> {
         let mut tx = self.db.begin(context).await?;
         tx.require(|role| role == Role::Owner, "change the security settings")?;
         store::expect_version(&mut tx, expected).await?;
         validation::check(changes)?;
-        if *changes != SecurityChanges::default() {
+        if *changes != SecuritySettingsChanges::default() {
             store::update_security(&mut tx, expected, changes).await?;
         }
         let settings = store::security(&mut tx).await?;

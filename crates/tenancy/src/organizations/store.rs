@@ -2,12 +2,11 @@
 
 use crm_kernel::{Error, Expected, OrganizationId, Result};
 use diesel::{
-    AsChangeset, BoolExpressionMethods, ExpressionMethods, IntoSql, OptionalExtension, QueryDsl, SelectableHelper, dsl::now,
-    pg::Pg, query_builder::QueryFragment, sql_types::Bool,
+    BoolExpressionMethods, ExpressionMethods, IntoSql, OptionalExtension, QueryDsl, SelectableHelper, dsl::now, sql_types::Bool,
 };
 use diesel_async::RunQueryDsl;
 
-use super::model::{Organization, OrganizationChanges, SecurityChanges, SecuritySettings};
+use super::model::{Organization, OrganizationChanges, SecuritySettings, SecuritySettingsChanges};
 use crate::{Entity, Expect, Tx, schema::organizations};
 
 const ORGANIZATION: Entity = Entity { name: "organization", table: "organizations" };
@@ -35,7 +34,7 @@ pub(super) async fn update(tx: &mut Tx, expected: &Expected, changes: &Organizat
     done(diesel::update(own).set(changes).returning(organizations::id).get_result(tx).await)
 }
 
-pub(super) async fn update_security(tx: &mut Tx, expected: &Expected, changes: &SecurityChanges) -> Result<()> {
+pub(super) async fn update_security(tx: &mut Tx, expected: &Expected, changes: &SecuritySettingsChanges) -> Result<()> {
     let own = organizations::table.find(tx.organization_id());
     let own = own.filter(expected.is_any().into_sql::<Bool>().or(organizations::version.eq_any(expected.versions())));
     done(diesel::update(own).set(changes).returning(organizations::id).get_result(tx).await)

@@ -63,11 +63,12 @@ pub const TABLES: &[Table] = &[
     table("public.memberships", "", "user_id = '{user}' AND organization_id = '{org}'", MEMBER, "role = 'owner'"),
     table(
         "public.teams",
-        "INSERT INTO teams (organization_id, id, name, manager_id) VALUES ('{org}', '{id}', 'Team', '{user}')",
+        "INSERT INTO teams (organization_id, id, name, manager_id) VALUES ('{org}', '{id}', 'Team {id}', '{user}')",
         "id = '{id}'",
-        ("id, name", "'{new}', 'New'"),
+        ("name", "'New {new}'"),
         "name = name || '!'",
     ),
+    table("public.q_teams", "", "id = '{id}'", ("name", "'New'"), "name = name"),
     table(
         "public.crm_companies",
         "INSERT INTO crm_companies (organization_id, id, name, slug, owner_id, created_by_id)
@@ -182,6 +183,13 @@ pub const TABLES: &[Table] = &[
         ("kind, recipient", "'welcome', 'someone@example.com'"),
         "attempts = 1",
     ),
+    table(
+        "identity.emptied_addresses",
+        "INSERT INTO identity.emptied_addresses (organization_id, up_to) VALUES ('{org}', now()) ON CONFLICT DO NOTHING",
+        "organization_id = '{org}'",
+        ("up_to", "now()"),
+        "up_to = now()",
+    ),
     common(
         "identity.refresh_tokens",
         "INSERT INTO identity.refresh_tokens (token_hash, session_id, expires_at) VALUES (uuid_send('{id}'), '{id}', now() + interval '1 day')",
@@ -213,6 +221,7 @@ pub const TABLES: &[Table] = &[
     ),
     table("public.q_activities", "", "entity_id = '{id}'", ACTIVITY, "activity_type = 'forged'"),
     table("public.q_api_tokens", "", "id = '{id}'", ("id, user_id, name", "'{new}', '{user}', 'New'"), "name = name || '!'"),
+    table("public.q_audit", "", "entity_id = '{id}'", ACTIVITY, "activity_type = 'forged'"),
     table("public.q_companies", "", "id = '{id}'", COMPANY, "name = name || '!'"),
     table("public.q_contacts", "", "id = '{id}'", CONTACT, "title = 'changed'"),
     table("public.q_deal_stage_history", "", "deal_id = '{id}'", HISTORY, "amount = 1"),
