@@ -339,11 +339,12 @@ $$;
 
 -- Which columns of which tables say whose a record is: found, not listed, so that later nouns are among them. What the caller may
 -- not change is not the caller's to hand over.
-CREATE FUNCTION app.ownership_columns() RETURNS TABLE (collection text, owner_column text, bin boolean)
+CREATE FUNCTION app.ownership_columns() RETURNS TABLE (collection text, owner_column text, relation regclass, bin boolean)
 LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp
 AS $$
-    SELECT class.relname::text,
+    SELECT regexp_replace(class.relname, '^crm_', ''),  -- as addresses call it
            attribute.attname::text,
+           class.oid::regclass,
            EXISTS (SELECT FROM pg_attribute WHERE attrelid = class.oid AND attname = 'deleted_at' AND NOT attisdropped)
       FROM pg_constraint AS reference
       JOIN pg_class AS class ON class.oid = reference.conrelid
@@ -369,9 +370,9 @@ BEGIN
         collection := owned.collection;
         owner_column := owned.owner_column;
         EXECUTE format(
-            'SELECT count(*) FILTER (WHERE %1$s), count(*) FILTER (WHERE NOT (%1$s)) FROM public.%2$I
+            'SELECT count(*) FILTER (WHERE %1$s), count(*) FILTER (WHERE NOT (%1$s)) FROM %2$s
               WHERE organization_id = $1 AND %3$I = $2',
-            CASE WHEN owned.bin THEN 'deleted_at IS NULL' ELSE 'true' END, owned.collection, owned.owner_column)
+            CASE WHEN owned.bin THEN 'deleted_at IS NULL' ELSE 'true' END, owned.relation, owned.owner_column)
            INTO living, in_bin
           USING app.org_id(), p_user;
         RETURN NEXT;
@@ -402,17 +403,17 @@ BEGIN
     END IF;
     RETURN QUERY EXECUTE format(
         'WITH batch AS MATERIALIZED (
-             SELECT id FROM public.%1$I
+             SELECT id FROM %1$s
               WHERE organization_id = $1 AND %2$I = $2 AND id > $4 %3$s
               ORDER BY id LIMIT $5
          ), moved AS (
-             UPDATE public.%1$I AS record SET %2$I = $3
+             UPDATE %1$s AS record SET %2$I = $3
                FROM batch
               WHERE record.organization_id = $1 AND record.id = batch.id AND record.%2$I = $2 %4$s
              RETURNING record.id
          )
          SELECT (SELECT count(*) FROM moved), (SELECT id FROM batch ORDER BY id DESC LIMIT 1)',
-        owned.collection, owned.owner_column,
+        owned.relation, owned.owner_column,
         CASE WHEN owned.bin THEN 'AND deleted_at IS NULL' ELSE '' END,
         CASE WHEN owned.bin THEN 'AND record.deleted_at IS NULL' ELSE '' END)
       USING app.org_id(), p_from, p_to, p_after, p_limit;
