@@ -23,7 +23,7 @@ CREATE FUNCTION app.guard_organization() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
 AS $$
 DECLARE
-    second_factor boolean;
+    has_given boolean;
 BEGIN
     IF app.org_id() = NEW.id THEN
         -- Asked anew: this row is locked by now, and roles change only under its lock.
@@ -37,7 +37,7 @@ BEGIN
 
         IF NEW.require_second_factor AND NOT OLD.require_second_factor THEN
             -- Embedded use has neither session nor token; there the embedding program answers for who calls.
-            second_factor := CASE
+            has_given := CASE
                 WHEN app.context('session_id') IS NOT NULL THEN EXISTS (
                     SELECT FROM identity.sessions
                      WHERE id = app.context('session_id')::uuid AND second_factor_at IS NOT NULL)
@@ -46,7 +46,7 @@ BEGIN
                      WHERE organization_id = NEW.id AND id = app.context('token_id')::uuid AND second_factor)
                 ELSE true
             END;
-            IF NOT second_factor THEN
+            IF NOT has_given THEN
                 RAISE EXCEPTION 'whoever requires a second factor has given one'
                     USING ERRCODE = 'check_violation', CONSTRAINT = 'second_factor_missing', COLUMN = 'require_second_factor',
                           TABLE = TG_TABLE_NAME;

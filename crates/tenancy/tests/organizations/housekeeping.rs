@@ -63,21 +63,25 @@ async fn children_go_first_parts_go_along_and_what_is_referred_to_stays() {
     scene
         .database
         .execute(&format!(
-            "INSERT INTO crm_contacts (organization_id, id, first_name, last_name, company_id)
+            "SET session_replication_role = replica;
+             INSERT INTO crm_contacts (organization_id, id, first_name, last_name, company_id)
              VALUES ('{own}', app.uuid7(), 'Still', 'Here', '{used}');
              INSERT INTO crm_contacts (organization_id, id, first_name, last_name, company_id)
              VALUES ('{own}', '01890000-0000-7000-8000-000000000001', 'Gone', 'Too', '{chain}');
              INSERT INTO crm_contact_points (organization_id, contact_id, kind, value)
              VALUES ('{own}', '01890000-0000-7000-8000-000000000001', 'phone', '123');
-             INSERT INTO crm_deals (organization_id, id, name, amount, company_id, primary_contact_id)
-             VALUES ('{own}', '01890000-0000-7000-8000-000000000002', 'Deal', 1, '{chain}', '01890000-0000-7000-8000-000000000001');
+             INSERT INTO crm_deals (organization_id, pipeline_id, id, name, amount, company_id, primary_contact_id)
+             SELECT organization_id, id, '01890000-0000-7000-8000-000000000002', 'Deal', 1, '{chain}', '01890000-0000-7000-8000-000000000001'
+               FROM crm_pipelines WHERE organization_id = '{own}';
              INSERT INTO crm_deal_contacts (organization_id, deal_id, contact_id)
              VALUES ('{own}', '01890000-0000-7000-8000-000000000002', '01890000-0000-7000-8000-000000000001');
              INSERT INTO crm_deal_line_items (organization_id, deal_id, name, unit_price)
              VALUES ('{own}', '01890000-0000-7000-8000-000000000002', 'Line', 1);
              INSERT INTO crm_external_ids (organization_id, entity_type, entity_id, source, external_id)
              VALUES ('{own}', 'company', '{chain}', 'erp', '1'), ('{own}', 'deal', '01890000-0000-7000-8000-000000000002', 'erp', '2');
-             SET session_replication_role = replica;
+             INSERT INTO crm_deal_stage_history (organization_id, deal_id, pipeline_id, stage, entered_at)
+             SELECT organization_id, '01890000-0000-7000-8000-000000000002', id, 'prospecting', now() FROM crm_pipelines
+              WHERE organization_id = '{own}';
              UPDATE crm_contacts SET deleted_at = {gone} WHERE first_name = 'Gone';
              UPDATE crm_deals SET deleted_at = {gone};
              INSERT INTO teams (organization_id, name, deleted_at) VALUES ('{own}', 'Old team', {gone})"
