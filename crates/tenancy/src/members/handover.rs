@@ -19,7 +19,7 @@ use super::{
 use crate::{Expect, Tx};
 
 /// Records of one statement.
-const STEP: i32 = 2_000;
+const STEP: i32 = 500;
 
 #[derive(QueryableByName)]
 struct OwnedRow {

@@ -57,7 +57,7 @@ impl Scene {
     /// The context of somebody who has logged in, from an address.
     async fn login(&self, email: &str) -> Context {
         let credentials = Credentials { email: email.into(), password: PASSWORD.into(), organization: None };
-        let origin = Origin { ip: "192.0.2.7".parse().ok(), user_agent: Some("Test 🦀".into()) };
+        let origin = Origin { ip: "192.0.2.7".parse().ok(), user_agent: Some("Test 🦀".into()), ..Origin::default() };
         let tokens = self.identity.login(&credentials, &origin).await.unwrap();
         let policy = Policy::new("allow if true").unwrap();
         let wanted = Use { operation: "test", entity: "test", access: "read", resource: None };
