@@ -42,5 +42,5 @@ impl Noun for AuditNoun {
 async fn list(caller: Caller, question: Question<AuditNoun>, services: Data<Services>) -> Answer<Listed<Activity>> {
     let (query, shape) = question.read(&caller.context)?;
     let page = services.activities.audit(&caller.context, &query).await?;
-    Ok(shape.page(&services, &caller.context, page).await?)
+    Ok(shape.page(&services, &caller, page).await?)
 }

@@ -112,7 +112,7 @@ impl QueryParameter for ReassignTo {
 async fn list(caller: Caller, question: Question<MemberNoun>, services: Data<Services>) -> Answer<Listed<Member>> {
     let (query, shape) = question.read(&caller.context)?;
     let page = services.members.list(&caller.context, &query).await?;
-    Ok(shape.page(&services, &caller.context, page).await?)
+    Ok(shape.page(&services, &caller, page).await?)
 }
 
 /// Get a member
@@ -123,7 +123,7 @@ async fn get(caller: Caller, id: Path<UserId>, show: Show<MemberNoun>, services:
     if shape.fields.is_none() && shape.include.is_empty() {
         return Ok(shown(&member)?);
     }
-    Ok(shape.record(&services, &caller.context, member).await?)
+    Ok(shape.record(&services, &caller, member).await?)
 }
 
 /// Change a member: a JSON Merge Patch

@@ -74,7 +74,7 @@ impl Input for TeamChanges {
 async fn list(caller: Caller, question: Question<TeamNoun>, services: Data<Services>) -> Answer<Listed<Team>> {
     let (query, shape) = question.read(&caller.context)?;
     let page = services.teams.list(&caller.context, &query).await?;
-    Ok(shape.page(&services, &caller.context, page).await?)
+    Ok(shape.page(&services, &caller, page).await?)
 }
 
 /// Create a team
@@ -89,7 +89,7 @@ async fn create(caller: Caller, services: Data<Services>, body: Body<NewTeam>) -
 async fn get(caller: Caller, id: Path<TeamId>, show: Show<TeamNoun>, services: Data<Services>) -> Answer<Found<Team>> {
     let shape = show.read()?.shape;
     let team = services.teams.get(&caller.context, *id).await?;
-    Ok(shape.record(&services, &caller.context, team).await?)
+    Ok(shape.record(&services, &caller, team).await?)
 }
 
 /// Replace a team: what the body does not say becomes empty
