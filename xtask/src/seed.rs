@@ -66,8 +66,8 @@ pub async fn run(environment: &Environment, database: &Database) -> Result<()> {
     let begun = Instant::now();
     let data = Data::load(&environment.root.join("xtask/data/demo"))?;
     migrate::must_be_done(&database.admin_url).await?;
-    let mut admin = database::connect(&database.admin_url).await?;
-    let made_people = people::ensure(&mut admin, &data).await?;
+    let admin = database::connect(&database.admin_url).await?;
+    let made_people = people::ensure(&admin, &database.admin_url, &data).await?;
     let people = people::find(&admin).await?;
     let door = Door::open(database, &people.organization_id, &people.owner_id).await?;
     let records = Records::new(&data, &people);

@@ -1,9 +1,4 @@
-//! Tenancy: organisations, people, sessions and tokens, and the one door to the database.
-//!
-//! Lives here: [`Db`] and [`Tx`], the mapping of what the database refuses to [`crm_kernel::Error`], identity (passwords,
-//! sessions, tokens), organisations with their members and teams, housekeeping, the migrations and the check of the seal at start-up.
-//! Does not live here: any noun of the CRM, HTTP, configuration.
-//! Must stay true: outside this crate nobody gets a connection, only a `Tx` that is confined to one organisation.
+#![doc = include_str!("../README.md")]
 
 mod begin;
 mod caseless;
@@ -19,6 +14,7 @@ pub mod migrations;
 pub mod organizations;
 pub mod passwords;
 pub mod patch;
+pub mod provisioning;
 mod schema;
 pub mod seal;
 pub mod sealing;
@@ -35,6 +31,7 @@ pub use expect::{Entity, Expect};
 pub use identity::{Identity, PgIdentity};
 pub use members::{Member, Members, PgMembers};
 pub use organizations::{Organization, Organizations, PgOrganizations};
+pub use provisioning::Provisioning;
 pub use standing::Standing;
 pub use teams::{PgTeams, Teams};
 pub use tx::Tx;

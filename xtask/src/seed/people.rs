@@ -5,12 +5,17 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use anyhow::{Context, Result, bail};
+use crm_kernel::{OrganizationId, Role, TeamId};
+use crm_tenancy::{
+    Provisioning,
+    provisioning::{NewMember, NewOrganization, NewPerson},
+};
 use time::OffsetDateTime;
-use tokio_postgres::{Client, Transaction};
+use tokio_postgres::Client;
 
 use crate::progress::say;
 use crate::seed::data::Data;
-use crate::seed::{DEMO_PASSWORD, Login, SLUG, logins};
+use crate::seed::{DEMO_PASSWORD, SLUG, logins};
 
 const NAME: &str = "Ascendore Demo";
 
@@ -37,7 +42,7 @@ pub fn email(name: &str) -> String {
 }
 
 /// Makes the organisation with everybody in it, unless it is there. Gives how many people came in.
-pub async fn ensure(admin: &mut Client, data: &Data) -> Result<usize> {
+pub async fn ensure(admin: &Client, admin_url: &str, data: &Data) -> Result<usize> {
     if let Some(row) = admin.query_opt("SELECT deleted_at IS NOT NULL FROM organizations WHERE slug = $1", &[&SLUG]).await? {
         if row.try_get(0)? {
             bail!("the organisation `{SLUG}` was deleted and still holds its name: start again with `cargo xtask up --fresh`");
@@ -45,10 +50,10 @@ pub async fn ensure(admin: &mut Client, data: &Data) -> Result<usize> {
         return Ok(0);
     }
     let password_hash = crm_tenancy::passwords::hash(DEMO_PASSWORD.to_owned()).await?;
-    let transaction = admin.transaction().await?;
-    let mut maker = Maker { transaction, organization_id: String::new(), password_hash };
-    let count = maker.make_everybody(data).await.context("the demo organisation's people were refused")?;
-    maker.transaction.commit().await?;
+    let mut provisioning = Provisioning::begin(admin_url).await?;
+    let count =
+        make_everybody(&mut provisioning, data, &password_hash).await.context("the demo organisation's people were refused")?;
+    provisioning.commit().await?;
     say(&format!("  {NAME}: {count} people\n"));
     Ok(count)
 }
@@ -78,83 +83,51 @@ pub async fn find(admin: &Client) -> Result<People> {
     Ok(People { organization_id, owner_id, seeded_at, by_email })
 }
 
-struct Maker<'a> {
-    transaction: Transaction<'a>,
-    organization_id: String,
-    /// One hash for everybody: a hash each would cost seconds and hide nothing, for the password is public.
-    password_hash: String,
+/// One hash for everybody: a hash each would cost seconds and hide nothing, for the password is public.
+async fn make_everybody(provisioning: &mut Provisioning, data: &Data, password_hash: &str) -> Result<usize> {
+    let [owner, others @ ..] = &logins()[..] else { bail!("no owner is named") };
+    let new = NewOrganization { name: NAME, slug: SLUG, default_currency: "USD", time_zone: "UTC" };
+    let password_hash = Some(password_hash);
+    let owner = NewPerson { email: owner.email, full_name: "Demo Owner", password_hash };
+    let organization = provisioning.found(&new, &owner).await?.organization_id;
+    for login in others {
+        let name = format!("Demo {}", capitalized(login.role));
+        let role = login.role.parse().map_err(anyhow::Error::msg)?;
+        let person = NewPerson { email: login.email, full_name: &name, password_hash };
+        provisioning.add_member(organization, &NewMember::new(person, role)).await?;
+    }
+    let teams = make_teams(provisioning, organization, data).await?;
+    let mut managers = BTreeMap::new();
+    let named: BTreeMap<&str, &str> =
+        data.agents.iter().map(|agent| (agent.manager.as_str(), agent.regional_office.as_str())).collect();
+    for (name, office) in named {
+        let person = NewPerson { email: &email(name), full_name: name, password_hash };
+        let mut new = NewMember::new(person, Role::Admin);
+        (new.title, new.team_id) = (Some("Sales manager"), teams.get(office).copied());
+        managers.insert(name, provisioning.add_member(organization, &new).await?);
+    }
+    for agent in &data.agents {
+        let person = NewPerson { email: &email(&agent.name), full_name: &agent.name, password_hash };
+        let mut new = NewMember::new(person, Role::Member);
+        (new.title, new.team_id) = (Some("Sales agent"), teams.get(agent.regional_office.as_str()).copied());
+        new.manager_id = managers.get(agent.manager.as_str()).copied();
+        provisioning.add_member(organization, &new).await?;
+    }
+    Ok(1 + others.len() + managers.len() + data.agents.len())
 }
 
-struct Newcomer<'a> {
-    email: &'a str,
-    name: &'a str,
-    role: &'a str,
-    title: Option<&'a str>,
-    manager_id: Option<&'a str>,
-    team_id: Option<&'a str>,
-}
-
-impl Maker<'_> {
-    async fn make_everybody(&mut self, data: &Data) -> Result<usize> {
-        let [owner, others @ ..] = &logins()[..] else { bail!("no owner is named") };
-        self.organization_id = self.make_organization(owner).await?;
-        for login in others {
-            let name = format!("Demo {}", capitalized(login.role));
-            let newcomer =
-                Newcomer { email: login.email, name: &name, role: login.role, title: None, manager_id: None, team_id: None };
-            self.add(&newcomer).await?;
-        }
-        let teams = self.make_teams(data).await?;
-        let managers = self.add_managers(data, &teams).await?;
-        for agent in &data.agents {
-            let manager_id = managers.get(agent.manager.as_str()).map(String::as_str);
-            let team_id = teams.get(agent.regional_office.as_str()).map(String::as_str);
-            let title = Some("Sales agent");
-            self.add(&Newcomer { email: &email(&agent.name), name: &agent.name, role: "member", title, manager_id, team_id })
-                .await?;
-        }
-        Ok(1 + others.len() + managers.len() + data.agents.len())
+/// The regional offices. Each has two managers in the data, so none is put above the team itself.
+async fn make_teams<'a>(
+    provisioning: &mut Provisioning,
+    organization: OrganizationId,
+    data: &'a Data,
+) -> Result<BTreeMap<&'a str, TeamId>> {
+    let offices: BTreeSet<&str> = data.agents.iter().map(|agent| agent.regional_office.as_str()).collect();
+    let mut teams = BTreeMap::new();
+    for office in offices {
+        teams.insert(office, provisioning.add_team(organization, office, None).await?);
     }
-
-    async fn make_organization(&self, owner: &Login) -> Result<String> {
-        let query = "SELECT organization_id::text FROM app.create_organization($1, $2, 'USD', 'UTC', $3, 'Demo Owner', $4)";
-        let row = self.transaction.query_one(query, &[&NAME, &SLUG, &owner.email, &self.password_hash]).await?;
-        Ok(row.try_get(0)?)
-    }
-
-    /// The regional offices. Each has two managers in the data, so none is put above the team itself.
-    async fn make_teams<'b>(&self, data: &'b Data) -> Result<BTreeMap<&'b str, String>> {
-        let offices: BTreeSet<&str> = data.agents.iter().map(|agent| agent.regional_office.as_str()).collect();
-        let mut teams = BTreeMap::new();
-        for office in offices {
-            let query = "SELECT app.add_team($1::text::uuid, $2, NULL)::text";
-            let row = self.transaction.query_one(query, &[&self.organization_id, &office]).await?;
-            teams.insert(office, row.try_get(0)?);
-        }
-        Ok(teams)
-    }
-
-    async fn add_managers<'b>(&self, data: &'b Data, teams: &BTreeMap<&str, String>) -> Result<BTreeMap<&'b str, String>> {
-        let named: BTreeMap<&str, &str> =
-            data.agents.iter().map(|agent| (agent.manager.as_str(), agent.regional_office.as_str())).collect();
-        let mut managers = BTreeMap::new();
-        for (name, office) in named {
-            let team_id = teams.get(office).map(String::as_str);
-            let title = Some("Sales manager");
-            let newcomer = Newcomer { email: &email(name), name, role: "admin", title, manager_id: None, team_id };
-            managers.insert(name, self.add(&newcomer).await?);
-        }
-        Ok(managers)
-    }
-
-    async fn add(&self, newcomer: &Newcomer<'_>) -> Result<String> {
-        let Newcomer { email, name, role, title, manager_id, team_id } = newcomer;
-        let query = "SELECT app.add_member($1::text::uuid, $2, $3, $4, $5, $6::text::uuid, $7::text::uuid, $8)::text";
-        let values: [&(dyn tokio_postgres::types::ToSql + Sync); 8] =
-            [&self.organization_id, email, name, role, title, manager_id, team_id, &self.password_hash];
-        let row = self.transaction.query_one(query, &values).await.with_context(|| format!("{email} cannot become a member"))?;
-        Ok(row.try_get(0)?)
-    }
+    Ok(teams)
 }
 
 fn capitalized(word: &str) -> String {

@@ -85,9 +85,11 @@ fn check_allows(file: &Path, text: &str, findings: &mut Findings) {
     }
 }
 
-/// crates/* but testkit, which serves tests and is told about their database by the environment.
+/// crates/* but testkit, which serves tests and is told about their database by the environment, and but examples, which are
+/// programs.
 fn is_below_programs(file: &Path) -> bool {
-    file.starts_with("crates") && !file.starts_with("crates/testkit")
+    let is_example = file.components().any(|part| part.as_os_str() == "examples");
+    file.starts_with("crates") && !file.starts_with("crates/testkit") && !is_example
 }
 
 fn is_text(file: &Path) -> bool {
