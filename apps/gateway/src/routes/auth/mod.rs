@@ -1,6 +1,7 @@
 //! `/auth`: who someone is, and how they come in. A file per capability; each adds its routes to the scope.
 
 mod account;
+mod keys;
 mod password;
 mod registration;
 mod session;
@@ -18,4 +19,5 @@ pub fn scope() -> web::Scope {
         .configure(password::routes)
         .configure(account::routes)
         .configure(tokens::routes)
+        .configure(keys::routes)
 }
