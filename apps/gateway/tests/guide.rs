@@ -185,7 +185,9 @@ async fn run_typescript(question: &str) -> String {
         fs::write(folder.join(name), text).unwrap();
     }
     run(&folder, "node", &["../node_modules/typescript/bin/tsc", "--project", "."], "").await;
-    let written = run(&folder, "node", &["--experimental-wasm-modules", "narrow_each.mjs"], question).await;
+    // The switches are for versions of Node.js before 22; later ones take them and need none.
+    let switches = ["--experimental-wasm-modules", "--experimental-global-webcrypto", "narrow_each.mjs"];
+    let written = run(&folder, "node", &switches, question).await;
     fs::remove_dir_all(&folder).unwrap();
     written.lines().last().unwrap_or_default().to_owned()
 }
