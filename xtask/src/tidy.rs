@@ -8,6 +8,7 @@ mod dependencies;
 mod documents;
 mod manifests;
 mod migrations;
+mod proofs;
 mod sources;
 
 use std::path::{Path, PathBuf};
@@ -66,6 +67,7 @@ pub fn check(environment: &Environment) -> Result<String> {
     migrations::check(&checkout, &mut findings);
     anatomy::check(&checkout, &mut findings);
     documents::check(&checkout, &mut findings);
+    proofs::check(&checkout, &mut findings);
     let remarks: String = findings.remarks.iter().map(|remark| format!("remark: {remark}\n")).collect();
     if !findings.broken.is_empty() {
         bail!("{remarks}{}\n{} rules of the house are broken", findings.broken.join("\n"), findings.broken.len());
