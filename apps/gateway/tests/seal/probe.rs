@@ -127,7 +127,7 @@ async fn all_ids(app: &App, world: &World) -> HashSet<String> {
 
 async fn one_of_each(app: &App, world: &World) -> BTreeMap<&'static str, String> {
     let mut ids = BTreeMap::new();
-    for kind in THINGS {
+    for &kind in THINGS {
         let id = match world.records.contains_key(kind) {
             true => world.first(kind),
             false => world.thing(app, kind, &world.person("owner"), &format!("{MARK}-{kind}")).await,
