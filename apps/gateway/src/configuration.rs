@@ -4,11 +4,18 @@
 
 #![allow(clippy::disallowed_methods, reason = "this is a program, and here is where it reads its environment")]
 
-use std::{env, fs, net::SocketAddr, path::PathBuf};
+use std::{
+    env, fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use crm_mail::{PublicUrl, Route, Sender};
 use crm_tenancy::{
-    identity::accounts::{AccountOptions, Delivery, SignUp},
+    identity::{
+        accounts::{AccountOptions, Delivery, SignUp},
+        external::Providers,
+    },
     sealing::SealingKeys,
     token::{Environment, KeyRing},
 };
@@ -34,6 +41,8 @@ pub struct Configuration {
     pub public_url: PublicUrl,
     /// `CRM_MAIL` and `CRM_MAIL_FROM`: where letters go and whom they come from; nowhere when absent.
     pub mail: Option<Mail>,
+    /// `CRM_IDENTITY_PROVIDERS`: JSON file that lists the providers whose tokens are taken; none when absent.
+    pub providers: Providers,
     /// `CRM_REGISTRATION`: whether strangers may sign up; `confirm` when absent.
     pub sign_up: SignUp,
 }
@@ -90,6 +99,12 @@ impl Configuration {
             let keys = SealingKeys::from_text(&text);
             keys.map_err(|_| format!("{}: holds no sealing keys, a line of base64 each", path.display()))
         });
+        let providers = get("CRM_IDENTITY_PROVIDERS").map(PathBuf::from).map_or_else(Providers::default, |file| {
+            providers(&file).unwrap_or_else(|found| {
+                mistakes.extend(found.into_iter().map(|mistake| format!("CRM_IDENTITY_PROVIDERS: {}: {mistake}", file.display())));
+                Providers::default()
+            })
+        });
         let public_url = get("CRM_PUBLIC_URL").unwrap_or_else(|| format!("http://{bind}"));
         let public_url = noted(&mut mistakes, "CRM_PUBLIC_URL", PublicUrl::from_text(&public_url));
         let mail = mail(&get, &mut mistakes);
@@ -106,6 +121,7 @@ impl Configuration {
                     public_url,
                     mail,
                     sign_up,
+                    providers,
                 })
             }
             _ => Err(mistakes),
@@ -156,6 +172,16 @@ fn key_file<T>(
         Some(path) => read(path).map_err(|mistake| format!("{name}: {mistake}")),
     };
     keys.map_err(|mistake| mistakes.push(mistake)).ok()
+}
+
+/// The providers that a file lists. Files with secrets that it names are sought from its own folder.
+fn providers(file: &Path) -> Result<Providers, Vec<String>> {
+    let text = fs::read_to_string(file).map_err(|error| vec![error.to_string()])?;
+    let folder = file.parent().unwrap_or(Path::new(""));
+    Providers::from_json(&text, &|secret| {
+        let path = folder.join(secret);
+        fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))
+    })
 }
 
 fn note(mistakes: &mut Vec<String>, mistake: &str) -> String {

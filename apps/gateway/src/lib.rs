@@ -11,6 +11,7 @@ pub mod body;
 pub mod caller;
 pub mod configuration;
 pub mod current;
+pub mod key_source;
 pub mod keys;
 pub mod logging;
 pub mod openapi;

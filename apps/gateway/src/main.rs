@@ -6,13 +6,19 @@ use clap::{Parser, Subcommand};
 use crm_gateway::{
     app,
     configuration::Configuration,
+    key_source::HttpKeySource,
     keys::{KeyPath, write_new},
     logging, server,
     services::{Secrets, Services, Settings},
     uses,
 };
 use crm_mail::{Composer, Delivery};
-use crm_tenancy::{ConnectOptions, Db, housekeeping, identity::letters::PgLetters, seal, sealing::SealingKeys};
+use crm_tenancy::{
+    ConnectOptions, Db, housekeeping,
+    identity::{external::ExternalTokens, letters::PgLetters},
+    seal,
+    sealing::SealingKeys,
+};
 use tokio::{sync::Notify, task::JoinHandle, time::timeout};
 
 /// How long letters under way may take after the server has ended; a letter takes less.
@@ -114,7 +120,9 @@ async fn start(check_only: bool) -> Result<(), Vec<String>> {
         let reasons = faults.iter().map(|fault| format!("the seal is broken: {}: {}", fault.object, fault.reason));
         return Err(reasons.collect());
     }
-    let settings = Settings { accounts: configuration.accounts(), ..Settings::default() };
+    let key_source = HttpKeySource::new().map_err(|error| vec![error.to_string()])?;
+    let external_tokens = Arc::new(ExternalTokens::new(configuration.providers.clone(), Arc::new(key_source)));
+    let settings = Settings { accounts: configuration.accounts(), external_tokens, ..Settings::default() };
     let (stop, bind) = (Arc::new(Notify::new()), configuration.bind);
     let delivery = deliver(&db, &configuration, &settings, &stop)?;
     let Configuration { token_keys, token_key_path, sealing_keys, .. } = configuration;

@@ -217,7 +217,9 @@ fn is_unversioned(known: &Operation) -> bool {
 }
 
 fn changes_record(known: &Operation) -> bool {
-    has_record(known) && matches!(known.method, "PUT" | "PATCH" | "DELETE")
+    // Whoever revokes or removes means it, whatever has changed.
+    let whatever_changed = matches!(known.name, "invitation:revoke" | "external_identity:unlink");
+    !whatever_changed && has_record(known) && matches!(known.method, "PUT" | "PATCH" | "DELETE")
 }
 
 fn finish_parameters(known: &Operation, operation: &mut Value) {
@@ -275,6 +277,12 @@ fn problems(known: &Operation) -> Vec<(&'static str, &'static str)> {
         "429",
         "Too many passwords at once; see Retry-After",
     );
+    let limited = matches!(known.name, "invitation:create" | "invitation:resend" | "invitation:accept");
+    when(limited, "429", "Too many letters or passwords at once; see Retry-After");
+    when(known.name == "session:exchange", "403", "The external identity is linked to nobody");
+    when(known.path.starts_with("/api/v1/auth/invitations/"), "404", "No such invitation, or no longer");
+    when(known.name.starts_with("invitation:") && known.method != "GET", "409", "A member already, or closed");
+    when(known.name.starts_with("external_identity:") && known.method != "GET", "409", "Linked already, or the only way in");
     when(known.access != Access::Public, "403", "Your role or token may not do this");
     when(known.name == "account:register", "403", "Nobody can sign up here");
     when(matches!(known.name, "account:confirm" | "account:confirm_email"), "409", "Taken by somebody else meanwhile");

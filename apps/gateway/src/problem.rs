@@ -36,6 +36,7 @@ fn kind(error: &Error) -> (StatusCode, &'static str, &'static str) {
     match error {
         Error::Malformed(_) => (StatusCode::BAD_REQUEST, "malformed", "The request cannot be understood"),
         Error::Unauthenticated(_) => (StatusCode::UNAUTHORIZED, "unauthenticated", "Valid credentials are needed"),
+        Error::NotLinked => (StatusCode::FORBIDDEN, "not_linked", "This external identity is not linked"),
         Error::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden", "Not allowed"),
         Error::NotFound(_) => (StatusCode::NOT_FOUND, "not_found", "Not found"),
         Error::Conflict(_) => (StatusCode::CONFLICT, "conflict", "Collides with something that exists"),
@@ -52,6 +53,7 @@ fn explanation(error: &Error) -> (String, &[FieldError]) {
     match error {
         Error::Malformed(fields) | Error::Invalid(fields) | Error::Conflict(fields) => (sentences(fields), fields),
         Error::Unauthenticated(reason) | Error::Forbidden(reason) => (reason.to_string(), &[]),
+        Error::NotLinked => ("log in another way and link it with POST /api/v1/auth/identities, or accept an invitation with it".into(), &[]),
         Error::NotFound(what) => (format!("there is no such {what}"), &[]),
         Error::Stale(what) => (format!("the {what} has another version by now: read it again"), &[]),
         Error::Limited { retry_after_seconds } => (format!("try again in {retry_after_seconds} seconds"), &[]),

@@ -13,6 +13,8 @@ use crm_tenancy::{
         IdentityOptions,
         accounts::{AccountOptions, Accounts, PgAccounts},
         api_tokens::{ApiTokens, PgApiTokens},
+        external::{ExternalIdentities, ExternalTokens, PgExternalIdentities},
+        invitations::{Invitations, PgInvitations},
         service_users::{PgServiceUsers, ServiceUsers},
     },
     sealing::SealingKeys,
@@ -39,6 +41,8 @@ pub struct Settings {
     pub accounts: AccountOptions,
     /// Told whenever a letter waits.
     pub letters_queued: Arc<Notify>,
+    /// Whose tokens are exchanged for sessions.
+    pub external_tokens: Arc<ExternalTokens>,
 }
 
 /// Every service of the gateway. Cheap to clone.
@@ -54,6 +58,10 @@ pub struct Services {
     pub api_tokens: Arc<dyn ApiTokens>,
     /// Members that are programs.
     pub service_users: Arc<dyn ServiceUsers>,
+    /// Identities at external providers.
+    pub external_identities: Arc<dyn ExternalIdentities>,
+    /// Who is asked in.
+    pub invitations: Arc<dyn Invitations>,
     /// Who belongs to the organisation.
     pub members: Arc<dyn Members>,
     /// The organisation itself.
@@ -97,10 +105,22 @@ impl Services {
     /// `Internal` when the policy does not compile.
     pub fn with(db: &Db, secrets: Secrets, settings: Settings) -> Result<Self> {
         let Secrets { token_keys, sealing_keys } = secrets;
-        let Settings { accounts, letters_queued } = settings;
+        let Settings { accounts, letters_queued, external_tokens } = settings;
         let identity = Arc::new(PgIdentity::new(db.clone(), token_keys.clone(), IdentityOptions::default()));
         Ok(Self {
             db: db.clone(),
+            external_identities: Arc::new(PgExternalIdentities::new(
+                db.clone(),
+                Arc::clone(&identity),
+                Arc::clone(&external_tokens),
+            )),
+            invitations: Arc::new(PgInvitations::new(
+                db.clone(),
+                Arc::clone(&identity),
+                sealing_keys.clone(),
+                external_tokens,
+                Arc::clone(&letters_queued),
+            )),
             accounts: Arc::new(PgAccounts::new(db.clone(), Arc::clone(&identity), sealing_keys, accounts, letters_queued)),
             identity,
             api_tokens: Arc::new(PgApiTokens::new(db.clone(), token_keys.clone())),

@@ -21,6 +21,9 @@ pub enum Error {
     /// No proof, or no longer a valid proof, of who calls. HTTP 401.
     #[error("unauthenticated: {0}")]
     Unauthenticated(Cow<'static, str>),
+    /// An external identity is proved, but linked to nobody here. HTTP 403.
+    #[error("the external identity is linked to nobody")]
+    NotLinked,
     /// The record is not there, or not the caller's to see: the two cannot be told apart. HTTP 404.
     #[error("{0} not found")]
     NotFound(&'static str),

@@ -108,6 +108,14 @@ id_newtype!(
     TeamId
 );
 id_newtype!(
+    /// An invitation to an organisation.
+    InvitationId
+);
+id_newtype!(
+    /// The link between a person and an identity at an external provider.
+    ExternalIdentityId
+);
+id_newtype!(
     /// A company.
     CompanyId
 );

@@ -19,6 +19,13 @@ pub struct Entity {
     pub table: &'static str,
 }
 
+/// What is answered to whoever holds an invitation's link and does not prove to own the account of its address.
+pub(crate) const UNPROVED: &str =
+    "this address has an account: show its password or external identity, or log in and join";
+
+/// The same for all that can be wrong with an external token: whoever tries learns nothing.
+pub(crate) const EXTERNAL_REFUSED: &str = "the external token is not accepted";
+
 /// Turns what Diesel returns into what the CRM promises.
 pub trait Expect<T> {
     /// Exactly one row; none is `NotFound`.
@@ -77,6 +84,17 @@ fn rule(table: &str, constraint: &str, information: &(dyn DatabaseErrorInformati
         "not_a_member" => return Error::unauthenticated("no longer an active member of this organisation"),
         "token_revoked" => return Error::unauthenticated("the token has been revoked or has expired"),
         "session_ended" => return Error::unauthenticated("the session has ended"),
+        "invitation_unknown" => return Error::NotFound("invitation"),
+        "invitation_forbidden" => return Error::forbidden("only an owner may invite an owner, or change such an invitation"),
+        "invitation_of_another" => return Error::forbidden("this invitation is for another address than yours"),
+        "invitation_unproved" => return Error::unauthenticated(UNPROVED),
+        "invitation_letters_limited" => return Error::Limited { retry_after_seconds: 3600 },
+        "invitation_closed" | "invitations_pending_limited" | "external_linked" | "external_identities_limited" | "last_way_in" => {
+            return Error::Conflict(vec![FieldError::new("", constraint, sentence(constraint))]);
+        }
+        "external_refused" => return Error::unauthenticated(EXTERNAL_REFUSED),
+        "external_not_linked" => return Error::NotLinked,
+        "external_identity_unknown" => return Error::NotFound("external identity"),
         "restore_forbidden" => return Error::forbidden("only an owner, an admin or the member who deleted it may restore it"),
         "parent_not_yours" => return Error::forbidden("the record this belongs to is not yours"),
         "api_token_forbidden" => return Error::forbidden("an API token may not do this: log in"),
@@ -100,6 +118,11 @@ fn rule(table: &str, constraint: &str, information: &(dyn DatabaseErrorInformati
 }
 
 fn unique(table: &str, constraint: &str) -> FieldError {
+    match constraint {
+        "invitations_email_member" => return FieldError::new("/email", "member", "this address is a member's already"),
+        "invitations_email_open" => return FieldError::new("/email", "invited", "this address is invited already: send another letter"),
+        _ => {}
+    }
     let (column, _) = split(table, constraint);
     // The primary key carries no column name: it is the id that the client chose.
     let column = if column.is_empty() || constraint.ends_with("_pkey") { "id" } else { column };
@@ -141,6 +164,12 @@ fn sentence(code: &str) -> String {
         "too_many_tokens" => "100 tokens of this person are in use: revoke one first".into(),
         "too_many_service_users" => "there are 100 service users: remove one first".into(),
         "service_user_role" => "a service user is an admin, a member or a viewer".into(),
+        "required" => "is required".into(),
+        "invitation_closed" => "this invitation was accepted, revoked or replaced".into(),
+        "invitations_pending_limited" => "500 invitations are pending: revoke some, or wait until they are accepted".into(),
+        "external_linked" => "this external identity cannot be linked to you".into(),
+        "external_identities_limited" => "a person has ten external identities at most".into(),
+        "last_way_in" => "this is your only way in: set a password or link another identity first".into(),
         "length" => "too long or empty".into(),
         "range" => "out of range".into(),
         code => format!("breaks the rule {code}"),

@@ -23,6 +23,28 @@ diesel::table! {
 }
 
 diesel::table! {
+    /// Invitations without their secrets, for owners and admins.
+    q_invitations (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        email -> Text,
+        role -> Text,
+        title -> Nullable<Text>,
+        team_id -> Nullable<Uuid>,
+        manager_id -> Nullable<Uuid>,
+        status -> Text,
+        invited_by_id -> Uuid,
+        accepted_by_id -> Nullable<Uuid>,
+        sent_at -> Timestamptz,
+        expires_at -> Timestamptz,
+        closed_at -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+        version -> Integer,
+    }
+}
+
+diesel::table! {
     /// The tenant; a transaction sees its own alone.
     organizations (id) {
         id -> Uuid,

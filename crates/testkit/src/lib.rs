@@ -16,6 +16,7 @@ pub mod contract;
 mod database;
 pub mod demo;
 mod golden;
+pub mod issuer;
 mod questions;
 pub mod refusals;
 mod server;

@@ -8,19 +8,24 @@
 )]
 
 pub mod document;
+pub mod letters;
 pub mod process;
 pub mod requests;
 pub mod roles;
 pub mod world;
 
+use std::sync::Arc;
+
 use actix_web::{HttpServer, dev::ServerHandle, web::Data};
 use crm_gateway::{
     app,
+    key_source::HttpKeySource,
     services::{Secrets, Services, Settings},
 };
 use crm_kernel::{Actor, Context, SessionId};
 use crm_tenancy::{
     Db,
+    identity::external::{ExternalTokens, Providers},
     sealing::SealingKeys,
     token::{Claims, KeyRing, Proof, TokenKey},
 };
@@ -57,7 +62,13 @@ impl App {
 
     /// On a door that may lead elsewhere than to the database.
     pub fn start_on(database: TestDatabase, db: &Db) -> Self {
-        Self::serve(database, db, Settings::default())
+        Self::trusting(database, db, letters::providers())
+    }
+
+    /// On a database that is there already, with these providers of identities.
+    pub fn trusting(database: TestDatabase, db: &Db, providers: Providers) -> Self {
+        let settings = Settings { external_tokens: external_tokens(providers), ..Settings::default() };
+        Self::serve(database, db, settings)
     }
 
     fn serve(database: TestDatabase, db: &Db, settings: Settings) -> Self {
@@ -119,6 +130,10 @@ impl App {
     pub async fn login(&self, email: &str) -> Caller {
         log_in(&self.nobody(), email).await
     }
+}
+
+fn external_tokens(providers: Providers) -> Arc<ExternalTokens> {
+    Arc::new(ExternalTokens::new(providers, Arc::new(HttpKeySource::new().unwrap())))
 }
 
 impl Drop for App {

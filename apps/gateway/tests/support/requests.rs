@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::{
     App, Call, Caller,
     document::{Operation, example},
+    letters::external_token,
     world::World,
 };
 
@@ -26,6 +27,8 @@ pub const THINGS: &[&str] = &[
     "sessions",
     "tokens",
     "service-users",
+    "invitations",
+    "identities",
 ];
 
 /// Operations that refuse even a good request of someone who may, with the status they do it with, and why.
@@ -102,6 +105,12 @@ impl World {
                 let person = app.login(&person.email).await;
                 person.post("/api/v1/auth/email", &change).await.expect(202);
                 json!({ "token": app.letter_token("confirm_email", &email).await })
+            "ExchangeRequest" => json!({ "token": app.linked(person.context.user_id, label).await }),
+            "LinkRequest" => json!({ "token": external_token(label) }),
+            "InvitationTokenRequest" => json!({ "token": app.invited_elsewhere(&person.email, label).await }),
+            "AcceptRequest" => {
+                let token = app.invited_elsewhere(&format!("{}@invited.example.com", uuid::Uuid::now_v7().simple()), label).await;
+                json!({ "token": token, "full_name": label, "password": crm_testkit::PASSWORD })
             }
             "ReassignRequest" => json!({ "to": self.tenant.colleague.user_id }),
             schema => example(schema, label),
@@ -143,6 +152,14 @@ impl World {
             "service-users" => {
                 let body = json!({ "name": label, "role": "member" });
                 self.owner().post("/api/v1/organizations/current/service-users", &body).await.expect(201).id()
+            }
+            "invitations" => {
+                let body = json!({ "email": format!("{}@invited.example.com", uuid::Uuid::now_v7().simple()), "role": "viewer" });
+                self.owner().post("/api/v1/organizations/current/invitations", &body).await.expect(201).id()
+            }
+            "identities" => {
+                app.linked(user, label).await;
+                found(format!("SELECT id FROM identity.external_identities WHERE subject = '{label}'")).await
             }
             unknown => panic!("say in tests/support/requests.rs how there is one of {unknown}"),
         }

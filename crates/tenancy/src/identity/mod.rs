@@ -7,6 +7,8 @@
 pub mod accounts;
 pub mod api_tokens;
 pub mod letters;
+pub mod external;
+pub mod invitations;
 mod model;
 mod password_rules;
 mod secrets;

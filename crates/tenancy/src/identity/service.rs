@@ -74,7 +74,7 @@ impl PgIdentity {
         Self { db, keys: keys.into(), options }
     }
 
-    fn lifetimes(&self) -> Lifetimes {
+    pub(super) fn lifetimes(&self) -> Lifetimes {
         let seconds = |duration: Duration| i32::try_from(duration.as_secs()).unwrap_or(i32::MAX);
         Lifetimes { session: seconds(self.options.session), refresh: seconds(self.options.refresh) }
     }
@@ -94,7 +94,7 @@ impl PgIdentity {
         self.tokens(user, organization, opened, refresh_token)
     }
 
-    fn tokens(
+    pub(super) fn tokens(
         &self,
         user_id: UserId,
         organization_id: OrganizationId,
@@ -200,7 +200,7 @@ fn no_session() -> Error {
 }
 
 /// 256 random bits as text, and the hash under which they are stored. A fast hash is right: there is nothing to guess.
-fn new_refresh_token() -> Result<(String, Vec<u8>)> {
+pub(super) fn new_refresh_token() -> Result<(String, Vec<u8>)> {
     let mut random = [0_u8; 32];
     getrandom::fill(&mut random).map_err(|error| Error::internal(error.to_string()))?;
     let token = URL_SAFE_NO_PAD.encode(random);

@@ -46,6 +46,10 @@ const DEAL: (&str, &str) = ("id, name, owner_id", "'{new}', 'New', '{user}'");
 const PIPELINE: (&str, &str) = ("id, name", "'{new}', 'New'");
 const STAGE: (&str, &str) = ("pipeline_id, key, label", "'{id}', '{new}', 'New'");
 const MEMBER: (&str, &str) = ("user_id, role", "'{user}', 'owner'");
+const INVITATION: (&str, &str) = (
+    "id, email, role, secret_id, secret_hash, invited_by_id, expires_at",
+    "'{new}', '{new}@example.com', 'owner', '{new}', sha256('{new}'), '{user}', now() + interval '1 day'",
+);
 const HISTORY: (&str, &str) = ("deal_id, pipeline_id, stage, entered_at", "'{id}', '{id}', 'prospecting', now()");
 const ACTIVITY: (&str, &str) = (
     "activity_type, entity_type, entity_id, subject_type, subject_id, actor_kind, occurred_at, xid, seq",
@@ -189,6 +193,26 @@ pub const TABLES: &[Table] = &[
         "organization_id = '{org}'",
         ("up_to", "now()"),
         "up_to = now()",
+        "identity.invitations",
+        "INSERT INTO identity.invitations (organization_id, id, email, role, secret_id, secret_hash, invited_by_id, expires_at)
+         VALUES ('{org}', '{id}', '{id}@example.com', 'member', '{id}', sha256('{id}'), '{user}', now() + interval '1 day')",
+        "id = '{id}'",
+        INVITATION,
+        "role = 'owner'",
+    ),
+    common(
+        "identity.external_identities",
+        "INSERT INTO identity.external_identities (id, user_id, provider, issuer, subject) VALUES ('{id}', '{user}', 'test', 'https://id.example.com', '{id}')",
+        "id = '{id}'",
+        ("user_id, provider, issuer, subject", "'{user}', 'test', 'https://id.example.com', '{new}'"),
+        "subject = 'changed'",
+    ),
+    common(
+        "identity.external_tokens",
+        "INSERT INTO identity.external_tokens (issuer, token_hash, expires_at) VALUES ('https://id.example.com', sha256('{id}'), now() + interval '1 day')",
+        "token_hash = sha256('{id}')",
+        ("issuer, token_hash, expires_at", "'https://id.example.com', sha256('{new}'), now()"),
+        "expires_at = 'infinity'",
     ),
     common(
         "identity.refresh_tokens",
@@ -226,6 +250,13 @@ pub const TABLES: &[Table] = &[
     table("public.q_contacts", "", "id = '{id}'", CONTACT, "title = 'changed'"),
     table("public.q_deal_stage_history", "", "deal_id = '{id}'", HISTORY, "amount = 1"),
     table("public.q_deals", "", "id = '{id}'", DEAL, "name = name || '!'"),
+    table(
+        "public.q_invitations",
+        "",
+        "id = '{id}'",
+        ("id, email, role, invited_by_id", "'{new}', '{new}@example.com', 'owner', '{user}'"),
+        "role = 'owner'",
+    ),
     table("public.q_members", "", "user_id = '{user}'", MEMBER, "role = 'owner'"),
     table("public.q_pipelines", "", "id = '{id}'", PIPELINE, "name = name || '!'"),
     table("public.q_pipeline_stages", "", "pipeline_id = '{id}'", STAGE, "label = label || '!'"),

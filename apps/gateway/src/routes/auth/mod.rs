@@ -1,6 +1,8 @@
 //! `/auth`: who someone is, and how they come in. A file per capability; each adds its routes to the scope.
 
 mod account;
+mod external;
+mod invitations;
 mod keys;
 mod password;
 mod registration;
@@ -20,4 +22,6 @@ pub fn scope() -> web::Scope {
         .configure(account::routes)
         .configure(tokens::routes)
         .configure(keys::routes)
+        .configure(external::routes)
+        .configure(invitations::routes)
 }

@@ -3,10 +3,12 @@
 
 mod audit;
 mod current;
+mod invitations;
 mod members;
 mod service_users;
 mod teams;
 
+pub use invitations::InvitationNoun;
 pub use members::MemberNoun;
 use paperclip::actix::web;
 pub use service_users::ServiceUserNoun;
@@ -20,4 +22,5 @@ pub fn scope() -> web::Scope {
         .configure(teams::routes)
         .configure(audit::routes)
         .configure(service_users::routes)
+        .configure(invitations::routes)
 }

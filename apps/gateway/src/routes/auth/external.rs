@@ -1,0 +1,78 @@
+//! `/auth/exchange` and `/auth/identities`: coming in with a token of an external provider, and which identities are mine.
+
+use actix_web::{
+    HttpRequest,
+    web::{Data, Path},
+};
+use crm_kernel::{ExternalIdentityId, Result, validation};
+use crm_tenancy::identity::{
+    Tokens,
+    external::{ExchangeRequest, ExternalIdentity, LinkRequest},
+};
+use paperclip::actix::{Apiv2Schema, api_v2_operation, web};
+use serde::Serialize;
+
+use super::session::origin;
+use crate::{
+    answer::{Empty, Entered, Plain},
+    body::{Body, Input},
+    caller::{Caller, RecordCaller},
+    problem::Answer,
+    services::Services,
+};
+
+/// The routes of this file.
+pub fn routes(configuration: &mut web::ServiceConfig) {
+    configuration
+        .route("/exchange", web::post().to(exchange))
+        .route("/identities", web::post().to(link))
+        .route("/identities", web::get().to(list))
+        .route("/identities/{id}", web::delete().to(unlink));
+}
+
+/// The external identities of a person; there are ten at most.
+#[derive(Serialize, Apiv2Schema)]
+pub struct ExternalIdentityList {
+    /// In the order in which they were linked.
+    pub data: Vec<ExternalIdentity>,
+}
+
+impl Input for ExchangeRequest {
+    fn check(&self) -> Result<()> {
+        validation::check(self)
+    }
+}
+
+impl Input for LinkRequest {
+    fn check(&self) -> Result<()> {
+        validation::check(self)
+    }
+}
+
+/// Log in with a token of an external provider
+#[api_v2_operation(operation_id = "exchangeToken", tags("Session"))]
+async fn exchange(request: HttpRequest, services: Data<Services>, body: Body<ExchangeRequest>) -> Answer<Plain<Tokens>> {
+    Ok(Plain(services.external_identities.exchange(&body.0, &origin(&request)).await?))
+}
+
+/// Link an external identity to me
+#[api_v2_operation(operation_id = "linkIdentity", tags("Session"))]
+async fn link(caller: Caller, services: Data<Services>, body: Body<LinkRequest>) -> Answer<Entered<ExternalIdentity>> {
+    Ok(Entered(services.external_identities.link(&caller.context, &body.0).await?))
+}
+
+/// Which external identities are mine?
+#[api_v2_operation(operation_id = "listIdentities", tags("Session"))]
+async fn list(caller: Caller, services: Data<Services>) -> Answer<Plain<ExternalIdentityList>> {
+    let data = services.external_identities.list(&caller.context).await?;
+    Ok(Plain(ExternalIdentityList { data }))
+}
+
+/// Remove an external identity of mine
+#[api_v2_operation(operation_id = "unlinkIdentity", tags("Session"))]
+async fn unlink(caller: RecordCaller, services: Data<Services>, path: Path<ExternalIdentityId>) -> Answer<Empty> {
+    let id = path.into_inner();
+    let context = caller.allowed(services.external_identities.get(&caller.context, id)).await?;
+    services.external_identities.unlink(context, id).await?;
+    Ok(Empty)
+}

@@ -1,0 +1,58 @@
+//! What goes into external identities and what comes out.
+
+use crm_kernel::{ExternalIdentityId, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// A token of an external provider, to be exchanged for a session.
+#[derive(Clone, Deserialize, garde::Validate)]
+#[cfg_attr(feature = "openapi", derive(paperclip::actix::Apiv2Schema))]
+#[serde(deny_unknown_fields)]
+pub struct ExchangeRequest {
+    /// The JWT: of OpenID providers the ID token, of GoTrue the access token.
+    #[garde(length(bytes, min = 1, max = 16384))]
+    pub token: String,
+    /// Slug of the organisation to enter; the first one joined when absent.
+    #[serde(default)]
+    #[garde(length(chars, max = 100))]
+    pub organization: Option<String>,
+}
+
+/// A token of an external provider, whose identity is to be the caller's.
+#[derive(Clone, Deserialize, garde::Validate)]
+#[cfg_attr(feature = "openapi", derive(paperclip::actix::Apiv2Schema))]
+#[serde(deny_unknown_fields)]
+pub struct LinkRequest {
+    /// The JWT: of OpenID providers the ID token, of GoTrue the access token.
+    #[garde(length(bytes, min = 1, max = 16384))]
+    pub token: String,
+}
+
+impl std::fmt::Debug for ExchangeRequest {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("ExchangeRequest").field("organization", &self.organization).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for LinkRequest {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("LinkRequest").finish_non_exhaustive()
+    }
+}
+
+/// An identity at an external provider with which the person may come in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(paperclip::actix::Apiv2Schema))]
+pub struct ExternalIdentity {
+    /// Its id, for removing it.
+    pub id: ExternalIdentityId,
+    /// The provider's name here.
+    pub provider: String,
+    /// Who says who somebody is.
+    pub issuer: String,
+    /// The issuer's name for the person.
+    pub subject: String,
+    /// When it was linked.
+    pub created_at: Timestamp,
+    /// When the person last came in with it.
+    pub last_used_at: Option<Timestamp>,
+}

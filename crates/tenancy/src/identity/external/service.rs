@@ -1,0 +1,96 @@
+//! The use cases of external identities.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use crm_kernel::{Context, Error, ExternalIdentityId, Result, validation};
+
+use super::{
+    model::{ExchangeRequest, ExternalIdentity, LinkRequest},
+    store,
+    tokens::ExternalTokens,
+};
+use crate::{
+    Db, PgIdentity,
+    identity::{
+        model::{Origin, Tokens},
+        service::new_refresh_token,
+    },
+};
+
+/// Coming in with an identity of an external provider, and which ones are a person's.
+#[async_trait]
+pub trait ExternalIdentities: Send + Sync {
+    /// A session for the person to whom the token's identity is linked. `Unauthenticated` for a token that is not right, whatever the
+    /// reason; `NotLinked` for a right one whose identity is nobody's here.
+    async fn exchange(&self, request: &ExchangeRequest, origin: &Origin) -> Result<Tokens>;
+
+    /// Links the token's identity to the caller; `Conflict` when it is somebody else's, whose is not told.
+    async fn link(&self, context: &Context, request: &LinkRequest) -> Result<ExternalIdentity>;
+
+    /// The caller's.
+    async fn list(&self, context: &Context) -> Result<Vec<ExternalIdentity>>;
+
+    /// One of the caller's.
+    async fn get(&self, context: &Context, id: ExternalIdentityId) -> Result<ExternalIdentity>;
+
+    /// Removes one of the caller's; `Conflict` when it is the only way in.
+    async fn unlink(&self, context: &Context, id: ExternalIdentityId) -> Result<()>;
+}
+
+/// External identities kept in PostgreSQL.
+#[derive(Debug)]
+pub struct PgExternalIdentities {
+    db: Db,
+    identity: Arc<PgIdentity>,
+    tokens: Arc<ExternalTokens>,
+}
+
+impl PgExternalIdentities {
+    /// On this database, for the tokens of these providers.
+    #[must_use]
+    pub fn new(db: Db, identity: Arc<PgIdentity>, tokens: Arc<ExternalTokens>) -> Self {
+        Self { db, identity, tokens }
+    }
+}
+
+#[async_trait]
+impl ExternalIdentities for PgExternalIdentities {
+    async fn exchange(&self, request: &ExchangeRequest, origin: &Origin) -> Result<Tokens> {
+        validation::check(request)?;
+        // The provider may be slow: no connection waits for it.
+        let token = self.tokens.verify(&request.token).await?;
+        let (refresh_token, hash) = new_refresh_token()?;
+        let lifetimes = self.identity.lifetimes();
+        let mut connection = self.db.connection().await?;
+        let organization = request.organization.as_deref();
+        let entered = store::exchange(&mut connection, &token, organization, &hash, lifetimes, origin).await?;
+        let (user_id, organization_id, opened) = entered;
+        self.identity.tokens(user_id, organization_id, opened, refresh_token)
+    }
+
+    async fn link(&self, context: &Context, request: &LinkRequest) -> Result<ExternalIdentity> {
+        validation::check(request)?;
+        let token = self.tokens.verify(&request.token).await?;
+        let mut tx = self.db.begin(context).await?;
+        let id = store::link(&mut tx, &token).await?;
+        let linked = store::list(&mut tx).await?.into_iter().find(|identity| identity.id == id);
+        tx.commit().await?;
+        linked.ok_or_else(|| Error::internal("what was linked is not there"))
+    }
+
+    async fn list(&self, context: &Context) -> Result<Vec<ExternalIdentity>> {
+        store::list(&mut self.db.begin(context).await?).await
+    }
+
+    async fn get(&self, context: &Context, id: ExternalIdentityId) -> Result<ExternalIdentity> {
+        let found = self.list(context).await?.into_iter().find(|identity| identity.id == id);
+        found.ok_or(Error::NotFound("external identity"))
+    }
+
+    async fn unlink(&self, context: &Context, id: ExternalIdentityId) -> Result<()> {
+        let mut tx = self.db.begin(context).await?;
+        store::unlink(&mut tx, id).await?;
+        tx.commit().await
+    }
+}

@@ -1,0 +1,238 @@
+//! The use cases of invitations.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use crm_kernel::{Context, Error, InvitationId, ListQuery, Page, Result, Role, Total, UserId, query::Count, validation};
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+use super::{
+    model::{AcceptRequest, Invitation, InvitationPreview, InvitationTokenRequest, NewInvitation},
+    store::{self, Acceptance, Found, Link},
+};
+use crate::{
+    Db, Identity, PgIdentity,
+    expect::UNPROVED,
+    identity::{
+        external::{ExternalTokens, find_person},
+        model::{Origin, Tokens},
+        password_rules::judge_password,
+        secrets::{link_secret, parse_link_token},
+        service::new_refresh_token,
+    },
+    passwords,
+    sealing::SealingKeys,
+};
+
+/// What the secrets of invitations are derived for, and the kind of their letters.
+const PURPOSE: &str = "invitation";
+/// How long a letter's link can be used: seven days.
+const LIFETIME_SECONDS: i32 = 7 * 24 * 60 * 60;
+
+/// Asking people into an organisation, and coming in.
+#[async_trait]
+pub trait Invitations: Send + Sync {
+    /// Invites an address by letter. `Conflict` when it is a member's, or invited already.
+    async fn create(&self, context: &Context, new: &NewInvitation) -> Result<Invitation>;
+
+    /// A page of invitations, newest first.
+    async fn list(&self, context: &Context, query: &ListQuery) -> Result<Page<Invitation>>;
+
+    /// One invitation.
+    async fn get(&self, context: &Context, id: InvitationId) -> Result<Invitation>;
+
+    /// `NotFound` unless there is one of this id, also for callers who may not see it.
+    async fn require(&self, context: &Context, id: InvitationId) -> Result<()>;
+
+    /// Sends another letter, whose link is the only one that works from then on.
+    async fn resend(&self, context: &Context, id: InvitationId) -> Result<Invitation>;
+
+    /// Takes it back; the link is dead.
+    async fn revoke(&self, context: &Context, id: InvitationId) -> Result<()>;
+
+    /// What a link is for; `NotFound` when it is for nothing, whatever the reason.
+    async fn look(&self, request: &InvitationTokenRequest) -> Result<InvitationPreview>;
+
+    /// Comes in without a session: as a new person, or as one who shows the account's password or external identity.
+    async fn accept(&self, request: &AcceptRequest, origin: &Origin) -> Result<Tokens>;
+
+    /// Comes in as the person of the session; answers with a session in the new organisation.
+    async fn join(&self, context: &Context, request: &InvitationTokenRequest, origin: &Origin) -> Result<Tokens>;
+}
+
+/// Invitations kept in PostgreSQL.
+#[derive(Debug)]
+pub struct PgInvitations {
+    db: Db,
+    identity: Arc<PgIdentity>,
+    sealing_keys: SealingKeys,
+    external: Arc<ExternalTokens>,
+    letters_queued: Arc<Notify>,
+}
+
+impl PgInvitations {
+    /// On this database, with links derived from these keys. `letters_queued` is told whenever a letter waits.
+    #[must_use]
+    pub fn new(
+        db: Db,
+        identity: Arc<PgIdentity>,
+        sealing_keys: SealingKeys,
+        external: Arc<ExternalTokens>,
+        letters_queued: Arc<Notify>,
+    ) -> Self {
+        Self { db, identity, sealing_keys, external, letters_queued }
+    }
+
+    fn new_link(&self) -> Result<Link> {
+        let id = Uuid::now_v7();
+        let (_, hash) = link_secret(&self.sealing_keys, PURPOSE, id)?;
+        Ok(Link { id, hash })
+    }
+
+    /// Whether the password is the account's.
+    async fn prove_by_password(&self, found: &Found, password: String) -> Result<Option<UserId>> {
+        let right = passwords::verify(password, found.password_hash.clone()).await?;
+        if right { Ok(found.user_id) } else { Err(unproved()) }
+    }
+}
+
+#[async_trait]
+impl Invitations for PgInvitations {
+    async fn create(&self, context: &Context, new: &NewInvitation) -> Result<Invitation> {
+        let mut tx = self.db.begin(context).await?;
+        tx.require(Role::is_manager, "invite")?;
+        let new = NewInvitation { email: new.email.trim().to_lowercase(), ..new.clone() };
+        validation::check(&new)?;
+        let (id, link) = (InvitationId::generate(), self.new_link()?);
+        store::insert(&mut tx, id, &new, &link, LIFETIME_SECONDS).await?;
+        let invitation = store::get(&mut tx, id).await?;
+        tx.commit().await?;
+        self.letters_queued.notify_one();
+        Ok(invitation)
+    }
+
+    async fn list(&self, context: &Context, query: &ListQuery) -> Result<Page<Invitation>> {
+        let mut tx = self.db.begin(context).await?;
+        tx.require(Role::is_manager, "see invitations")?;
+        let rows = store::list(&mut tx, query).await?;
+        let total =
+            if query.count == Count::Bounded { Some(Total::bounded(store::count(&mut tx, query).await?)) } else { None };
+        Ok(Page::from_rows(query, rows, total, store::position))
+    }
+
+    async fn get(&self, context: &Context, id: InvitationId) -> Result<Invitation> {
+        let mut tx = self.db.begin(context).await?;
+        store::require(&mut tx, id).await?;
+        tx.require(Role::is_manager, "see invitations")?;
+        store::get(&mut tx, id).await
+    }
+
+    async fn require(&self, context: &Context, id: InvitationId) -> Result<()> {
+        store::require(&mut self.db.begin(context).await?, id).await
+    }
+
+    async fn resend(&self, context: &Context, id: InvitationId) -> Result<Invitation> {
+        let mut tx = self.db.begin(context).await?;
+        store::require(&mut tx, id).await?;
+        tx.require(Role::is_manager, "invite")?;
+        store::resend(&mut tx, id, &self.new_link()?, LIFETIME_SECONDS).await?;
+        let invitation = store::get(&mut tx, id).await?;
+        tx.commit().await?;
+        self.letters_queued.notify_one();
+        Ok(invitation)
+    }
+
+    async fn revoke(&self, context: &Context, id: InvitationId) -> Result<()> {
+        let mut tx = self.db.begin(context).await?;
+        store::require(&mut tx, id).await?;
+        tx.require(Role::is_manager, "revoke invitations")?;
+        store::revoke(&mut tx, id).await?;
+        tx.commit().await
+    }
+
+    async fn look(&self, request: &InvitationTokenRequest) -> Result<InvitationPreview> {
+        validation::check(request)?;
+        let found = self.find(&link(&request.token)?).await?;
+        Ok(InvitationPreview {
+            organization_name: found.organization_name.clone(),
+            email: found.email.clone(),
+            role: found.role.parse().map_err(|error: String| Error::internal(error))?,
+            invited_by: found.inviter_name.clone(),
+            has_account: found.user_id.is_some(),
+            chooses_password: found.has_no_way_in(),
+        })
+    }
+
+    async fn accept(&self, request: &AcceptRequest, origin: &Origin) -> Result<Tokens> {
+        validation::check(request)?;
+        let link = link(&request.token)?;
+        let found = self.find(&link).await?;
+        let external = match (&request.external_token, &request.password) {
+            (Some(_), Some(_)) => return Err(Error::invalid("/external_token", "exclusive", "send this or a password")),
+            (Some(token), None) => Some(self.external.verify(token).await?),
+            (None, _) => None,
+        };
+        let mut acceptance = Acceptance { proved: None, full_name: "", password_hash: None, external: external.as_ref() };
+        if found.has_no_way_in() {
+            if found.user_id.is_none() {
+                acceptance.full_name = request.full_name.as_deref().map(str::trim).ok_or_else(|| missing("/full_name"))?;
+            }
+            if external.is_none() {
+                let password = request.password.clone().ok_or_else(|| missing("/password"))?;
+                let about = [found.email.as_str(), acceptance.full_name];
+                if let Some(fault) = judge_password("/password", &password, &about) {
+                    return Err(Error::Invalid(vec![fault]));
+                }
+                acceptance.password_hash = Some(passwords::hash(password).await?);
+            }
+        } else if let Some(token) = &external {
+            acceptance.proved = find_person(&mut *self.db.connection().await?, token).await?;
+        } else {
+            let password = request.password.clone().ok_or_else(unproved)?;
+            acceptance.proved = self.prove_by_password(&found, password).await?;
+        }
+        let (refresh_token, hash) = new_refresh_token()?;
+        let lifetimes = self.identity.lifetimes();
+        let mut connection = self.db.connection().await?;
+        let accepted = store::accept(&mut connection, &link, acceptance, &hash, lifetimes, origin).await?;
+        let (user_id, organization_id, opened) = accepted;
+        self.identity.tokens(user_id, organization_id, opened, refresh_token)
+    }
+
+    async fn join(&self, context: &Context, request: &InvitationTokenRequest, origin: &Origin) -> Result<Tokens> {
+        validation::check(request)?;
+        let link = link(&request.token)?;
+        let mut tx = self.db.begin(context).await?;
+        let organization = store::join(&mut tx, &link).await?;
+        tx.commit().await?;
+        self.identity.switch(context, organization, origin).await
+    }
+}
+
+impl PgInvitations {
+    async fn find(&self, link: &Link) -> Result<Found> {
+        store::find(&mut *self.db.connection().await?, link).await?.ok_or(Error::NotFound("invitation"))
+    }
+}
+
+impl Found {
+    /// Nobody can prove to be this person, so the letter is proof enough.
+    fn has_no_way_in(&self) -> bool {
+        self.password_hash.is_none() && !self.has_identity
+    }
+}
+
+/// Text that no link ever carried is answered like a link that is dead.
+fn link(token: &str) -> Result<Link> {
+    let (id, hash) = parse_link_token(token).ok_or(Error::NotFound("invitation"))?;
+    Ok(Link { id, hash })
+}
+
+fn unproved() -> Error {
+    Error::unauthenticated(UNPROVED)
+}
+
+fn missing(pointer: &str) -> Error {
+    Error::invalid(pointer, "required", "is required for a new account")
+}
