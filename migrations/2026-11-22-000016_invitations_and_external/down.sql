@@ -14,6 +14,7 @@ DROP FUNCTION identity.spend_external_token(text, bytea, timestamptz);
 DROP FUNCTION identity.act_as(uuid, text, text, text);
 DROP FUNCTION identity.enter_by_invitation(identity.invitations, uuid);
 DROP FUNCTION identity.take_invitation(uuid, bytea);
+DROP FUNCTION identity.count_proof(uuid, bytea);
 DROP FUNCTION identity.find_invitation(uuid, bytea);
 DROP FUNCTION identity.open_invitation(uuid, bytea);
 DROP FUNCTION identity.revoke_invitation(uuid);

@@ -22,6 +22,7 @@ CREATE TABLE identity.invitations (
     invited_by_id   uuid          NOT NULL,  -- who sent the latest letter, and answers for it
     sent_at         timestamptz   NOT NULL DEFAULT now(),
     sent_lately     timestamptz[] NOT NULL DEFAULT '{}',  -- the letters of the last hour
+    proofs          integer       NOT NULL DEFAULT 0,  -- passwords that were tried with it
     expires_at      timestamptz   NOT NULL,
     closed_at       timestamptz,
     closed_as       varchar(20),
@@ -94,7 +95,7 @@ $$;
 GRANT DELETE ON identity.external_identities, identity.external_tokens TO crm_definer;
 
 SELECT app.install_tracking('identity.invitations', 'invitation', 'r.email', status_column => 'closed_as',
-                            hidden => ARRAY['secret_id', 'secret_hash', 'sent_at', 'sent_lately']);
+                            hidden => ARRAY['secret_id', 'secret_hash', 'sent_at', 'sent_lately', 'proofs']);
 
 -- Without the secret, for owners and admins. An invitation whose sender may no longer invite has expired with that.
 CREATE VIEW q_invitations AS
@@ -405,6 +406,21 @@ BEGIN
 END
 $$;
 
+-- Counts a password that is about to be tried; false when ten were, for good: then only a session of the person opens it. Whoever has
+-- read the letter must not guess on.
+CREATE FUNCTION identity.count_proof(p_secret_id uuid, p_secret_hash bytea) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+AS $$
+BEGIN
+    UPDATE identity.invitations
+       SET proofs = proofs + 1
+     WHERE secret_id = p_secret_id
+       AND secret_hash = p_secret_hash
+       AND proofs < 10;
+    RETURN FOUND;
+END
+$$;
+
 -- Locks the invitation that a secret opens: of two who come at once one enters, and the other finds it closed.
 CREATE FUNCTION identity.take_invitation(p_secret_id uuid, p_secret_hash bytea) RETURNS identity.invitations
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
@@ -555,7 +571,8 @@ $$;
 
 -- ---------------------------------------------------------------- accepting, in one step
 
--- Without a session. p_proved is who has shown a password or an identity of theirs; NULL when nobody has.
+-- Without a session. p_proved is who has shown a password or an identity of theirs; NULL when nobody has. Opens a session, unless
+-- there is no p_refresh_hash for it: whoever has shown a password logs in as ever, with all that a login asks for.
 CREATE FUNCTION identity.accept_invitation(
     p_secret_id       uuid,
     p_secret_hash     bytea,
@@ -624,6 +641,10 @@ BEGIN
             USING ERRCODE = 'check_violation', CONSTRAINT = 'required', COLUMN = 'password';
     END IF;
 
+    IF p_refresh_hash IS NULL THEN
+        RETURN QUERY SELECT person.id, taken.organization_id, NULL::uuid, taken.role::text;
+        RETURN;
+    END IF;
     RETURN QUERY
         SELECT person.id, taken.organization_id, started.session_id, started.role
           FROM identity.start_session(
@@ -774,6 +795,7 @@ GRANT EXECUTE ON FUNCTION identity.invitation_exists(uuid) TO crm_app;
 GRANT EXECUTE ON FUNCTION identity.resend_invitation(uuid, uuid, bytea, integer) TO crm_app;
 GRANT EXECUTE ON FUNCTION identity.revoke_invitation(uuid) TO crm_app;
 GRANT EXECUTE ON FUNCTION identity.find_invitation(uuid, bytea) TO crm_app;
+GRANT EXECUTE ON FUNCTION identity.count_proof(uuid, bytea) TO crm_app;
 GRANT EXECUTE ON FUNCTION identity.join_by_invitation(uuid, bytea) TO crm_app;
 GRANT EXECUTE ON FUNCTION identity.accept_invitation(
     uuid, bytea, uuid, text, text, text, text, text, bytea, timestamptz, boolean, bytea, integer, integer, text, text, text) TO crm_app;

@@ -101,7 +101,8 @@ impl Configuration {
         });
         let providers = get("CRM_IDENTITY_PROVIDERS").map(PathBuf::from).map_or_else(Providers::default, |file| {
             providers(&file).unwrap_or_else(|found| {
-                mistakes.extend(found.into_iter().map(|mistake| format!("CRM_IDENTITY_PROVIDERS: {}: {mistake}", file.display())));
+                mistakes
+                    .extend(found.into_iter().map(|mistake| format!("CRM_IDENTITY_PROVIDERS: {}: {mistake}", file.display())));
                 Providers::default()
             })
         });

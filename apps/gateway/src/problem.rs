@@ -53,7 +53,9 @@ fn explanation(error: &Error) -> (String, &[FieldError]) {
     match error {
         Error::Malformed(fields) | Error::Invalid(fields) | Error::Conflict(fields) => (sentences(fields), fields),
         Error::Unauthenticated(reason) | Error::Forbidden(reason) => (reason.to_string(), &[]),
-        Error::NotLinked => ("log in another way and link it with POST /api/v1/auth/identities, or accept an invitation with it".into(), &[]),
+        Error::NotLinked => {
+            ("log in another way and link it with POST /api/v1/auth/identities, or accept an invitation with it".into(), &[])
+        }
         Error::NotFound(what) => (format!("there is no such {what}"), &[]),
         Error::Stale(what) => (format!("the {what} has another version by now: read it again"), &[]),
         Error::Limited { retry_after_seconds } => (format!("try again in {retry_after_seconds} seconds"), &[]),

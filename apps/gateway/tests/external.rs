@@ -120,7 +120,12 @@ impl Stage {
 
     async fn refused(&self, token: &str, why: &str) {
         let answer = self.exchange(token).await;
-        assert_eq!((answer.status, &answer.body["detail"]), (401, &json!("the external token is not accepted")), "{why}: {}", answer.text);
+        assert_eq!(
+            (answer.status, &answer.body["detail"]),
+            (401, &json!("the external token is not accepted")),
+            "{why}: {}",
+            answer.text
+        );
     }
 }
 
@@ -140,7 +145,10 @@ async fn right_tokens_of_every_kind_of_key_open_a_session() {
     }
     let count = "SELECT count(*) FROM identity.sessions WHERE method = 'external' AND second_factor_at IS NULL";
     assert_eq!(stage.app.database.number(count).await, 3);
-    assert_eq!(stage.app.database.number("SELECT count(*) FROM identity.external_identities WHERE last_used_at IS NOT NULL").await, 1);
+    assert_eq!(
+        stage.app.database.number("SELECT count(*) FROM identity.external_identities WHERE last_used_at IS NOT NULL").await,
+        1
+    );
     let logins = "SELECT count(*) FROM crm_activities WHERE activity_type = 'login'";
     assert_eq!(stage.app.database.number(logins).await, 3, "each is in the log");
 }
@@ -169,7 +177,12 @@ async fn what_is_wrong_with_a_token_is_never_told() {
     stage.refused(&other.token("RS256", &good), "another key").await;
     stage.refused(&unsigned_token(&json!({ "alg": "none", "kid": "a" }), &good), "no key").await;
     let modulus = key.published()["n"].as_str().unwrap().to_owned();
-    stage.refused(&shared_secret_token(modulus.as_bytes(), &json!({ "alg": "HS256", "kid": "a" }), &good), "a public key as a secret").await;
+    stage
+        .refused(
+            &shared_secret_token(modulus.as_bytes(), &json!({ "alg": "HS256", "kid": "a" }), &good),
+            "a public key as a secret",
+        )
+        .await;
     stage.refused("garbage", "garbage").await;
     stage.app.nobody().post(EXCHANGE, &json!({ "token": "x".repeat(16_385) })).await.problem(422, "invalid").names(&["/token"]);
     stage.app.nobody().post(EXCHANGE, &json!({})).await.problem(400, "malformed").names(&["/token"]);
@@ -279,7 +292,10 @@ async fn identities_are_linked_listed_and_removed_by_their_person() {
     member.post(IDENTITIES, &json!({})).await.problem(400, "malformed").names(&["/token"]);
     member.post(IDENTITIES, &json!({ "token": "garbage" })).await.problem(401, "unauthenticated");
     let linked = member.post(IDENTITIES, &json!({ "token": external_token("mine") })).await.expect(201);
-    assert_eq!((&linked.body["provider"], &linked.body["subject"], &linked.body["last_used_at"]), (&json!("test"), &json!("mine"), &Value::Null));
+    assert_eq!(
+        (&linked.body["provider"], &linked.body["subject"], &linked.body["last_used_at"]),
+        (&json!("test"), &json!("mine"), &Value::Null)
+    );
     let again = member.post(IDENTITIES, &json!({ "token": external_token("mine") })).await.expect(201);
     assert_eq!(again.id(), linked.id(), "linking it again changes nothing");
     let taken = viewer.post(IDENTITIES, &json!({ "token": external_token("mine") })).await.problem(409, "conflict");
@@ -301,7 +317,8 @@ async fn identities_are_linked_listed_and_removed_by_their_person() {
     let log = world.owner().get("activities?entity_type=external_identity&limit=200").await.expect(200);
     assert_eq!(log.data().len(), 12, "linking and unlinking are in the log");
     assert!(member.get("activities?entity_type=external_identity").await.expect(200).data().is_empty(), "for owners and admins");
-    let letters = "SELECT count(*) FROM identity.letters WHERE kind = 'sign_in_method_changed' AND recipient = 'member@acme.example.com'";
+    let letters =
+        "SELECT count(*) FROM identity.letters WHERE kind = 'sign_in_method_changed' AND recipient = 'member@acme.example.com'";
     assert_eq!(app.database.number(letters).await, 12, "and told to the person");
 }
 

@@ -60,7 +60,11 @@ async fn every_refusal_has_its_status() {
     let (at, never) = (format!("{INVITATIONS}/{id}"), format!("{INVITATIONS}/{}", Uuid::now_v7()));
 
     owner.post(INVITATIONS, &json!({})).await.problem(400, "malformed").names(&["/email", "/role"]);
-    owner.post(INVITATIONS, &json!({ "email": "x", "role": "boss", "zzz": 1 })).await.problem(400, "malformed").names(&["/role", "/zzz"]);
+    owner
+        .post(INVITATIONS, &json!({ "email": "x", "role": "boss", "zzz": 1 }))
+        .await
+        .problem(400, "malformed")
+        .names(&["/role", "/zzz"]);
     owner.get(&format!("{INVITATIONS}?role=member")).await.problem(400, "malformed").names(&["role"]);
     app.nobody().post(INVITATIONS, &json!({})).await.problem(401, "unauthenticated");
     for caller in [world.member(), world.caller("viewer")] {
@@ -104,7 +108,8 @@ async fn every_refusal_has_its_status() {
 async fn a_link_that_is_dead_has_one_answer_and_a_persons_own_proof_is_asked_for() {
     let app = App::start().await;
     let world = World::create(&app, "Acme").await;
-    let (look, accept, join) = ("/api/v1/auth/invitations/look", "/api/v1/auth/invitations/accept", "/api/v1/auth/invitations/join");
+    let (look, accept, join) =
+        ("/api/v1/auth/invitations/look", "/api/v1/auth/invitations/accept", "/api/v1/auth/invitations/join");
     app.nobody().post(look, &json!({})).await.problem(400, "malformed").names(&["/token"]);
     app.nobody().post(accept, &json!({ "token": "x", "role": "owner" })).await.problem(400, "malformed").names(&["/role"]);
     app.nobody().post(join, &json!({ "token": "x" })).await.problem(401, "unauthenticated");
@@ -129,7 +134,10 @@ async fn a_link_that_is_dead_has_one_answer_and_a_persons_own_proof_is_asked_for
     send(json!({ "token": token })).await.problem(401, "unauthenticated");
     send(json!({ "token": token, "full_name": "Thief", "password": "another password" })).await.problem(401, "unauthenticated");
     send(json!({ "token": token, "external_token": external_token("nobody") })).await.problem(401, "unauthenticated");
-    send(json!({ "token": token, "external_token": "x", "password": PASSWORD })).await.problem(422, "invalid").names(&["/external_token"]);
+    send(json!({ "token": token, "external_token": "x", "password": PASSWORD }))
+        .await
+        .problem(422, "invalid")
+        .names(&["/external_token"]);
     world.caller("viewer").post(join, &json!({ "token": token })).await.problem(403, "forbidden");
     let joined = world.member().post(join, &json!({ "token": token })).await.expect(201);
     let there = app.holder(joined.body["access_token"].as_str().unwrap());

@@ -107,6 +107,39 @@ async fn every_mistake_in_the_configuration_is_named_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn every_mistake_about_identity_providers_is_named_and_no_secret_is() {
+    let key = KeyFile::generate().await;
+    let secret = "a secret that is long enough for any hash";
+    let folder = std::env::temp_dir().join(format!("crm-gateway-{}", uuid::Uuid::now_v7()));
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("gotrue.secret"), secret).unwrap();
+    let file = folder.join("providers.json");
+    let check = async |providers: &str| {
+        std::fs::write(&file, providers).unwrap();
+        let settings = [
+            ("CRM_DATABASE_URL", "postgres://crm_app@127.0.0.1:1/nowhere"),
+            ("CRM_TOKEN_KEY_FILE", key.path()),
+            ("CRM_SEALING_KEY_FILE", key.sealing()),
+            ("CRM_IDENTITY_PROVIDERS", file.to_str().unwrap()),
+        ];
+        let ended = run(command(&settings).arg("--check-config")).await;
+        let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+        assert!(!said.contains(secret), "{said}");
+        (ended.status.success(), said)
+    };
+    let gotrue = r#"{"name": "one", "kind": "gotrue", "issuer": "https://one.example.com", "audience": "crm", "secret_file": "gotrue.secret"}"#;
+    let (right, said) = check(&format!(r#"{{"providers": [{gotrue}]}}"#)).await;
+    assert!(right, "a file that it names is sought beside it: {said}");
+    let wrong = gotrue.replace("https", "http").replace("gotrue.secret", "nowhere.secret");
+    let (right, said) = check(&format!(r#"{{"providers": [{wrong}, {{"name": "two"}}]}}"#)).await;
+    assert!(!right, "{said}");
+    for mistake in ["provider 1: issuer", "nowhere.secret", "provider 2: missing field"] {
+        assert!(said.contains(mistake) && said.contains("CRM_IDENTITY_PROVIDERS"), "{mistake}: {said}");
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_key_is_made_once_and_for_its_owner_alone() {
     let key = KeyFile::generate().await;
     assert_eq!(std::fs::metadata(&key.0).unwrap().permissions().mode() & 0o777, 0o600);

@@ -23,8 +23,9 @@ pub use context::{Access, Actor, Context, Role};
 pub use error::{Error, FieldError, Result};
 pub use fields::{Field, Kind};
 pub use filter::{Filter, FilterValue, Term};
-pub use ids::{ExternalIdentityId, InvitationId, 
-    ActivityId, CompanyId, ContactId, DealId, OperationId, OrganizationId, PipelineId, SessionId, TeamId, TokenId, UserId,
+pub use ids::{
+    ActivityId, CompanyId, ContactId, DealId, ExternalIdentityId, InvitationId, OperationId, OrganizationId, PipelineId,
+    SessionId, TeamId, TokenId, UserId,
 };
 pub use page::{Cursor, Page, PageInfo, Position, Total};
 pub use query::{Count, Deleted, Direction, ListQuery, Sort};

@@ -20,8 +20,7 @@ pub struct Entity {
 }
 
 /// What is answered to whoever holds an invitation's link and does not prove to own the account of its address.
-pub(crate) const UNPROVED: &str =
-    "this address has an account: show its password or external identity, or log in and join";
+pub(crate) const UNPROVED: &str = "this address has an account: show its password or external identity, or log in and join";
 
 /// The same for all that can be wrong with an external token: whoever tries learns nothing.
 pub(crate) const EXTERNAL_REFUSED: &str = "the external token is not accepted";
@@ -89,7 +88,11 @@ fn rule(table: &str, constraint: &str, information: &(dyn DatabaseErrorInformati
         "invitation_of_another" => return Error::forbidden("this invitation is for another address than yours"),
         "invitation_unproved" => return Error::unauthenticated(UNPROVED),
         "invitation_letters_limited" => return Error::Limited { retry_after_seconds: 3600 },
-        "invitation_closed" | "invitations_pending_limited" | "external_linked" | "external_identities_limited" | "last_way_in" => {
+        "invitation_closed"
+        | "invitations_pending_limited"
+        | "external_linked"
+        | "external_identities_limited"
+        | "last_way_in" => {
             return Error::Conflict(vec![FieldError::new("", constraint, sentence(constraint))]);
         }
         "external_refused" => return Error::unauthenticated(EXTERNAL_REFUSED),
@@ -120,7 +123,9 @@ fn rule(table: &str, constraint: &str, information: &(dyn DatabaseErrorInformati
 fn unique(table: &str, constraint: &str) -> FieldError {
     match constraint {
         "invitations_email_member" => return FieldError::new("/email", "member", "this address is a member's already"),
-        "invitations_email_open" => return FieldError::new("/email", "invited", "this address is invited already: send another letter"),
+        "invitations_email_open" => {
+            return FieldError::new("/email", "invited", "this address is invited already: send another letter");
+        }
         _ => {}
     }
     let (column, _) = split(table, constraint);

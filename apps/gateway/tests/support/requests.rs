@@ -105,6 +105,7 @@ impl World {
                 let person = app.login(&person.email).await;
                 person.post("/api/v1/auth/email", &change).await.expect(202);
                 json!({ "token": app.letter_token("confirm_email", &email).await })
+            }
             "ExchangeRequest" => json!({ "token": app.linked(person.context.user_id, label).await }),
             "LinkRequest" => json!({ "token": external_token(label) }),
             "InvitationTokenRequest" => json!({ "token": app.invited_elsewhere(&person.email, label).await }),

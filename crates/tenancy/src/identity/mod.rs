@@ -6,9 +6,9 @@
 
 pub mod accounts;
 pub mod api_tokens;
-pub mod letters;
 pub mod external;
 pub mod invitations;
+pub mod letters;
 mod model;
 mod password_rules;
 mod secrets;

@@ -36,6 +36,7 @@ pub const CALLABLE: &[(&str, &str)] = &[
         "identity.accept_invitation(uuid, bytea, uuid, text, text, text, text, text, bytea, timestamp with time zone, boolean, bytea, integer, integer, text, text, text)",
         "makes person, member and session of whoever has the secret",
     ),
+    ("identity.count_proof(uuid, bytea)", "bounds how often a password is tried with a link"),
     ("identity.join_by_invitation(uuid, bytea)", "makes a member of the caller in an organisation that is not the caller's yet"),
     ("identity.find_external_identity(text, text)", "who signs in with a provider is found before the tenant is known"),
     (

@@ -32,7 +32,12 @@ async fn a_new_person_comes_in_with_a_name_and_a_password() {
     assert_eq!((look.organization_name.as_str(), look.email.as_str(), look.role), ("Acme", "new@example.com", Role::Member));
     assert_eq!((look.invited_by.as_str(), look.has_account, look.chooses_password), ("Owner of Acme", false, true));
     invalid(stage.accept(&accepts(&token)).await, "/full_name", "required", "a new person has a name");
-    invalid(stage.accept(&AcceptRequest { full_name: Some("New".into()), ..accepts(&token) }).await, "/password", "required", "and a password");
+    invalid(
+        stage.accept(&AcceptRequest { full_name: Some("New".into()), ..accepts(&token) }).await,
+        "/password",
+        "required",
+        "and a password",
+    );
     let blank = AcceptRequest { full_name: Some(" ".into()), ..newcomer(&token) };
     invalid(stage.accept(&blank).await, "/full_name", "required", "a name can be read");
 
@@ -73,10 +78,19 @@ async fn every_dead_link_has_one_answer() {
     let other = format!("{id}.{}", secret.chars().rev().collect::<String>());
     assert_eq!(answer(&other).await, never, "a wrong secret");
     for (death, life) in [
-        ("UPDATE identity.invitations SET expires_at = now() - interval '1 s'", "UPDATE identity.invitations SET expires_at = now() + interval '1 day'"),
+        (
+            "UPDATE identity.invitations SET expires_at = now() - interval '1 s'",
+            "UPDATE identity.invitations SET expires_at = now() + interval '1 day'",
+        ),
         ("UPDATE organizations SET deleted_at = now()", "UPDATE organizations SET deleted_at = NULL"),
-        ("UPDATE memberships SET status = 'suspended' WHERE role = 'owner'", "UPDATE memberships SET status = 'active' WHERE role = 'owner'"),
-        ("UPDATE memberships SET role = 'member' WHERE role = 'owner'", "UPDATE memberships SET role = 'owner' WHERE user_id = 'OWNER'"),
+        (
+            "UPDATE memberships SET status = 'suspended' WHERE role = 'owner'",
+            "UPDATE memberships SET status = 'active' WHERE role = 'owner'",
+        ),
+        (
+            "UPDATE memberships SET role = 'member' WHERE role = 'owner'",
+            "UPDATE memberships SET role = 'owner' WHERE user_id = 'OWNER'",
+        ),
         ("UPDATE users SET deleted_at = now() WHERE id = 'OWNER'", "UPDATE users SET deleted_at = NULL"),
     ] {
         let owner = stage.tenant.owner.user_id.to_string();
@@ -122,9 +136,40 @@ async fn who_has_an_account_proves_to_be_its_owner() {
     assert_eq!(stage.count("SELECT count(*) FROM memberships WHERE role = 'admin'").await, 2, "nobody came in");
 
     let tokens = stage.accept(&AcceptRequest { password: Some(PASSWORD.into()), ..accepts(&token) }).await.unwrap();
-    assert_eq!((tokens.user_id, tokens.organization_id, tokens.role), (elsewhere.member.user_id, stage.tenant.organization_id, Role::Admin));
+    assert_eq!(
+        (tokens.user_id, tokens.organization_id, tokens.role),
+        (elsewhere.member.user_id, stage.tenant.organization_id, Role::Admin)
+    );
     let me = stage.identity.me(&stage.context(&tokens).await).await.unwrap();
     assert_eq!(me.organizations.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn passwords_are_not_guessed_with_a_link() {
+    let stage = set_up().await;
+    let elsewhere = stage.database.tenant("Umbrella").await;
+    let (_, token) = stage.invite(&elsewhere.email("member"), Role::Viewer).await;
+    let tries = |password: &str| AcceptRequest { password: Some(password.into()), ..accepts(&token) };
+    for _ in 0..10 {
+        unauthenticated(stage.accept(&tries("something else")).await, "a wrong password");
+    }
+    unauthenticated(
+        stage.accept(&tries(PASSWORD)).await,
+        "after ten wrong ones a link takes no password, not even the right one",
+    );
+    let session = stage.session(&elsewhere.email("member")).await;
+    stage.invitations.join(&session, &asks(&token), &Origin::default()).await.expect("but a session of the person");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_password_is_judged() {
+    let stage = set_up().await;
+    let (_, token) = stage.invite("somebody.new@example.com", Role::Member).await;
+    let with = |password: &str| AcceptRequest { password: Some(password.into()), ..newcomer(&token) };
+    invalid(stage.accept(&with("short")).await, "/password", "length", "not short");
+    invalid(stage.accept(&with("1234567890")).await, "/password", "common", "not everybody's");
+    invalid(stage.accept(&with("somebody.new@example.com")).await, "/password", "personal", "not the address");
+    stage.accept(&newcomer(&token)).await.expect("a refusal uses nothing up");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -139,7 +184,10 @@ async fn a_session_of_the_person_joins_and_anybody_elses_does_not() {
     forbidden(join(&elsewhere.email("owner")).await, "the invitation is for an address");
     forbidden(join(&stage.tenant.email("viewer")).await, "the invitation is for an address");
     let tokens = join(&elsewhere.email("member")).await.unwrap();
-    assert_eq!((tokens.user_id, tokens.organization_id, tokens.role), (elsewhere.member.user_id, stage.tenant.organization_id, Role::Viewer));
+    assert_eq!(
+        (tokens.user_id, tokens.organization_id, tokens.role),
+        (elsewhere.member.user_id, stage.tenant.organization_id, Role::Viewer)
+    );
     stage.identity.me(&stage.context(&tokens).await).await.unwrap();
     let by = format!("created by {}", elsewhere.member.user_id);
     assert_eq!(stage.logged(stage.tenant.organization_id, "member").await.last(), Some(&by));
@@ -211,7 +259,10 @@ async fn what_left_the_organisation_meanwhile_is_left_out() {
     let stage = set_up().await;
     let organization = stage.tenant.organization_id;
     let team = crm_kernel::TeamId::generate();
-    stage.database.execute(&format!("INSERT INTO teams (organization_id, id, name) VALUES ('{organization}', '{team}', 'Team')")).await;
+    stage
+        .database
+        .execute(&format!("INSERT INTO teams (organization_id, id, name) VALUES ('{organization}', '{team}', 'Team')"))
+        .await;
     let new = crm_tenancy::identity::invitations::NewInvitation {
         team_id: Some(team),
         manager_id: Some(stage.tenant.member.user_id),
@@ -240,7 +291,10 @@ async fn a_deleted_person_is_not_invited_back_to_life() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_without_any_way_in_chooses_a_password() {
     let stage = set_up().await;
-    let add = format!("SELECT app.add_member('{}', 'idle@example.com', 'Idle', 'member', NULL, NULL, NULL, NULL)", stage.database.tenant("Umbrella").await.organization_id);
+    let add = format!(
+        "SELECT app.add_member('{}', 'idle@example.com', 'Idle', 'member', NULL, NULL, NULL, NULL)",
+        stage.database.tenant("Umbrella").await.organization_id
+    );
     stage.database.execute(&add).await;
     let (_, token) = stage.invite("idle@example.com", Role::Member).await;
     let look = stage.invitations.look(&asks(&token)).await.unwrap();
@@ -253,11 +307,7 @@ async fn a_person_without_any_way_in_chooses_a_password() {
 
 /// Accepts as somebody whom a provider has proved.
 async fn accept_as(stage: &Stage, token: &str, subject: &str) -> crm_kernel::Result<crm_tenancy::identity::Tokens> {
-    let request = AcceptRequest {
-        full_name: Some("Somebody".into()),
-        external_token: Some(external(subject)),
-        ..accepts(token)
-    };
+    let request = AcceptRequest { full_name: Some("Somebody".into()), external_token: Some(external(subject)), ..accepts(token) };
     stage.accept(&request).await
 }
 
@@ -268,7 +318,10 @@ async fn a_new_person_comes_in_with_an_external_identity_and_it_is_linked() {
     let forged = AcceptRequest { full_name: Some("X".into()), external_token: Some(external("s") + "x"), ..accepts(&token) };
     unauthenticated(stage.accept(&forged).await, "a token that is not right");
     let tokens = accept_as(&stage, &token, "subject-1").await.unwrap();
-    let linked = format!("SELECT count(*) FROM identity.external_identities WHERE subject = 'subject-1' AND user_id = '{}'", tokens.user_id);
+    let linked = format!(
+        "SELECT count(*) FROM identity.external_identities WHERE subject = 'subject-1' AND user_id = '{}'",
+        tokens.user_id
+    );
     assert_eq!(stage.count(&linked).await, 1);
     assert_eq!(stage.count("SELECT count(*) FROM users WHERE full_name = 'Somebody' AND email = 'new@example.com'").await, 1);
     assert_eq!(stage.logged(stage.tenant.organization_id, "external_identity").await, [format!("created by {}", tokens.user_id)]);

@@ -104,7 +104,8 @@ async fn a_member_and_an_invited_address_are_refused_and_an_account_elsewhere_is
     conflict(create(&stage.tenant.email("viewer")).await, "/email", "an active member needs no invitation");
     let known = create(&elsewhere.email("owner")).await.unwrap();
     let unknown = create("nobody@example.com").await.unwrap();
-    let told = |made: crm_tenancy::identity::invitations::Invitation| (made.status, made.accepted_by_id, made.title, made.version);
+    let told =
+        |made: crm_tenancy::identity::invitations::Invitation| (made.status, made.accepted_by_id, made.title, made.version);
     assert_eq!(told(known), told(unknown), "nothing tells one from the other");
     conflict(create("Nobody@example.com").await, "/email", "one pending invitation for each address");
     let elsewhere = stage.invitations.create(&elsewhere.owner, &invitation("nobody@example.com", Role::Member)).await;
@@ -141,15 +142,26 @@ async fn what_an_invitation_names_must_be_there() {
         ..invitation("new@example.com", Role::Member)
     };
     let create = async |new: NewInvitation| stage.invitations.create(&stage.tenant.owner, &new).await;
-    let refused = async |new: NewInvitation, pointer: &str| format!("{:?}", invalid(create(new).await, pointer, "reference", "must be there"));
+    let refused = async |new: NewInvitation, pointer: &str| {
+        format!("{:?}", invalid(create(new).await, pointer, "reference", "must be there"))
+    };
     let never = refused(with(Some(TeamId::generate()), None), "/team_id").await;
     for team in &teams[1..] {
         assert_eq!(refused(with(Some(*team), None), "/team_id").await, never, "deleted or another's is one that never was");
     }
     let never = refused(with(None, Some(UserId::generate())), "/manager_id").await;
-    assert_eq!(refused(with(None, Some(stranger.owner.user_id)), "/manager_id").await, never, "another's member is one who never was");
+    assert_eq!(
+        refused(with(None, Some(stranger.owner.user_id)), "/manager_id").await,
+        never,
+        "another's member is one who never was"
+    );
     stage.database.execute("UPDATE memberships SET status = 'suspended' WHERE role = 'viewer'").await;
-    invalid(create(with(None, Some(stage.tenant.viewer.user_id))).await, "/manager_id", "owner_not_active", "nor one who is not active");
+    invalid(
+        create(with(None, Some(stage.tenant.viewer.user_id))).await,
+        "/manager_id",
+        "owner_not_active",
+        "nor one who is not active",
+    );
     let made = create(with(Some(teams[0]), Some(stage.tenant.admin.user_id))).await.unwrap();
     assert_eq!((made.team_id, made.manager_id), (Some(teams[0]), Some(stage.tenant.admin.user_id)));
 

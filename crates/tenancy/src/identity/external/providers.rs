@@ -105,7 +105,9 @@ impl Providers {
                 Err(error) => note(error.to_string()),
             }
         }
-        for (what, of) in [("name", (|provider| &provider.name) as fn(&Provider) -> &String), ("issuer", |provider| &provider.issuer)] {
+        for (what, of) in
+            [("name", (|provider| &provider.name) as fn(&Provider) -> &String), ("issuer", |provider| &provider.issuer)]
+        {
             let mut seen = HashSet::new();
             let twice = providers.iter().map(of).filter(|value| !seen.insert(*value));
             mistakes.extend(twice.map(|value| format!("the {what} {value} is there twice")));
@@ -180,11 +182,7 @@ fn keys(settings: &Settings, check: &mut dyn FnMut(bool, &str)) -> Option<Trust>
     Some(Trust::Keys { address, algorithms })
 }
 
-fn secret(
-    file: Option<&str>,
-    read: &dyn Fn(&str) -> Result<String, String>,
-    check: &mut dyn FnMut(bool, &str),
-) -> Option<Trust> {
+fn secret(file: Option<&str>, read: &dyn Fn(&str) -> Result<String, String>, check: &mut dyn FnMut(bool, &str)) -> Option<Trust> {
     let Some(file) = file else {
         check(false, "secret_file: is required with kind gotrue");
         return None;

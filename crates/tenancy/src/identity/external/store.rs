@@ -111,9 +111,8 @@ struct Listed {
 
 /// The caller's own; a person has ten at most.
 pub(super) async fn list(tx: &mut Tx) -> Result<Vec<ExternalIdentity>> {
-    let query = sql_query(
-        "SELECT id, provider, issuer, subject, created_at, last_used_at FROM identity.list_external_identities()",
-    );
+    let query =
+        sql_query("SELECT id, provider, issuer, subject, created_at, last_used_at FROM identity.list_external_identities()");
     let rows: Vec<Listed> = query.load(tx).await.expect_any(IDENTITY)?;
     Ok(rows.into_iter().map(ExternalIdentity::from).collect())
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use crm_kernel::{Context, Error, InvitationId, ListQuery, Page, Result, Role, Total, UserId, query::Count, validation};
+use crm_kernel::{Context, Error, InvitationId, ListQuery, Page, Result, Role, Total, query::Count, validation};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
@@ -16,7 +16,7 @@ use crate::{
     expect::UNPROVED,
     identity::{
         external::{ExternalTokens, find_person},
-        model::{Origin, Tokens},
+        model::{Credentials, Origin, Tokens},
         password_rules::judge_password,
         secrets::{link_secret, parse_link_token},
         service::new_refresh_token,
@@ -90,10 +90,23 @@ impl PgInvitations {
         Ok(Link { id, hash })
     }
 
-    /// Whether the password is the account's.
-    async fn prove_by_password(&self, found: &Found, password: String) -> Result<Option<UserId>> {
-        let right = passwords::verify(password, found.password_hash.clone()).await?;
-        if right { Ok(found.user_id) } else { Err(unproved()) }
+    /// Makes a member of whoever knows the account's password, and logs in: a login asks for all that it always does. A person with a
+    /// second factor is then a member, and comes in with a code.
+    async fn accept_with_password(&self, link: &Link, found: &Found, password: &str, origin: &Origin) -> Result<Tokens> {
+        // Counted before it is judged: tries at the same moment cannot outrun the count.
+        if !store::count_proof(&mut *self.db.connection().await?, link).await? {
+            return Err(unproved());
+        }
+        if !passwords::verify(password.to_owned(), found.password_hash.clone()).await? {
+            return Err(unproved());
+        }
+        let acceptance = Acceptance { proved: found.user_id, full_name: "", password_hash: None, external: None };
+        let lifetimes = self.identity.lifetimes();
+        store::accept(&mut *self.db.connection().await?, link, acceptance, None, lifetimes, origin).await?;
+        let organization = Some(found.slug.clone());
+        self.identity
+            .login(&Credentials { email: found.email.clone(), password: password.to_owned(), organization }, origin)
+            .await
     }
 }
 
@@ -116,8 +129,7 @@ impl Invitations for PgInvitations {
         let mut tx = self.db.begin(context).await?;
         tx.require(Role::is_manager, "see invitations")?;
         let rows = store::list(&mut tx, query).await?;
-        let total =
-            if query.count == Count::Bounded { Some(Total::bounded(store::count(&mut tx, query).await?)) } else { None };
+        let total = if query.count == Count::Bounded { Some(Total::bounded(store::count(&mut tx, query).await?)) } else { None };
         Ok(Page::from_rows(query, rows, total, store::position))
     }
 
@@ -189,14 +201,15 @@ impl Invitations for PgInvitations {
         } else if let Some(token) = &external {
             acceptance.proved = find_person(&mut *self.db.connection().await?, token).await?;
         } else {
-            let password = request.password.clone().ok_or_else(unproved)?;
-            acceptance.proved = self.prove_by_password(&found, password).await?;
+            let password = request.password.as_ref().ok_or_else(unproved)?;
+            return self.accept_with_password(&link, &found, password, origin).await;
         }
         let (refresh_token, hash) = new_refresh_token()?;
         let lifetimes = self.identity.lifetimes();
         let mut connection = self.db.connection().await?;
-        let accepted = store::accept(&mut connection, &link, acceptance, &hash, lifetimes, origin).await?;
+        let accepted = store::accept(&mut connection, &link, acceptance, Some(&hash), lifetimes, origin).await?;
         let (user_id, organization_id, opened) = accepted;
+        let opened = opened.ok_or_else(|| Error::internal("no session was opened"))?;
         self.identity.tokens(user_id, organization_id, opened, refresh_token)
     }
 

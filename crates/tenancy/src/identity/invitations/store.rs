@@ -3,9 +3,7 @@
 //! Must stay true: fixed texts, all values bound; what they return is a table, for which Diesel has no typed call.
 #![allow(clippy::disallowed_methods, reason = "fixed texts that call table functions; see the module's rule")]
 
-use crm_kernel::{
-    Error, InvitationId, ListQuery, OrganizationId, Position, Result, Role, SessionId, UserId, page::COUNT_BOUND,
-};
+use crm_kernel::{Error, InvitationId, ListQuery, OrganizationId, Position, Result, Role, SessionId, UserId, page::COUNT_BOUND};
 use diesel::{
     ExpressionMethods, OptionalExtension, QueryDsl, QueryableByName, SelectableHelper,
     pg::Pg,
@@ -120,6 +118,8 @@ pub(super) struct Found {
     #[diesel(sql_type = Text)]
     pub organization_name: String,
     #[diesel(sql_type = Text)]
+    pub slug: String,
+    #[diesel(sql_type = Text)]
     pub email: String,
     #[diesel(sql_type = Text)]
     pub role: String,
@@ -135,7 +135,7 @@ pub(super) struct Found {
 
 pub(super) async fn find(connection: &mut AsyncPgConnection, link: &Link) -> Result<Option<Found>> {
     let query = sql_query(
-        "SELECT organization_name, email, role, inviter_name, user_id, password_hash, has_identity
+        "SELECT organization_name, slug, email, role, inviter_name, user_id, password_hash, has_identity
            FROM identity.find_invitation($1, $2)",
     );
     let query = query.bind::<SqlUuid, _>(link.id).bind::<Binary, _>(link.hash.as_slice());
@@ -156,20 +156,29 @@ struct AcceptedRow {
     user_id: UserId,
     #[diesel(sql_type = SqlUuid)]
     organization_id: OrganizationId,
-    #[diesel(sql_type = SqlUuid)]
-    session_id: SessionId,
+    #[diesel(sql_type = Nullable<SqlUuid>)]
+    session_id: Option<SessionId>,
     #[diesel(sql_type = Text)]
     role: Role,
 }
 
+/// Whether another password may be tried with this link.
+pub(super) async fn count_proof(connection: &mut AsyncPgConnection, link: &Link) -> Result<bool> {
+    let query = sql_query("SELECT identity.count_proof($1, $2) AS answer")
+        .bind::<SqlUuid, _>(link.id)
+        .bind::<Binary, _>(link.hash.as_slice());
+    query.get_result(connection).await.map(|counted: Answer| counted.answer).map_err(error)
+}
+
+/// The session is missing when there is no hash of a refresh token for it.
 pub(super) async fn accept(
     connection: &mut AsyncPgConnection,
     link: &Link,
     acceptance: Acceptance<'_>,
-    refresh_hash: &[u8],
+    refresh_hash: Option<&[u8]>,
     lifetimes: Lifetimes,
     origin: &Origin,
-) -> Result<(UserId, OrganizationId, Opened)> {
+) -> Result<(UserId, OrganizationId, Option<Opened>)> {
     let external = acceptance.external;
     let once = external.and_then(|token| token.once.as_ref());
     let text = "SELECT user_id, organization_id, session_id, role
@@ -186,14 +195,15 @@ pub(super) async fn accept(
         .bind::<Nullable<Binary>, _>(once.map(|once| once.hash.as_slice()))
         .bind::<Nullable<Timestamptz>, _>(once.map(|once| once.expires_at))
         .bind::<Bool, _>(external.is_some_and(|token| token.second_factor))
-        .bind::<Binary, _>(refresh_hash)
+        .bind::<Nullable<Binary>, _>(refresh_hash)
         .bind::<Integer, _>(lifetimes.session)
         .bind::<Integer, _>(lifetimes.refresh)
         .bind::<Nullable<Text>, _>(origin.ip.map(|ip| ip.to_string()))
         .bind::<Nullable<Text>, _>(origin.user_agent.as_deref().map(|agent| agent.replace('\0', "")))
-        .bind::<Text, _>(origin.request_id.as_str());
+        .bind::<Text, _>(origin.request_id.replace('\0', ""));
     let row: AcceptedRow = query.get_result(connection).await.expect_one(INVITATION)?;
-    Ok((row.user_id, row.organization_id, Opened { session_id: row.session_id, role: row.role }))
+    let opened = row.session_id.map(|session_id| Opened { session_id, role: row.role });
+    Ok((row.user_id, row.organization_id, opened))
 }
 
 #[derive(QueryableByName)]

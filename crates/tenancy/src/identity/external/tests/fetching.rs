@@ -134,7 +134,9 @@ async fn documents_that_are_not_a_providers_are_not_taken() {
     let mut symmetric = json!({ "kty": "oct", "k": "c2VjcmV0", "kid": "a" });
     symmetric["alg"] = json!("HS256");
     let short = json!({ "kty": "RSA", "kid": "a", "e": "AQAB", "n": "x".repeat(171) });
-    for published in [vec![], many, vec![for_encryption], vec![to_sign], vec![nameless], vec![symmetric], vec![short], vec![json!(1)]] {
+    for published in
+        [vec![], many, vec![for_encryption], vec![to_sign], vec![nameless], vec![symmetric], vec![short], vec![json!(1)]]
+    {
         let provider = Provider::publishing(&[]);
         provider.publish_values(published.clone());
         unavailable(provider.trusted(&json!({})).verify(&token).await, &format!("{published:?}"));

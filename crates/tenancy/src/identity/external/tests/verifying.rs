@@ -7,7 +7,8 @@ use super::{BEGIN, ISSUER, Provider, SECRET, but, claims, refused};
 
 #[tokio::test]
 async fn a_right_token_says_who_somebody_is_with_every_algorithm() {
-    let (rsa, p256, p384, ed25519) = (SigningKey::rsa("r"), SigningKey::p256("p"), SigningKey::p384("q"), SigningKey::ed25519("e"));
+    let (rsa, p256, p384, ed25519) =
+        (SigningKey::rsa("r"), SigningKey::p256("p"), SigningKey::p384("q"), SigningKey::ed25519("e"));
     let provider = Provider::publishing(&[&rsa, &p256, &p384, &ed25519]);
     let all = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"];
     let tokens = provider.trusted(&json!({ "algorithms": all }));
@@ -20,7 +21,10 @@ async fn a_right_token_says_who_somebody_is_with_every_algorithm() {
         };
         let token = key.token(algorithm, &claims());
         let verified = tokens.verify(&token).await.unwrap_or_else(|error| panic!("{algorithm}: {error}"));
-        assert_eq!((verified.provider.as_str(), verified.issuer.as_str(), verified.subject.as_str()), ("test", ISSUER, "subject"));
+        assert_eq!(
+            (verified.provider.as_str(), verified.issuer.as_str(), verified.subject.as_str()),
+            ("test", ISSUER, "subject")
+        );
         assert_eq!((verified.second_factor, verified.once), (false, None));
 
         let only_this = provider.trusted(&json!({ "algorithms": [algorithm] }));
@@ -129,10 +133,17 @@ async fn claims_that_are_missing_wrong_or_of_another_type_are_refused() {
     ] {
         refused(tokens.verify(&key.token("EdDSA", &but(name, value.clone()))).await, &format!("{name}: {value}"));
     }
-    for (name, value) in
-        [("aud", json!(["crm"])), ("azp", json!("crm")), ("iat", json!(null)), ("sub", json!("x".repeat(255))), ("exp", json!(BEGIN as f64 + 0.5))]
-    {
-        tokens.verify(&key.token("EdDSA", &but(name, value.clone()))).await.unwrap_or_else(|error| panic!("{name}: {value}: {error}"));
+    for (name, value) in [
+        ("aud", json!(["crm"])),
+        ("azp", json!("crm")),
+        ("iat", json!(null)),
+        ("sub", json!("x".repeat(255))),
+        ("exp", json!(BEGIN as f64 + 0.5)),
+    ] {
+        tokens
+            .verify(&key.token("EdDSA", &but(name, value.clone())))
+            .await
+            .unwrap_or_else(|error| panic!("{name}: {value}: {error}"));
     }
     let mut several = but("aud", json!(["other", "crm"]));
     several["azp"] = json!("crm");
@@ -149,7 +160,8 @@ async fn clocks_may_differ_by_the_skew_and_no_second_more() {
     let provider = Provider::publishing(&[&key]);
     for skew in [0, 60, 300] {
         let tokens = provider.trusted(&json!({ "clock_skew_seconds": skew }));
-        let verify = async |name: &str, seconds: i64| tokens.verify(&key.token("EdDSA", &but(name, json!(BEGIN + seconds)))).await;
+        let verify =
+            async |name: &str, seconds: i64| tokens.verify(&key.token("EdDSA", &but(name, json!(BEGIN + seconds)))).await;
         verify("exp", 1 - skew).await.expect("still good");
         refused(verify("exp", -skew).await, "expired");
         for name in ["nbf", "iat"] {
@@ -165,7 +177,19 @@ async fn garbage_is_refused_like_all_else() {
     let tokens = Provider::publishing(&[&key]).trusted(&json!({}));
     let good = key.token("EdDSA", &claims());
     let parts: Vec<&str> = good.split('.').collect();
-    for text in ["", ".", "..", "...", "a.b.c", "eyJ.eyJ.x", "é.ü.ö", &format!("{good}."), &format!(".{good}"), &format!("{good}="), &format!(" {good}")] {
+    for text in [
+        "",
+        ".",
+        "..",
+        "...",
+        "a.b.c",
+        "eyJ.eyJ.x",
+        "é.ü.ö",
+        &format!("{good}."),
+        &format!(".{good}"),
+        &format!("{good}="),
+        &format!(" {good}"),
+    ] {
         refused(tokens.verify(text).await, text);
     }
     refused(tokens.verify(&parts[..2].join(".")).await, "no signature");
@@ -185,7 +209,9 @@ async fn garbage_is_refused_like_all_else() {
 async fn gotrue_signs_with_a_shared_secret_and_nothing_else() {
     let key = SigningKey::rsa("a");
     let provider = Provider::publishing(&[&key]);
-    let tokens = provider.trusted(&json!({ "kind": "gotrue", "secret_file": "secret", "algorithms": null, "second_factor": "trusted_when_amr_mfa" }));
+    let tokens = provider.trusted(
+        &json!({ "kind": "gotrue", "secret_file": "secret", "algorithms": null, "second_factor": "trusted_when_amr_mfa" }),
+    );
     let header = json!({ "alg": "HS256", "typ": "JWT" });
     let token = |secret: &str, claims: &Value| shared_secret_token(secret.as_bytes(), &header, claims);
     let verified = tokens.verify(&token(SECRET, &claims())).await.unwrap();
