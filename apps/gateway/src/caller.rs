@@ -105,7 +105,7 @@ fn identify(request: &HttpRequest) -> Result<(Context, Verdict, Reach)> {
     }
     context.actor = claims.actor;
     context.request_id = current::id();
-    context.ip = request.peer_addr().map(|address| address.ip());
+    context.ip = current::address();
     context.user_agent = request.headers().get("user-agent").map(|agent| String::from_utf8_lossy(agent.as_bytes()).into_owned());
     if operation.is_some_and(|operation| operation.access == Access::Read) {
         context.access = crm_kernel::Access::ReadOnly;

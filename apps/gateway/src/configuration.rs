@@ -20,7 +20,7 @@ use crm_tenancy::{
     token::{Environment, KeyRing},
 };
 
-use crate::keys::KeyPath;
+use crate::{address::TrustedProxies, keys::KeyPath};
 
 /// Everything the gateway must know before it starts.
 #[derive(Debug)]
@@ -45,6 +45,9 @@ pub struct Configuration {
     pub providers: Providers,
     /// `CRM_REGISTRATION`: whether strangers may sign up; `confirm` when absent.
     pub sign_up: SignUp,
+    /// `CRM_TRUSTED_PROXIES`: networks, with commas between them, of proxies whose `Forwarded` or `X-Forwarded-For` is believed; none
+    /// when absent.
+    pub trusted_proxies: TrustedProxies,
 }
 
 /// Mail that leaves this process.
@@ -88,6 +91,10 @@ impl Configuration {
         });
         let connections = parsed(&get, &mut mistakes, "CRM_DATABASE_CONNECTIONS", 16, |number| (1..=1000).contains(number));
         let bind = parsed(&get, &mut mistakes, "CRM_BIND", SocketAddr::from(([127, 0, 0, 1], 8080)), |_| true);
+        let trusted_proxies = get("CRM_TRUSTED_PROXIES").unwrap_or_default().parse().unwrap_or_else(|mistake| {
+            note(&mut mistakes, &format!("CRM_TRUSTED_PROXIES: {mistake}"));
+            TrustedProxies::default()
+        });
         let environment = parsed(&get, &mut mistakes, "CRM_ENVIRONMENT", Environment::default(), |_| true);
         let token_keys = key_file(&get, &mut mistakes, "CRM_TOKEN_KEY_FILE", "generate-key", |path| {
             let path = KeyPath(path);
@@ -123,6 +130,7 @@ impl Configuration {
                     mail,
                     sign_up,
                     providers,
+                    trusted_proxies,
                 })
             }
             _ => Err(mistakes),

@@ -2,7 +2,7 @@
 //!
 //! Must stay true: known only inside the request's own future, so that two requests on one thread never mix.
 
-use std::cell::RefCell;
+use std::{cell::RefCell, net::IpAddr};
 
 tokio::task_local! {
     static CURRENT: Current;
@@ -10,18 +10,25 @@ tokio::task_local! {
 
 struct Current {
     id: String,
+    address: Option<IpAddr>,
     caller: RefCell<Option<(String, String)>>,
 }
 
-/// Runs the future as the request with this id.
-pub async fn scope<T>(id: String, request: impl Future<Output = T>) -> T {
-    CURRENT.scope(Current { id, caller: RefCell::new(None) }, request).await
+/// Runs the future as the request with this id, from this address.
+pub async fn scope<T>(id: String, address: Option<IpAddr>, request: impl Future<Output = T>) -> T {
+    CURRENT.scope(Current { id, address, caller: RefCell::new(None) }, request).await
 }
 
 /// The id of the request that runs here; empty outside of one.
 #[must_use]
 pub fn id() -> String {
     CURRENT.try_with(|current| current.id.clone()).unwrap_or_default()
+}
+
+/// The address of the client of the request that runs here, as far as it is known.
+#[must_use]
+pub fn address() -> Option<IpAddr> {
+    CURRENT.try_with(|current| current.address).ok().flatten()
 }
 
 /// Notes for the log who calls.

@@ -5,6 +5,7 @@
 //! Must stay true: a handler makes one call of one service and wraps what comes back; who calls comes from the token
 //! alone; nothing internal is shown.
 
+pub mod address;
 pub mod answer;
 pub mod app;
 pub mod body;

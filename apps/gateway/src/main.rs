@@ -129,6 +129,7 @@ async fn start(check_only: bool) -> Result<(), Vec<String>> {
     token_key_path.reload_on_hangup(token_keys.clone()).map_err(|error| vec![format!("cannot listen for SIGHUP: {error}")])?;
     let secrets = Secrets { token_keys, sealing_keys };
     let services = Services::with(&db, secrets, settings).map_err(|error| vec![error.to_string()])?;
+    let services = Services { trusted_proxies: configuration.trusted_proxies, ..services };
     let listener = TcpListener::bind(bind).map_err(|error| vec![format!("cannot listen on {bind}: {error}")])?;
     tracing::info!(%bind, "listening");
     let writer = uses::Writer::start(services.api_tokens.clone());

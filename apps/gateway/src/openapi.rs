@@ -213,7 +213,7 @@ fn has_record(known: &Operation) -> bool {
 
 /// Whether what it is about has no version: it is made, seldom changed by one person, and ended.
 fn is_unversioned(known: &Operation) -> bool {
-    ["api_token", "service_user"].contains(&known.entity())
+    ["api_token", "service_user", "session"].contains(&known.entity())
 }
 
 fn changes_record(known: &Operation) -> bool {
@@ -259,8 +259,14 @@ fn finish_body(known: &Operation, operation: &mut Value) {
 
 /// The problems this operation can answer with.
 fn problems(known: &Operation) -> Vec<(&'static str, &'static str)> {
-    let takes_body =
-        matches!(known.method, "POST" | "PUT" | "PATCH") && !known.path.ends_with("/restore") && !known.path.ends_with("/logout");
+    let takes_body = (matches!(known.method, "POST" | "PUT" | "PATCH")
+        && !known.path.ends_with("/restore")
+        && !known.path.ends_with("/logout")
+        && !matches!(known.name, "session:end_others" | "second_factor:enroll"))
+        || known.name == "second_factor:disable";
+    let counts_tries = matches!(known.name, "session:login" | "session:refresh")
+        || known.name.starts_with("account:")
+        || known.name.starts_with("second_factor:");
     let manages = matches!(known.access, Access::Manage | Access::Govern) || known.name == "member:leave";
     let writes = known.access == Access::Write || (manages && known.method != "GET");
     let named = known.path.contains("{id}");
@@ -272,11 +278,7 @@ fn problems(known: &Operation) -> Vec<(&'static str, &'static str)> {
     };
     when(true, "400", "The request cannot be understood");
     when(true, "401", "No valid credentials");
-    when(
-        known.name == "session:login" || known.name.starts_with("account:"),
-        "429",
-        "Too many passwords at once; see Retry-After",
-    );
+    when(counts_tries, "429", "Too many tries; see Retry-After");
     let limited = matches!(known.name, "invitation:create" | "invitation:resend" | "invitation:accept");
     when(limited, "429", "Too many letters or passwords at once; see Retry-After");
     when(known.name == "session:exchange", "403", "The external identity is linked to nobody");
@@ -286,11 +288,16 @@ fn problems(known: &Operation) -> Vec<(&'static str, &'static str)> {
     when(known.access != Access::Public, "403", "Your role or token may not do this");
     when(known.name == "account:register", "403", "Nobody can sign up here");
     when(matches!(known.name, "account:confirm" | "account:confirm_email"), "409", "Taken by somebody else meanwhile");
-    when(named || known.name == "session:switch", "404", "Not there, or not yours to see");
+    when(
+        named || known.name == "session:switch" || known.name.starts_with("second_factor:"),
+        "404",
+        "Not there, or not yours to see",
+    );
     when(
         writes && !changes_record(known)
             || known.method == "PUT"
             || known.method == "PATCH"
+            || known.name.starts_with("second_factor:")
             || is_unversioned(known) && known.method == "POST",
         "409",
         "Collides with something that exists",

@@ -37,6 +37,10 @@ fn kind(error: &Error) -> (StatusCode, &'static str, &'static str) {
         Error::Malformed(_) => (StatusCode::BAD_REQUEST, "malformed", "The request cannot be understood"),
         Error::Unauthenticated(_) => (StatusCode::UNAUTHORIZED, "unauthenticated", "Valid credentials are needed"),
         Error::NotLinked => (StatusCode::FORBIDDEN, "not_linked", "This external identity is not linked"),
+        Error::SecondFactorMissing => {
+            (StatusCode::UNAUTHORIZED, "second_factor_required", "A code of the second factor is needed")
+        }
+        Error::SecondFactorRequired => (StatusCode::FORBIDDEN, "second_factor_required", "A second factor is needed"),
         Error::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden", "Not allowed"),
         Error::NotFound(_) => (StatusCode::NOT_FOUND, "not_found", "Not found"),
         Error::Conflict(_) => (StatusCode::CONFLICT, "conflict", "Collides with something that exists"),
@@ -56,6 +60,13 @@ fn explanation(error: &Error) -> (String, &[FieldError]) {
         Error::NotLinked => {
             ("log in another way and link it with POST /api/v1/auth/identities, or accept an invitation with it".into(), &[])
         }
+        Error::SecondFactorMissing => ("send `code`: the code that your device shows now, or a recovery code".into(), &[]),
+        Error::SecondFactorRequired => (
+            "this organisation requires a second factor: enrol with POST /api/v1/auth/second-factor and confirm it, or give a code \
+             at /api/v1/auth/second-factor/verify or when you log in"
+                .into(),
+            &[],
+        ),
         Error::NotFound(what) => (format!("there is no such {what}"), &[]),
         Error::Stale(what) => (format!("the {what} has another version by now: read it again"), &[]),
         Error::Limited { retry_after_seconds } => (format!("try again in {retry_after_seconds} seconds"), &[]),
@@ -91,7 +102,7 @@ impl ResponseError for Problem {
         let (detail, fields) = explanation(&self.0);
         let mut answer = problem(status, code, title, &detail, fields);
         match &self.0 {
-            Error::Unauthenticated(_) => header(&mut answer, "www-authenticate", "Bearer"),
+            Error::Unauthenticated(_) | Error::SecondFactorMissing => header(&mut answer, "www-authenticate", "Bearer"),
             Error::Limited { retry_after_seconds } => header(&mut answer, "retry-after", &retry_after_seconds.to_string()),
             Error::Unavailable(_) => header(&mut answer, "retry-after", "1"),
             _ => {}

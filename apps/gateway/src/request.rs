@@ -2,7 +2,7 @@
 //!
 //! Must stay true: one line per request, without query, body, token or any header that could hold a secret.
 
-use std::time::Instant;
+use std::{net::IpAddr, time::Instant};
 
 use actix_web::{
     Error as ActixError,
@@ -10,11 +10,12 @@ use actix_web::{
     dev::{ServiceRequest, ServiceResponse},
     http::header::{HeaderName, HeaderValue},
     middleware::Next,
+    web::Data,
 };
 use crm_kernel::Error;
 use uuid::Uuid;
 
-use crate::{current, problem::Problem};
+use crate::{current, problem::Problem, services::Services};
 
 /// The middleware.
 ///
@@ -24,7 +25,8 @@ pub async fn around<B: MessageBody + 'static>(request: ServiceRequest, next: Nex
     let started = Instant::now();
     let id = accepted_id(&request).unwrap_or_else(|| Uuid::now_v7().to_string());
     let (method, path) = (request.method().clone(), request.match_pattern().unwrap_or_else(|| "-".into()));
-    current::scope(id.clone(), async move {
+    let address = address(&request);
+    current::scope(id.clone(), address, async move {
         let mut response = next.call(request).await?;
         let (organization, user) = current::caller();
         let milliseconds = started.elapsed().as_secs_f64() * 1000.0;
@@ -35,6 +37,13 @@ pub async fn around<B: MessageBody + 'static>(request: ServiceRequest, next: Nex
         Ok(response)
     })
     .await
+}
+
+/// Where it comes from.
+fn address(request: &ServiceRequest) -> Option<IpAddr> {
+    let peer = request.peer_addr()?.ip();
+    let services = request.app_data::<Data<Services>>();
+    Some(services.map_or(peer, |services| services.trusted_proxies.client(peer, request.headers())))
 }
 
 /// A client's own request id, if it can stand in a header and a log line.

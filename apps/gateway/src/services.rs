@@ -15,7 +15,9 @@ use crm_tenancy::{
         api_tokens::{ApiTokens, PgApiTokens},
         external::{ExternalIdentities, ExternalTokens, PgExternalIdentities},
         invitations::{Invitations, PgInvitations},
+        second_factor::{PgSecondFactors, SecondFactors},
         service_users::{PgServiceUsers, ServiceUsers},
+        sessions::{PgSessions, Sessions},
     },
     sealing::SealingKeys,
     token::{KeyRing, Policy},
@@ -23,7 +25,7 @@ use crm_tenancy::{
 
 use tokio::sync::Notify;
 
-use crate::policy;
+use crate::{address::TrustedProxies, policy};
 
 /// The keys that services need.
 #[derive(Debug)]
@@ -62,6 +64,10 @@ pub struct Services {
     pub external_identities: Arc<dyn ExternalIdentities>,
     /// Who is asked in.
     pub invitations: Arc<dyn Invitations>,
+    /// Where someone is logged in.
+    pub sessions: Arc<dyn Sessions>,
+    /// What someone proves oneself with beside the password.
+    pub second_factors: Arc<dyn SecondFactors>,
     /// Who belongs to the organisation.
     pub members: Arc<dyn Members>,
     /// The organisation itself.
@@ -82,6 +88,8 @@ pub struct Services {
     pub policy: Policy,
     /// Verify tokens.
     pub token_keys: KeyRing,
+    /// Whose word about a client's address counts; nobody's unless it is said.
+    pub trusted_proxies: TrustedProxies,
 }
 
 impl std::fmt::Debug for Services {
@@ -106,7 +114,8 @@ impl Services {
     pub fn with(db: &Db, secrets: Secrets, settings: Settings) -> Result<Self> {
         let Secrets { token_keys, sealing_keys } = secrets;
         let Settings { accounts, letters_queued, external_tokens } = settings;
-        let identity = Arc::new(PgIdentity::new(db.clone(), token_keys.clone(), IdentityOptions::default()));
+        let identity =
+            Arc::new(PgIdentity::new(db.clone(), token_keys.clone(), sealing_keys.clone(), IdentityOptions::default()));
         Ok(Self {
             db: db.clone(),
             external_identities: Arc::new(PgExternalIdentities::new(
@@ -121,10 +130,18 @@ impl Services {
                 external_tokens,
                 Arc::clone(&letters_queued),
             )),
-            accounts: Arc::new(PgAccounts::new(db.clone(), Arc::clone(&identity), sealing_keys, accounts, letters_queued)),
+            accounts: Arc::new(PgAccounts::new(
+                db.clone(),
+                Arc::clone(&identity),
+                sealing_keys.clone(),
+                accounts,
+                letters_queued,
+            )),
             identity,
             api_tokens: Arc::new(PgApiTokens::new(db.clone(), token_keys.clone())),
             service_users: Arc::new(PgServiceUsers::new(db.clone())),
+            sessions: Arc::new(PgSessions::new(db.clone())),
+            second_factors: Arc::new(PgSecondFactors::new(db.clone(), sealing_keys)),
             members: Arc::new(PgMembers::new(db.clone())),
             organizations: Arc::new(PgOrganizations::new(db.clone())),
             teams: Arc::new(PgTeams::new(db.clone())),
@@ -135,6 +152,7 @@ impl Services {
             activities: Arc::new(PgActivities::new(db.clone())),
             policy: policy::compile()?,
             token_keys,
+            trusted_proxies: TrustedProxies::default(),
         })
     }
 }

@@ -24,6 +24,12 @@ pub enum Error {
     /// An external identity is proved, but linked to nobody here. HTTP 403.
     #[error("the external identity is linked to nobody")]
     NotLinked,
+    /// The password was right, but the person has a second factor and gave no code of it, or none that is right. HTTP 401.
+    #[error("no right code of the second factor was given")]
+    SecondFactorMissing,
+    /// The organisation lets in only sessions that have given a second factor, and this one has not. HTTP 403.
+    #[error("the organisation requires a second factor")]
+    SecondFactorRequired,
     /// The record is not there, or not the caller's to see: the two cannot be told apart. HTTP 404.
     #[error("{0} not found")]
     NotFound(&'static str),

@@ -98,6 +98,11 @@ fn rule(table: &str, constraint: &str, information: &(dyn DatabaseErrorInformati
         "external_refused" => return Error::unauthenticated(EXTERNAL_REFUSED),
         "external_not_linked" => return Error::NotLinked,
         "external_identity_unknown" => return Error::NotFound("external identity"),
+        "second_factor_required" => return Error::SecondFactorRequired,
+        "second_factor_refused" => return Error::SecondFactorMissing,
+        "second_factor_needed" | "second_factor_not_begun" => {
+            return Error::Conflict(vec![FieldError::new("", constraint, sentence(constraint))]);
+        }
         "restore_forbidden" => return Error::forbidden("only an owner, an admin or the member who deleted it may restore it"),
         "parent_not_yours" => return Error::forbidden("the record this belongs to is not yours"),
         "api_token_forbidden" => return Error::forbidden("an API token may not do this: log in"),
@@ -150,6 +155,10 @@ fn sentence(code: &str) -> String {
     match code {
         "parent_deleted" => "the record it refers to has been deleted".into(),
         "parent_cycle" => "a company cannot be above itself".into(),
+        "second_factor_needed" => "an organisation that you belong to requires a second factor".into(),
+        "second_factor_not_begun" => {
+            "there is no second factor that this could be about: begin with POST /auth/second-factor".into()
+        }
         "parent_depth" => "the hierarchy would be too deep".into(),
         "owner_not_active" => "this member is no longer active".into(),
         "currency_in_use" => "deals with amounts are summed in the currency that the organisation has".into(),

@@ -19,6 +19,7 @@ diesel::table! {
         kind -> Text,
         updated_at -> Timestamptz,
         version -> Integer,
+        has_second_factor -> Nullable<Bool>,
     }
 }
 

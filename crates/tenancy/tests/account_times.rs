@@ -62,7 +62,12 @@ async fn two_hundred_tries_of_each_kind_take_the_same_time() {
              ANALYZE users",
         )
         .await;
-    let identity = Arc::new(PgIdentity::new(database.db(), TokenKey::generate(), IdentityOptions::default()));
+    let identity = Arc::new(PgIdentity::new(
+        database.db(),
+        TokenKey::generate(),
+        SealingKeys::generate().unwrap(),
+        IdentityOptions::default(),
+    ));
     let (keys, queued) = (SealingKeys::generate().unwrap(), Arc::new(Notify::new()));
     let accounts = PgAccounts::new(database.db(), identity, keys, AccountOptions::default(), queued);
     accounts.forget_password(&ForgottenPassword { email: "warm@example.com".into() }).await.unwrap();

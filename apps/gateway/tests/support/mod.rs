@@ -12,6 +12,7 @@ pub mod letters;
 pub mod process;
 pub mod requests;
 pub mod roles;
+pub mod second_factor;
 pub mod world;
 
 use std::sync::Arc;
@@ -24,7 +25,7 @@ use crm_gateway::{
 };
 use crm_kernel::{Actor, Context, SessionId};
 use crm_tenancy::{
-    Db,
+    ConnectOptions, Db,
     identity::external::{ExternalTokens, Providers},
     sealing::SealingKeys,
     token::{Claims, KeyRing, Proof, TokenKey},
@@ -43,6 +44,42 @@ pub struct App {
     services: Data<Services>,
     http: reqwest::Client,
     server: ServerHandle,
+}
+
+/// Another node on the same database, with the same keys.
+pub struct Node {
+    base: String,
+    server: ServerHandle,
+}
+
+impl Node {
+    /// The same person at this node.
+    pub fn welcome(&self, caller: &Caller) -> Caller {
+        Caller { http: client(), base: self.base.clone(), ..caller.clone() }
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        drop(self.server.stop(false));
+    }
+}
+
+/// Tests come through a proxy, so that each of their people can have an address.
+fn behind_a_proxy(services: Services) -> Services {
+    Services { trusted_proxies: "127.0.0.0/8".parse().unwrap(), ..services }
+}
+
+/// The application on a port of its own.
+fn listen(services: &Data<Services>) -> (String, ServerHandle) {
+    let (services, document) = (services.clone(), Data::new(app::document()));
+    let server = HttpServer::new(move || app::app(services.clone(), document.clone())).workers(2).disable_signals();
+    let server = server.bind(("127.0.0.1", 0)).unwrap();
+    let base = format!("http://{}", server.addrs()[0]);
+    let running = server.run();
+    let handle = running.handle();
+    tokio::spawn(running);
+    (base, handle)
 }
 
 impl App {
@@ -76,16 +113,17 @@ impl App {
         let keys = KeyRing::from(TokenKey::from_pem(&pem).unwrap());
         let sealing_keys = SealingKeys::generate().unwrap();
         let secrets = Secrets { token_keys: keys.clone(), sealing_keys: sealing_keys.clone() };
-        let services = Data::new(Services::with(db, secrets, settings).unwrap());
-        let shared = services.clone();
-        let document = Data::new(app::document());
-        let server = HttpServer::new(move || app::app(shared.clone(), document.clone())).workers(2).disable_signals();
-        let server = server.bind(("127.0.0.1", 0)).unwrap();
-        let base = format!("http://{}", server.addrs()[0]);
-        let running = server.run();
-        let server = running.handle();
-        tokio::spawn(running);
+        let services = Data::new(behind_a_proxy(Services::with(db, secrets, settings).unwrap()));
+        let (base, server) = listen(&services);
         Self { database, base, sealing_keys, keys, pem, services, http: client(), server }
+    }
+
+    /// A second node beside this one: other services, another pool, the same keys.
+    pub fn another_node(&self) -> Node {
+        let db = Db::connect(&self.database.url(), ConnectOptions { max_size: 8, ..ConnectOptions::default() }).unwrap();
+        let secrets = Secrets { token_keys: self.keys.clone(), sealing_keys: self.sealing_keys.clone() };
+        let (base, server) = listen(&Data::new(behind_a_proxy(Services::new(&db, secrets).unwrap())));
+        Node { base, server }
     }
 
     /// The keys that this application trusts; what is exchanged here is exchanged there.

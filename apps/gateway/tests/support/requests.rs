@@ -11,6 +11,7 @@ use super::{
     App, Call, Caller,
     document::{Operation, example},
     letters::external_token,
+    second_factor,
     world::World,
 };
 
@@ -86,6 +87,11 @@ impl World {
         match schema {
             "Credentials" => json!({ "email": person.email, "password": crm_testkit::PASSWORD }),
             "RefreshRequest" => json!({ "refresh_token": app.login(&person.email).await.refresh_token }),
+            "FirstCodeRequest" => json!({ "code": second_factor::enroll(&person.caller).await.code(0) }),
+            "CodeRequest" => json!({ "code": second_factor::enable(&person.caller).await.recovery_codes[0] }),
+            "TurnOffRequest" => {
+                json!({ "code": second_factor::enable(&person.caller).await.code(1), "password": crm_testkit::PASSWORD })
+            }
             "SwitchRequest" => json!({ "organization_id": self.tenant.organization_id }),
             "RegistrationConfirmation" => {
                 let email = format!("{label}@nowhere.example.com");

@@ -11,10 +11,13 @@ pub mod invitations;
 pub mod letters;
 mod model;
 mod password_rules;
+pub mod second_factor;
 mod secrets;
 mod service;
 pub mod service_users;
+pub mod sessions;
 mod store;
+pub mod throttle;
 
 pub use model::{Credentials, Me, OrganizationRole, Origin, Person, Tokens};
 pub use password_rules::judge_password;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::organizations::Organization;
 
 /// A person at the door.
-#[derive(Clone, Deserialize, garde::Validate)]
+#[derive(Clone, Default, Deserialize, garde::Validate)]
 #[cfg_attr(feature = "openapi", derive(paperclip::actix::Apiv2Schema))]
 #[serde(deny_unknown_fields)]
 pub struct Credentials {
@@ -22,6 +22,14 @@ pub struct Credentials {
     #[serde(default)]
     #[garde(length(chars, max = 100))]
     pub organization: Option<String>,
+    /// A code of the second factor, or a recovery code; asked of who has one.
+    #[serde(default)]
+    #[garde(length(chars, max = 100))]
+    pub code: Option<String>,
+    /// From the last login on this device: whoever sends it is not turned away because others tried too often.
+    #[serde(default)]
+    #[garde(length(chars, max = 100))]
+    pub device_token: Option<String>,
 }
 
 impl std::fmt::Debug for Credentials {
@@ -62,6 +70,8 @@ pub struct Tokens {
     pub user_id: UserId,
     /// As what.
     pub role: Role,
+    /// After a login: keep it on this device and send it with the next one. Null otherwise.
+    pub device_token: Option<String>,
 }
 
 impl std::fmt::Debug for Tokens {

@@ -5,14 +5,19 @@ use std::time::Duration;
 use async_trait::async_trait;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use crm_kernel::{Actor, Context, Error, OrganizationId, Result, UserId, validation};
+use diesel_async::AsyncPgConnection;
 use sha2::{Digest, Sha256};
+use uuid::Uuid;
 
 use super::{
     model::{Credentials, Me, OrganizationRole, Origin, Person, Tokens},
-    store::{self, Lifetimes, Opened, Opening, Proof},
+    second_factor,
+    store::{self, Entry, Lifetimes, Opened, Opening, Proof},
+    throttle::{self, Attempt, Bucket, LoginBuckets, Purpose},
 };
 use crate::{
     Db, Members, Organizations, PgMembers, PgOrganizations, passwords,
+    sealing::SealingKeys,
     token::{self, Claims, KeyRing},
 };
 
@@ -42,12 +47,13 @@ impl Default for IdentityOptions {
 #[async_trait]
 pub trait Identity: Send + Sync {
     /// Enters with a password. Wrong password, unknown account and unknown organisation are one answer:
-    /// `Unauthenticated`.
+    /// `Unauthenticated`. `SecondFactorMissing` when the password was right and a code is asked for; `Limited` after too many tries,
+    /// whether or not the account exists.
     async fn login(&self, credentials: &Credentials, origin: &Origin) -> Result<Tokens>;
 
     /// Exchanges a refresh token for new tokens. `Unauthenticated` when it is unknown, expired or was used before; in
     /// the last case the session has been ended, because one of two holders must be a thief.
-    async fn refresh(&self, refresh_token: &str) -> Result<Tokens>;
+    async fn refresh(&self, refresh_token: &str, origin: &Origin) -> Result<Tokens>;
 
     /// Ends the session of the context, with effect on the next request everywhere.
     async fn logout(&self, context: &Context) -> Result<()>;
@@ -64,14 +70,15 @@ pub trait Identity: Send + Sync {
 pub struct PgIdentity {
     db: Db,
     keys: KeyRing,
+    sealing_keys: SealingKeys,
     options: IdentityOptions,
 }
 
 impl PgIdentity {
-    /// On this database, signing with these keys.
+    /// On this database, signing with these keys, with the keys that open what is sealed.
     #[must_use]
-    pub fn new(db: Db, keys: impl Into<KeyRing>, options: IdentityOptions) -> Self {
-        Self { db, keys: keys.into(), options }
+    pub fn new(db: Db, keys: impl Into<KeyRing>, sealing_keys: SealingKeys, options: IdentityOptions) -> Self {
+        Self { db, keys: keys.into(), sealing_keys, options }
     }
 
     pub(super) fn lifetimes(&self) -> Lifetimes {
@@ -87,7 +94,7 @@ impl PgIdentity {
         proof: Proof,
         origin: &Origin,
     ) -> Result<Tokens> {
-        let (refresh_token, hash) = new_refresh_token()?;
+        let (refresh_token, hash) = new_secret()?;
         let mut connection = self.db.connection().await?;
         let opening = (Opening::Login(user, proof), organization);
         let opened = store::open_session(&mut connection, opening, &hash, self.lifetimes(), origin).await?;
@@ -113,54 +120,98 @@ impl PgIdentity {
             organization_id,
             user_id,
             role,
+            device_token: None,
         })
     }
+
+    /// What follows a right password: the organisation, the code, the session.
+    async fn admit(
+        &self,
+        connection: &mut AsyncPgConnection,
+        credentials: &Credentials,
+        origin: &Origin,
+        (person, attempt): (Entering, &Attempt),
+    ) -> Result<Tokens> {
+        let organizations = store::list_organizations(connection, person.user).await?;
+        let wanted =
+            |organization: &&OrganizationRole| credentials.organization.as_ref().is_none_or(|slug| *slug == organization.slug);
+        let organization = organizations.iter().find(wanted).ok_or_else(refused)?.organization_id;
+        let code = credentials.code.as_deref();
+        let proved = second_factor::prove(connection, &self.sealing_keys, (person.user, person.known_device), code).await?;
+        let (refresh_token, refresh_hash) = new_secret()?;
+        let (device_token, new_device) = new_secret()?;
+        let entry = Entry {
+            user: person.user,
+            organization,
+            given: &proved.given,
+            keys: &[attempt.keys.clone(), proved.keys].concat(),
+            refresh_hash: &refresh_hash,
+            old_device: person.device.as_deref(),
+            new_device: &new_device,
+        };
+        let opened = store::log_in(connection, &entry, self.lifetimes(), origin).await?;
+        let tokens = self.tokens(person.user, organization, opened, refresh_token)?;
+        Ok(Tokens { device_token: Some(device_token), ..tokens })
+    }
+}
+
+/// A person whose password was right.
+struct Entering {
+    user: UserId,
+    /// The device, where the person has used it before.
+    known_device: Option<Uuid>,
+    /// The hash of the token that was sent for it, known or not.
+    device: Option<Vec<u8>>,
 }
 
 #[async_trait]
 impl Identity for PgIdentity {
     async fn login(&self, credentials: &Credentials, origin: &Origin) -> Result<Tokens> {
         validation::check(credentials)?;
-        let email = credentials.email.trim().to_lowercase().replace('\0', "");
+        // The place comes first: who is turned away for want of one has not tried anything.
+        let place = passwords::queue()?;
+        let email = throttle::normalized(&credentials.email);
+        let buckets = LoginBuckets::new(&email, origin.ip);
+        let device = credentials.device_token.as_deref().map(|token| Sha256::digest(token).to_vec());
         // The connection goes back before the hash is computed: a thousand logins must not hold the pool.
-        let login = store::find_login(&mut *self.db.connection().await?, &email).await?;
-        let (user, stored) = login.map_or((None, None), |login| (Some(login.user_id), login.password_hash));
-        let right = passwords::verify(credentials.password.clone(), stored).await?;
-        let Some(user) = user.filter(|_| right) else { return Err(refused()) };
+        let login =
+            store::attempt_login(&mut *self.db.connection().await?, &email, device.as_deref(), (&buckets, origin.ip)).await?;
+        let right = place.verify(credentials.password.clone(), login.password_hash).await?;
+        let Some(user) = login.user.filter(|_| right) else { return Err(refused()) };
         let mut connection = self.db.connection().await?;
-        let organizations = store::list_organizations(&mut connection, user).await?;
-        let wanted =
-            |organization: &&OrganizationRole| credentials.organization.as_ref().is_none_or(|slug| *slug == organization.slug);
-        let organization = organizations.iter().find(wanted).ok_or_else(refused)?;
-        let (refresh_token, hash) = new_refresh_token()?;
-        let proof = Proof { method: "password", second_factor: false };
-        let opening = (Opening::Login(user, proof), organization.organization_id);
-        let opened = store::open_session(&mut connection, opening, &hash, self.lifetimes(), origin).await?;
-        self.tokens(user, organization.organization_id, opened, refresh_token)
+        let person = Entering { user, known_device: login.device, device };
+        let entered = self.admit(&mut connection, credentials, origin, (person, &login.attempt)).await;
+        if matches!(entered, Err(Error::SecondFactorMissing | Error::Limited { .. })) {
+            // The password was right: codes have a count of their own.
+            login.attempt.succeeded(&mut connection).await?;
+        }
+        entered
     }
 
-    async fn refresh(&self, refresh_token: &str) -> Result<Tokens> {
-        let (new_token, new_hash) = new_refresh_token()?;
+    async fn refresh(&self, refresh_token: &str, origin: &Origin) -> Result<Tokens> {
+        let (new_token, new_hash) = new_secret()?;
         let mut connection = self.db.connection().await?;
+        let attempt = Attempt::begin(&mut connection, [Bucket::address(Purpose::Refresh, origin.ip)]).await?;
         let old_hash = Sha256::digest(refresh_token);
         let rotated = store::rotate_refresh(&mut connection, &old_hash, &new_hash, self.lifetimes().refresh).await?;
         let rotated = rotated.ok_or_else(|| Error::unauthenticated("the refresh token is not valid"))?;
+        attempt.succeeded(&mut connection).await?;
         let opened = Opened { session_id: rotated.session_id, role: rotated.role };
         self.tokens(rotated.user_id, rotated.organization_id, opened, new_token)
     }
 
     async fn logout(&self, context: &Context) -> Result<()> {
-        let session = context.session_id.ok_or_else(no_session)?;
+        let session = store::session_of(context)?;
         store::end_session(&mut *self.db.connection().await?, session, "logout").await?;
         Ok(())
     }
 
     async fn switch(&self, context: &Context, organization: OrganizationId, origin: &Origin) -> Result<Tokens> {
-        let session = context.session_id.ok_or_else(no_session)?;
+        let session = store::session_of(context)?;
         // Proves that the session is alive before it is used to make another.
         drop(self.db.begin(context).await?);
         let mut connection = self.db.connection().await?;
-        let (refresh_token, hash) = new_refresh_token()?;
+        let (refresh_token, hash) = new_secret()?;
         let opening = (Opening::Switch(session), organization);
         let opened = store::open_session(&mut connection, opening, &hash, self.lifetimes(), origin).await;
         // The session was alive a moment ago, so what is refused is the organisation.
@@ -195,12 +246,8 @@ fn refused() -> Error {
     Error::unauthenticated("e-mail, password or organisation is wrong")
 }
 
-fn no_session() -> Error {
-    Error::forbidden("only a session from a login can do this")
-}
-
 /// 256 random bits as text, and the hash under which they are stored. A fast hash is right: there is nothing to guess.
-pub(super) fn new_refresh_token() -> Result<(String, Vec<u8>)> {
+pub(super) fn new_secret() -> Result<(String, Vec<u8>)> {
     let mut random = [0_u8; 32];
     getrandom::fill(&mut random).map_err(|error| Error::internal(error.to_string()))?;
     let token = URL_SAFE_NO_PAD.encode(random);

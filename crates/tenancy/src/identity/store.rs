@@ -4,23 +4,46 @@
 //! `sql_query` stands here, and a prepare per call is nothing beside a password hash.
 #![allow(clippy::disallowed_methods, reason = "fixed texts that call table functions; see the module's rule")]
 
-use crm_kernel::{Error, OrganizationId, Result, Role, SessionId, UserId};
+use std::net::IpAddr;
+
+use crm_kernel::{Context, Error, OrganizationId, Result, Role, SessionId, UserId};
 use diesel::{
-    OptionalExtension, QueryableByName,
+    QueryableByName,
     pg::Pg,
+    query_builder::{BoxedSqlQuery, SqlQuery},
     sql_query,
-    sql_types::{Binary, Bool, Integer, Nullable, Text, Uuid as SqlUuid},
+    sql_types::{Array, BigInt, Binary, Bool, Double, Integer, Nullable, Text, Uuid as SqlUuid},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use uuid::Uuid;
 
-use super::model::{OrganizationRole, Origin};
+use super::{
+    model::{OrganizationRole, Origin},
+    second_factor::Given,
+    throttle::{self, Attempt, LoginBuckets},
+};
 use crate::expect::error;
 
 #[derive(QueryableByName)]
-pub(super) struct Login {
-    #[diesel(sql_type = SqlUuid)]
-    pub user_id: UserId,
+struct LoginRow {
+    #[diesel(sql_type = Integer)]
+    retry_after: i32,
+    #[diesel(sql_type = Nullable<Array<Binary>>)]
+    keys: Option<Vec<Vec<u8>>>,
+    #[diesel(sql_type = Nullable<SqlUuid>)]
+    device_id: Option<Uuid>,
+    #[diesel(sql_type = Nullable<SqlUuid>)]
+    user_id: Option<UserId>,
     #[diesel(sql_type = Nullable<Text>)]
+    password_hash: Option<String>,
+}
+
+/// A try to log in that was counted, and what its password is compared with.
+pub(super) struct Login {
+    pub attempt: Attempt,
+    /// The device, where it is known.
+    pub device: Option<Uuid>,
+    pub user: Option<UserId>,
     pub password_hash: Option<String>,
 }
 
@@ -71,9 +94,79 @@ pub(super) struct Lifetimes {
     pub refresh: i32,
 }
 
-pub(super) async fn find_login(connection: &mut AsyncPgConnection, email: &str) -> Result<Option<Login>> {
-    let query = sql_query("SELECT user_id, password_hash FROM identity.find_login($1)").bind::<Text, _>(email);
-    query.get_result(connection).await.optional().map_err(error)
+/// The same statement for an account that is there and one that is not.
+pub(super) async fn attempt_login(
+    connection: &mut AsyncPgConnection,
+    email: &str,
+    device: Option<&[u8]>,
+    (buckets, ip): (&LoginBuckets, Option<IpAddr>),
+) -> Result<Login> {
+    let query = sql_query(
+        "SELECT retry_after, keys, device_id, user_id, password_hash FROM identity.attempt_login($1, $2, $3, $4, $5, $6)",
+    )
+    .bind::<Text, _>(email)
+    .bind::<Nullable<Binary>, _>(device)
+    .bind::<Nullable<Text>, _>(ip.map(|ip| ip.to_canonical().to_string()))
+    .bind::<Array<Binary>, _>(&buckets.keys)
+    .bind::<Array<Double>, _>(&buckets.capacities)
+    .bind::<Array<Double>, _>(&buckets.per_second);
+    let row: LoginRow = query.get_result(connection).await.map_err(error)?;
+    throttle::limited(row.retry_after)?;
+    let attempt = Attempt { keys: row.keys.unwrap_or_default() };
+    Ok(Login { attempt, device: row.device_id, user: row.user_id, password_hash: row.password_hash })
+}
+
+/// What a login that was right brings along.
+pub(super) struct Entry<'a> {
+    pub user: UserId,
+    pub organization: OrganizationId,
+    pub given: &'a Given,
+    /// Tries to be taken back.
+    pub keys: &'a [Vec<u8>],
+    pub refresh_hash: &'a [u8],
+    pub old_device: Option<&'a [u8]>,
+    pub new_device: &'a [u8],
+}
+
+pub(super) async fn log_in(
+    connection: &mut AsyncPgConnection,
+    entry: &Entry<'_>,
+    lifetimes: Lifetimes,
+    origin: &Origin,
+) -> Result<Opened> {
+    let query = sql_query("SELECT session_id, role FROM identity.log_in($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)")
+        .bind::<SqlUuid, _>(entry.user)
+        .bind::<SqlUuid, _>(entry.organization)
+        .bind::<Binary, _>(entry.refresh_hash)
+        .bind::<Integer, _>(lifetimes.session)
+        .bind::<Integer, _>(lifetimes.refresh)
+        .bind::<Nullable<Text>, _>(origin.ip.map(|ip| ip.to_canonical().to_string()))
+        .bind::<Nullable<Text>, _>(origin.user_agent.as_deref().map(|agent| agent.replace('\0', "")))
+        .bind::<Nullable<BigInt>, _>(entry.given.step)
+        .bind::<Nullable<Binary>, _>(entry.given.recovery.as_deref())
+        .bind::<Array<Binary>, _>(entry.keys)
+        .bind::<Nullable<Binary>, _>(entry.old_device)
+        .bind::<Binary, _>(entry.new_device);
+    let row: SessionRow = query.get_result(connection).await.map_err(error)?;
+    Ok(Opened { session_id: row.session_id, role: role(&row.role)? })
+}
+
+/// The session of the context; what only a login's session may do is refused to all others.
+pub(super) fn session_of(context: &Context) -> Result<SessionId> {
+    context.session_id.ok_or_else(|| Error::forbidden("only a session from a login can do this"))
+}
+
+/// A call of a function that checks the session itself and logs who calls from where; its first six arguments.
+pub(super) fn acting(text: &str, context: &Context) -> Result<BoxedSqlQuery<'static, Pg, SqlQuery>> {
+    let agent = context.user_agent.as_deref().map(|agent| agent.replace('\0', ""));
+    Ok(sql_query(text)
+        .into_boxed::<Pg>()
+        .bind::<SqlUuid, _>(session_of(context)?)
+        .bind::<SqlUuid, _>(context.user_id)
+        .bind::<SqlUuid, _>(context.organization_id)
+        .bind::<Nullable<Text>, _>(context.ip.map(|ip| ip.to_string()))
+        .bind::<Nullable<Text>, _>(agent)
+        .bind::<Text, _>(context.request_id.replace('\0', "")))
 }
 
 pub(super) async fn list_organizations(connection: &mut AsyncPgConnection, user: UserId) -> Result<Vec<OrganizationRole>> {

@@ -23,6 +23,7 @@ pub static FIELDS: &[Field] = &[
     Field::shown("kind", Kind::Choice(MemberKind::WORDS)).filterable(),
     Field::shown("updated_at", Kind::Timestamp),
     Field::shown("version", Kind::Integer),
+    Field::shown("has_second_factor", Kind::Boolean).nullable(),
 ];
 
 /// The order of lists of members when none is asked for: by name.

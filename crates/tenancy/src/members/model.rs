@@ -66,6 +66,8 @@ pub struct Member {
     pub updated_at: Timestamp,
     /// Counts the changes of the membership.
     pub version: i32,
+    /// Whether the person has a second factor; shown to owners and admins, null to everybody else.
+    pub has_second_factor: Option<bool>,
 }
 
 crm_kernel::text_enum!(

@@ -82,6 +82,30 @@ pub const CALLABLE: &[(&str, &str)] = &[
     ("identity.create_service_user(text, text)", "people are not the application's to write; owners and admins only"),
     ("identity.update_service_user(uuid, text, text)", "as create_service_user"),
     ("identity.remove_service_user(uuid)", "as create_service_user"),
+    (
+        "identity.attempt_login(text, bytea, text, bytea[], double precision[], double precision[])",
+        "a try is counted and a password compared before the person is known",
+    ),
+    (
+        "identity.log_in(uuid, uuid, bytea, integer, integer, text, text, bigint, bytea, bytea[], bytea, bytea)",
+        "code, session, device and throttle are one: each is not the application's to write",
+    ),
+    ("identity.take_attempt(bytea[], double precision[], double precision[])", "tries are counted before anyone is known"),
+    ("identity.return_attempt(bytea[])", "as take_attempt"),
+    ("identity.find_second_factor(uuid)", "a code is compared before there is a session; the seed is sealed"),
+    ("identity.list_sessions(uuid, uuid, uuid, integer)", "one's own sessions in every organisation; checks the session itself"),
+    ("identity.end_own_session(uuid, uuid, uuid, text, text, text, uuid)", "as list_sessions"),
+    ("identity.end_other_sessions(uuid, uuid, uuid, text, text, text)", "as list_sessions"),
+    ("identity.end_member_sessions(uuid)", "a manager ends what the application cannot write; checks the role itself"),
+    (
+        "identity.read_second_factor(uuid, uuid, uuid)",
+        "enrolling must work in a session that is not let in yet; checks the session itself",
+    ),
+    ("identity.begin_second_factor(uuid, uuid, uuid, text, text, text, bigint, bytea, bytea)", "as read_second_factor"),
+    ("identity.confirm_second_factor(uuid, uuid, uuid, text, text, text, bytea, bigint, bytea[])", "as read_second_factor"),
+    ("identity.replace_recovery_codes(uuid, uuid, uuid, text, text, text, bigint, bytea, bytea[])", "as read_second_factor"),
+    ("identity.verify_second_factor(uuid, uuid, uuid, text, text, text, bigint, bytea)", "as read_second_factor"),
+    ("identity.disable_second_factor(uuid, uuid, uuid, text, text, text, bigint, bytea)", "as read_second_factor"),
 ];
 
 /// What says whose the rows are: `(function without arguments, body)`, as the first migration makes them.

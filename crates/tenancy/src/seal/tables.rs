@@ -19,7 +19,11 @@ pub const EXEMPT: &[(&str, &str, &str)] = &[
     ("identity.letters", "tracking", "mail on its way; what it is about is logged where it happens"),
     ("identity.letters", "composite_key", "people belong to several tenants, and to none before they confirm"),
     ("identity.emptied_addresses", "tracking", "says how far housekeeping has come, and nothing of a tenant"),
-    ("identity.external_identities", "tracking", "logged by the functions that link and unlink, in every organisation of the person"),
+    (
+        "identity.external_identities",
+        "tracking",
+        "logged by the functions that link and unlink, in every organisation of the person",
+    ),
     (
         "identity.external_identities",
         "tracking",
@@ -33,6 +37,14 @@ pub const EXEMPT: &[(&str, &str, &str)] = &[
     ("identity.registrations", "composite_key", "people belong to no tenant before they confirm"),
     ("identity.links", "tracking", "secrets never enter the log; what a link does is logged where it happens"),
     ("identity.links", "composite_key", "people belong to several tenants"),
+    ("identity.throttles", "tracking", "counts tries; what they led to is logged where it happens"),
+    ("identity.throttles", "composite_key", "tries are counted before anyone is known"),
+    ("identity.known_devices", "tracking", "secrets never enter the log; the login itself does"),
+    ("identity.known_devices", "composite_key", "people belong to several tenants"),
+    ("identity.second_factors", "tracking", "secrets never enter the log; that it changed does"),
+    ("identity.second_factors", "composite_key", "people belong to several tenants"),
+    ("identity.recovery_codes", "tracking", "secrets never enter the log; that one was used does"),
+    ("identity.recovery_codes", "composite_key", "people belong to several tenants"),
 ];
 
 /// Tables without the seal, unless `$1` exempts them from that rule.

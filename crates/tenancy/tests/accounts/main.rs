@@ -39,7 +39,7 @@ impl Desk {
     async fn new(options: AccountOptions) -> Self {
         let database = TestDatabase::create().await;
         let (db, token_keys, keys) = (database.db(), KeyRing::from(TokenKey::generate()), SealingKeys::generate().unwrap());
-        let identity = Arc::new(PgIdentity::new(db.clone(), token_keys.clone(), IdentityOptions::default()));
+        let identity = Arc::new(PgIdentity::new(db.clone(), token_keys.clone(), keys.clone(), IdentityOptions::default()));
         let queued = Arc::new(Notify::new());
         let accounts = PgAccounts::new(db.clone(), Arc::clone(&identity), keys.clone(), options, queued);
         Self { database, db, token_keys, keys, identity, accounts }
@@ -60,7 +60,7 @@ impl Desk {
     }
 
     async fn login(&self, email: &str, password: &str) -> crm_kernel::Result<Tokens> {
-        let credentials = Credentials { email: email.into(), password: password.into(), organization: None };
+        let credentials = Credentials { email: email.into(), password: password.into(), ..Credentials::default() };
         self.identity.login(&credentials, &Origin::default()).await
     }
 
@@ -79,7 +79,10 @@ impl Desk {
 
     async fn is_over(&self, tokens: &Tokens) {
         unauthenticated(self.db.begin(&self.context(tokens)).await, "the session has ended");
-        unauthenticated(self.identity.refresh(&tokens.refresh_token).await, "its refresh token has ended with it");
+        unauthenticated(
+            self.identity.refresh(&tokens.refresh_token, &Origin::default()).await,
+            "its refresh token has ended with it",
+        );
     }
 
     async fn events(&self, kind: &str) -> i64 {

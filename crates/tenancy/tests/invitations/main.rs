@@ -46,8 +46,8 @@ impl KeySource for NoKeys {
 pub(crate) async fn set_up() -> Stage {
     let database = TestDatabase::create().await;
     let (tenant, db) = (database.tenant("Acme").await, database.db());
-    let identity = Arc::new(PgIdentity::new(db.clone(), TokenKey::generate(), IdentityOptions::default()));
     let keys = SealingKeys::generate().unwrap();
+    let identity = Arc::new(PgIdentity::new(db.clone(), TokenKey::generate(), keys.clone(), IdentityOptions::default()));
     let settings = r#"{"providers": [{"name": "test", "issuer": "https://id.example.com", "audience": "crm", "kind": "gotrue",
                        "secret_file": "secret"}]}"#;
     let providers = Providers::from_json(settings, &|_| Ok(PROVIDER_SECRET.to_owned())).unwrap();
@@ -91,7 +91,7 @@ impl Stage {
 
     /// The context of a login.
     pub(crate) async fn session(&self, email: &str) -> Context {
-        let credentials = Credentials { email: email.into(), password: PASSWORD.into(), organization: None };
+        let credentials = Credentials { email: email.into(), password: PASSWORD.into(), ..Credentials::default() };
         let tokens = self.identity.login(&credentials, &Origin::default()).await.unwrap();
         self.context(&tokens).await
     }

@@ -20,7 +20,8 @@ use crm_kernel::{Context, Role, SessionId};
 use crm_tenancy::{
     Db, Identity, PgIdentity, PgMembers, PgOrganizations, PgTeams,
     identity::{Credentials, IdentityOptions, Origin},
-    token::{Claims, Policy, TokenKey, Use},
+    sealing::SealingKeys,
+    token::{KeyRing, Policy, Proof, TokenKey, Use},
 };
 use crm_testkit::{PASSWORD, Tenant, TestDatabase};
 use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
@@ -34,7 +35,7 @@ struct Scene {
     organizations: PgOrganizations,
     members: PgMembers,
     teams: PgTeams,
-    key: TokenKey,
+    key: KeyRing,
     identity: PgIdentity,
 }
 
@@ -42,9 +43,8 @@ impl Scene {
     async fn create() -> Self {
         let database = TestDatabase::create().await;
         let (tenant, stranger, db) = (database.tenant("Acme").await, database.tenant("Umbrella").await, database.db());
-        let key = TokenKey::generate();
-        let same = TokenKey::from_pem(&key.to_pem().unwrap()).unwrap();
-        let identity = PgIdentity::new(db.clone(), same, IdentityOptions::default());
+        let key = KeyRing::from(TokenKey::generate());
+        let identity = PgIdentity::new(db.clone(), key.clone(), SealingKeys::generate().unwrap(), IdentityOptions::default());
         let (organizations, members) = (PgOrganizations::new(db.clone()), PgMembers::new(db.clone()));
         Self { teams: PgTeams::new(db.clone()), database, tenant, stranger, db, organizations, members, key, identity }
     }
@@ -56,13 +56,14 @@ impl Scene {
 
     /// The context of somebody who has logged in, from an address.
     async fn login(&self, email: &str) -> Context {
-        let credentials = Credentials { email: email.into(), password: PASSWORD.into(), organization: None };
+        let credentials = Credentials { email: email.into(), password: PASSWORD.into(), ..Credentials::default() };
         let origin = Origin { ip: "192.0.2.7".parse().ok(), user_agent: Some("Test 🦀".into()), ..Origin::default() };
         let tokens = self.identity.login(&credentials, &origin).await.unwrap();
         let policy = Policy::new("allow if true").unwrap();
         let wanted = Use { operation: "test", entity: "test", access: "read", resource: None };
-        let (claims, _): (Claims, _) = policy.decide(&tokens.access_token, &self.key.verifying(), &wanted).unwrap();
-        let session_id: Option<SessionId> = Some(claims.session_id);
+        let claims = policy.decide(&tokens.access_token, &self.key, &wanted).unwrap().claims;
+        let Proof::Session(session) = claims.proof else { panic!("a login gives a session") };
+        let session_id: Option<SessionId> = Some(session);
         Context { session_id, ..Context::new(claims.organization_id, claims.user_id, claims.role) }
     }
 

@@ -6,7 +6,9 @@ mod invitations;
 mod keys;
 mod password;
 mod registration;
+mod second_factor;
 mod session;
+mod sessions;
 mod tokens;
 
 use paperclip::actix::web;
@@ -17,6 +19,8 @@ pub use tokens::{ApiTokenNoun, made};
 pub fn scope() -> web::Scope {
     web::scope("/auth")
         .configure(session::routes)
+        .configure(sessions::routes)
+        .configure(second_factor::routes)
         .configure(registration::routes)
         .configure(password::routes)
         .configure(account::routes)

@@ -67,8 +67,8 @@ async fn login(request: HttpRequest, services: Data<Services>, body: Body<Creden
 
 /// Exchange a refresh token for new tokens
 #[api_v2_operation(operation_id = "refresh", tags("Session"))]
-async fn refresh(services: Data<Services>, body: Body<RefreshRequest>) -> Answer<Plain<Tokens>> {
-    Ok(Plain(services.identity.refresh(&body.0.refresh_token).await?))
+async fn refresh(request: HttpRequest, services: Data<Services>, body: Body<RefreshRequest>) -> Answer<Plain<Tokens>> {
+    Ok(Plain(services.identity.refresh(&body.0.refresh_token, &origin(&request)).await?))
 }
 
 /// End this session, everywhere and at once
@@ -98,5 +98,5 @@ async fn me(caller: Caller, services: Data<Services>) -> Answer<Plain<Me>> {
 /// Where the request comes from.
 pub(super) fn origin(request: &HttpRequest) -> Origin {
     let user_agent = request.headers().get("user-agent").map(|agent| String::from_utf8_lossy(agent.as_bytes()).into_owned());
-    Origin { ip: request.peer_addr().map(|address| address.ip()), user_agent, request_id: current::id() }
+    Origin { ip: current::address(), user_agent, request_id: current::id() }
 }

@@ -4,6 +4,7 @@
 mod audit;
 mod current;
 mod invitations;
+mod member_sessions;
 mod members;
 mod service_users;
 mod teams;
@@ -23,4 +24,5 @@ pub fn scope() -> web::Scope {
         .configure(audit::routes)
         .configure(service_users::routes)
         .configure(invitations::routes)
+        .configure(member_sessions::routes)
 }

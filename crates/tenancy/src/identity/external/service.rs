@@ -14,7 +14,7 @@ use crate::{
     Db, PgIdentity,
     identity::{
         model::{Origin, Tokens},
-        service::new_refresh_token,
+        service::new_secret,
     },
 };
 
@@ -60,7 +60,7 @@ impl ExternalIdentities for PgExternalIdentities {
         validation::check(request)?;
         // The provider may be slow: no connection waits for it.
         let token = self.tokens.verify(&request.token).await?;
-        let (refresh_token, hash) = new_refresh_token()?;
+        let (refresh_token, hash) = new_secret()?;
         let lifetimes = self.identity.lifetimes();
         let mut connection = self.db.connection().await?;
         let organization = request.organization.as_deref();

@@ -19,7 +19,7 @@ use crate::{
         model::{Credentials, Origin, Tokens},
         password_rules::judge_password,
         secrets::{link_secret, parse_link_token},
-        service::new_refresh_token,
+        service::new_secret,
     },
     passwords,
     sealing::SealingKeys,
@@ -105,7 +105,15 @@ impl PgInvitations {
         store::accept(&mut *self.db.connection().await?, link, acceptance, None, lifetimes, origin).await?;
         let organization = Some(found.slug.clone());
         self.identity
-            .login(&Credentials { email: found.email.clone(), password: password.to_owned(), organization }, origin)
+            .login(
+                &Credentials {
+                    email: found.email.clone(),
+                    password: password.to_owned(),
+                    organization,
+                    ..Credentials::default()
+                },
+                origin,
+            )
             .await
     }
 }
@@ -204,7 +212,7 @@ impl Invitations for PgInvitations {
             let password = request.password.as_ref().ok_or_else(unproved)?;
             return self.accept_with_password(&link, &found, password, origin).await;
         }
-        let (refresh_token, hash) = new_refresh_token()?;
+        let (refresh_token, hash) = new_secret()?;
         let lifetimes = self.identity.lifetimes();
         let mut connection = self.db.connection().await?;
         let accepted = store::accept(&mut connection, &link, acceptance, Some(&hash), lifetimes, origin).await?;

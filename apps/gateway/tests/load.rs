@@ -1,0 +1,115 @@
+//! A thousand logins at once, and somebody who reads meanwhile and hardly notices.
+//!
+//! The gateway is a program of its own, and those who log in are threads of the lowest priority: what they take is what clients on
+//! other machines would take. Idle and busy stretches take turns, so that whatever else this machine does meets both, and the median
+//! of the stretches is compared.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail by panicking")]
+#![allow(clippy::print_stdout, reason = "the numbers are worth seeing when the test passes, too")]
+
+mod support;
+
+use std::{
+    collections::BTreeMap,
+    thread,
+    time::{Duration, Instant},
+};
+
+use crm_testkit::{PASSWORD, TestDatabase};
+use futures_util::future::join_all;
+use serde_json::json;
+use support::{
+    Caller, log_in,
+    process::{Gateway, KeyFile},
+};
+
+const LOGINS: usize = 1000;
+const STRETCHES: usize = 5;
+/// Reads of an idle stretch.
+const READS: usize = 200;
+
+/// A thousand people from a thousand addresses, all at once; how many were answered how.
+fn logins(base: &str, email: &str) -> BTreeMap<u16, usize> {
+    rustix::process::setpriority_process(None, 19).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let nobody = Caller { http: support::client(), base: base.to_owned(), token: None, refresh_token: String::new() };
+        let tries = (0..LOGINS).map(|number| {
+            let body = json!({ "email": email, "password": if number % 2 == 0 { PASSWORD } else { "wrong password" } });
+            let address = format!("10.0.{}.{}", number / 250, number % 250 + 1);
+            let call = nobody.call("POST", "/api/v1/auth/login").header("x-forwarded-for", &address).json(&body);
+            async move {
+                let answer = call.send().await;
+                assert!(answer.status != 429 || !answer.header("retry-after").is_empty(), "it says when to come back");
+                answer.status
+            }
+        });
+        let mut answered = BTreeMap::new();
+        for status in join_all(tries).await {
+            *answered.entry(status).or_default() += 1;
+        }
+        answered
+    })
+}
+
+async fn timed_read(reader: &Caller) -> Duration {
+    let began = Instant::now();
+    reader.get("companies?limit=20").await.expect(200);
+    began.elapsed()
+}
+
+/// Below which 95 of 100 stay.
+fn p95(mut times: Vec<Duration>) -> Duration {
+    times.sort();
+    times[times.len() * 95 / 100]
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort();
+    times[times.len() / 2]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_hardly_notices_a_thousand_logins_at_once() {
+    let database = TestDatabase::create().await;
+    let tenant = database.tenant("Acme").await;
+    let (key, url) = (KeyFile::generate().await, database.url());
+    let gateway = Gateway::start(&[
+        ("CRM_DATABASE_URL", url.as_str()),
+        ("CRM_TOKEN_KEY_FILE", key.path()),
+        ("CRM_SEALING_KEY_FILE", key.sealing()),
+        ("CRM_TRUSTED_PROXIES", "127.0.0.0/8"),
+        ("CRM_LOG", "info"),
+    ])
+    .await;
+    let reader = log_in(&gateway.nobody(), &tenant.email("owner")).await;
+    for number in 0..20 {
+        reader.post("companies", &json!({ "name": format!("Company {number}") })).await.expect(201);
+    }
+    let (mut idle, mut busy, mut answers) = (Vec::new(), Vec::new(), BTreeMap::<u16, usize>::new());
+    for _ in 0..STRETCHES {
+        let mut times = Vec::new();
+        for _ in 0..READS {
+            times.push(timed_read(&reader).await);
+        }
+        idle.push(p95(times));
+
+        let (base, email) = (gateway.base.clone(), tenant.email("member"));
+        let load = thread::spawn(move || logins(&base, &email));
+        let mut times = Vec::new();
+        while !load.is_finished() {
+            times.push(timed_read(&reader).await);
+        }
+        for (status, count) in load.join().unwrap() {
+            *answers.entry(status).or_default() += count;
+        }
+        assert!(times.len() > 100, "only {} reads while the others logged in", times.len());
+        busy.push(p95(times));
+    }
+    println!("p95 of each stretch, idle {idle:?}, busy {busy:?}; logins answered {answers:?}");
+    assert_eq!(answers.values().sum::<usize>(), STRETCHES * LOGINS, "everyone is answered");
+    assert!(answers.keys().all(|status| [200, 401, 429].contains(status)), "{answers:?}");
+    assert!(answers[&429] > LOGINS, "most are told to come back: {answers:?}");
+    let (idle, busy) = (median(idle), median(busy));
+    assert!(busy < 2 * idle, "p95 of a read: idle {idle:?}, busy {busy:?}");
+}

@@ -1,0 +1,115 @@
+//! People at the door: a tenant, the identity services on its database, and what a login gives. Several tests stand here.
+#![allow(dead_code, reason = "each test program uses only a part of this")]
+
+use std::net::IpAddr;
+
+use crm_kernel::{Context, Result};
+use crm_tenancy::{
+    Db, Identity, PgIdentity,
+    identity::{
+        Credentials, IdentityOptions, Origin, Tokens,
+        second_factor::{FirstCodeRequest, PgSecondFactors, SecondFactors},
+        sessions::PgSessions,
+    },
+    sealing::SealingKeys,
+    token::{KeyRing, Policy, Proof, TokenKey, Use},
+};
+use crm_testkit::{PASSWORD, Tenant, TestDatabase};
+use totp_rs::{Algorithm, Secret, TOTP};
+
+pub struct Entrance {
+    pub database: TestDatabase,
+    pub tenant: Tenant,
+    pub db: Db,
+    pub keys: SealingKeys,
+    pub identity: PgIdentity,
+    pub sessions: PgSessions,
+    pub second_factors: PgSecondFactors,
+    token_keys: KeyRing,
+}
+
+impl Entrance {
+    pub async fn open() -> Self {
+        let database = TestDatabase::create().await;
+        let (tenant, db, token_keys) = (database.tenant("Acme").await, database.db(), KeyRing::from(TokenKey::generate()));
+        let keys = SealingKeys::generate().unwrap();
+        let identity = PgIdentity::new(db.clone(), token_keys.clone(), keys.clone(), IdentityOptions::default());
+        let (sessions, second_factors) = (PgSessions::new(db.clone()), PgSecondFactors::new(db.clone(), keys.clone()));
+        Self { database, tenant, db, keys, identity, sessions, second_factors, token_keys }
+    }
+
+    pub fn credentials(&self, who: &str) -> Credentials {
+        Credentials { email: self.tenant.email(who), password: PASSWORD.to_owned(), ..Credentials::default() }
+    }
+
+    pub async fn login(&self, who: &str) -> Tokens {
+        self.identity.login(&self.credentials(who), &Origin::default()).await.expect("the right password opens")
+    }
+
+    pub async fn enter(&self, who: &str) -> Context {
+        self.context(&self.login(who).await)
+    }
+
+    /// The context that the gateway makes of an access token.
+    pub fn context(&self, tokens: &Tokens) -> Context {
+        let policy = Policy::new("allow if true").unwrap();
+        let wanted = Use { operation: "test", entity: "test", access: "read", resource: None };
+        let decision = policy.decide(&tokens.access_token, &self.token_keys, &wanted).expect("our own token is valid");
+        let claims = decision.claims;
+        let Proof::Session(session) = claims.proof else { panic!("a login gives a session") };
+        Context { session_id: Some(session), ..Context::new(claims.organization_id, claims.user_id, claims.role) }
+    }
+
+    pub async fn with_password(&self, email: &str, password: &str, origin: &Origin) -> Result<Tokens> {
+        let credentials = Credentials { email: email.into(), password: password.into(), ..Credentials::default() };
+        self.identity.login(&credentials, origin).await
+    }
+
+    /// Turns a second factor on and gives its authenticator and recovery codes.
+    pub async fn enable(&self, context: &Context) -> (Authenticator, Vec<String>) {
+        let shown = self.second_factors.enroll(context).await.expect("a seed");
+        let authenticator = Authenticator::new(&shown.seed);
+        let code = FirstCodeRequest { code: authenticator.code(0) };
+        let codes = self.second_factors.confirm(context, &code).await.expect("the code of the seed confirms it");
+        (authenticator, codes.recovery_codes)
+    }
+
+    /// As if the code that was used had been used long ago: a test does not wait for the next half minute.
+    pub async fn let_time_pass(&self) {
+        self.database.execute("UPDATE identity.second_factors SET last_step = 0").await;
+    }
+}
+
+/// What shows codes to a person.
+pub struct Authenticator(TOTP);
+
+impl Authenticator {
+    pub fn new(seed: &str) -> Self {
+        let seed = Secret::Encoded(seed.to_owned()).to_bytes().expect("base32");
+        assert_eq!(seed.len(), 20, "160 bits");
+        Self(TOTP::new(Algorithm::SHA1, 6, 0, 30, seed, None, "test".into()).unwrap())
+    }
+
+    /// The code of the step that is so many later than now.
+    pub fn code(&self, later: i64) -> String {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        self.0.generate(now.checked_add_signed(later * 30).unwrap())
+    }
+
+    /// None that counts now.
+    pub fn wrong(&self) -> String {
+        let right: Vec<String> = (-3..=3).map(|later| self.code(later)).collect();
+        (0..).map(|number: u32| format!("{number:06}")).find(|code| !right.contains(code)).unwrap()
+    }
+}
+
+/// From this address.
+pub fn from(ip: &str) -> Origin {
+    Origin { ip: Some(ip.parse::<IpAddr>().unwrap()), user_agent: Some("test".into()), ..Origin::default() }
+}
+
+/// An address of its own for each number.
+pub fn elsewhere(number: u32) -> Origin {
+    let [_, b, c, d] = number.to_be_bytes();
+    from(&format!("10.{b}.{c}.{d}"))
+}
