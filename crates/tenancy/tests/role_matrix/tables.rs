@@ -193,6 +193,8 @@ pub const TABLES: &[Table] = &[
         "organization_id = '{org}'",
         ("up_to", "now()"),
         "up_to = now()",
+    ),
+    table(
         "identity.invitations",
         "INSERT INTO identity.invitations (organization_id, id, email, role, secret_id, secret_hash, invited_by_id, expires_at)
          VALUES ('{org}', '{id}', '{id}@example.com', 'member', '{id}', sha256('{id}'), '{user}', now() + interval '1 day')",
