@@ -177,7 +177,7 @@ async fn a_server_that_is_silent_is_not_waited_for_for_ever() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mailbox_is_its_owners_alone() {
-    let folder = std::env::temp_dir().join(format!("crm-mailbox-{}", Uuid::now_v7()));
+    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("mailbox-{}", Uuid::now_v7()));
     mailer(&format!("mailbox:{}", folder.display())).send(message()).await.unwrap();
     let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     let file = std::fs::read_dir(&folder).unwrap().next().unwrap().unwrap().path();
