@@ -60,6 +60,7 @@ pub struct RecordCaller {
     /// For looking the record up; for the change itself use what [`RecordCaller::allowed`] returns.
     pub context: Context,
     verdict: Verdict,
+    reach: Reach,
 }
 
 impl RecordCaller {
@@ -74,6 +75,15 @@ impl RecordCaller {
             return Err(refusal(&self.context));
         }
         Ok(&self.context)
+    }
+
+    /// The same for an answer that may embed other records: the caller, who is asked about those too.
+    ///
+    /// # Errors
+    /// As [`RecordCaller::allowed`].
+    pub async fn admitted<T>(self, look: impl Future<Output = Result<T>>) -> Result<Caller> {
+        self.allowed(look).await?;
+        Ok(Caller { context: self.context, reach: self.reach })
     }
 }
 
@@ -144,7 +154,7 @@ impl FromRequest for RecordCaller {
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(identify(request).map(|(context, verdict, _)| Self { context, verdict }).map_err(Problem))
+        ready(identify(request).map(|(context, verdict, reach)| Self { context, verdict, reach }).map_err(Problem))
     }
 }
 

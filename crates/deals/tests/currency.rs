@@ -30,6 +30,13 @@ impl Bench {
     async fn home_is(&self, currency: &str) {
         self.database.execute(&format!("UPDATE organizations SET default_currency = '{currency}'")).await;
     }
+
+    /// The same past the rule that an organisation with amounts keeps its currency: what is asked here is what a deal does, should it
+    /// meet another one all the same.
+    async fn home_becomes(&self, currency: &str) {
+        let change = format!("UPDATE organizations SET default_currency = '{currency}'");
+        self.database.execute(&format!("SET session_replication_role = replica; {change}")).await;
+    }
 }
 
 fn money(text: &str) -> Money {
@@ -135,7 +142,7 @@ async fn what_was_won_keeps_the_rate_of_its_day() {
     let deal = bench.deal("100", None).await.expect("dollars");
     let won = StageStep { stage: "closed_won".into(), ..StageStep::default() };
     bench.deals.move_to(bench.member(), deal.id, &Expected::Any, &won).await.expect("it is won");
-    bench.home_is("EUR").await;
+    bench.home_becomes("EUR").await;
     let changes = DealChanges { amount: Some(Some(money("120"))), ..DealChanges::default() };
     let corrected = bench.deals.update(bench.member(), deal.id, &Expected::Any, &changes).await.expect("a correction");
     assert_eq!(shown(corrected.base_amount.as_ref()).as_deref(), Some("120.00"), "counted at the rate it was closed with");

@@ -78,12 +78,14 @@ async fn list(caller: Caller, question: Question<InvitationNoun>, services: Data
 /// One invitation
 #[api_v2_operation(operation_id = "getInvitation", tags("Organization"))]
 async fn get(
-    caller: Caller,
+    caller: RecordCaller,
     show: Show<InvitationNoun>,
     services: Data<Services>,
     path: Path<InvitationId>,
 ) -> Answer<Found<Invitation>> {
     let (id, shown) = (path.into_inner(), show.read()?);
+    let context = caller.context.clone();
+    let caller = caller.admitted(services.invitations.require(&context, id)).await?;
     let invitation = services.invitations.get(&caller.context, id).await?;
     Ok(shown.shape.record(&services, &caller, invitation).await?)
 }

@@ -71,10 +71,10 @@ impl ExternalTokens {
     /// Of these providers, whose keys come from this source.
     #[must_use]
     pub fn new(providers: Providers, source: Arc<dyn KeySource>) -> Self {
-        Self::at(providers, source, Arc::new(SystemTime::now))
+        Self::at(providers, &source, Arc::new(SystemTime::now))
     }
 
-    pub(super) fn at(providers: Providers, source: Arc<dyn KeySource>, clock: Clock) -> Self {
+    pub(super) fn at(providers: Providers, source: &Arc<dyn KeySource>, clock: Clock) -> Self {
         let mut keys = HashMap::new();
         for provider in &providers.0 {
             if let Trust::Keys { address, .. } = &provider.trust {

@@ -77,7 +77,8 @@ impl Provider {
         let providers = Providers::from_json(&file, &|_| Ok(SECRET.into())).unwrap();
         let clock = self.clone();
         let now = move || SystemTime::UNIX_EPOCH + Duration::from_secs(clock.now.load(Ordering::SeqCst).unsigned_abs());
-        ExternalTokens::at(providers, self.clone(), Arc::new(now))
+        let source: Arc<dyn KeySource> = self.clone();
+        ExternalTokens::at(providers, &source, Arc::new(now))
     }
 }
 
