@@ -11,7 +11,6 @@ DROP FUNCTION identity.request_password_reset(uuid, bytea, text);
 DROP FUNCTION identity.confirm_registration(uuid, bytea, text);
 DROP FUNCTION identity.request_registration(
     uuid, bytea, text, text, text, text, text, boolean, text, text, text, text, boolean);
-DROP FUNCTION identity.forget_old_mail(integer);
 DROP FUNCTION identity.letter_failed(uuid, text, boolean);
 DROP FUNCTION identity.letter_sent(uuid);
 DROP FUNCTION identity.claim_letters(integer, integer);

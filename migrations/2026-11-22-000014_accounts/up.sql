@@ -68,8 +68,8 @@ BEGIN
 END
 $$;
 
--- What was sent or given up is kept for a while, for whoever asks where a letter is.
-CREATE INDEX letters_done ON identity.letters (created_at) WHERE sent_at IS NOT NULL OR failed_at IS NOT NULL;
+-- For housekeeping: what has served is kept for a while, for whoever asks where a letter is.
+CREATE INDEX letters_done ON identity.letters (coalesce(sent_at, failed_at, expires_at));
 
 -- ---------------------------------------------------------------- the queue of letters
 
@@ -137,36 +137,6 @@ BEGIN
        AND letter.failed_at IS NULL
     RETURNING letter.failed_at IS NOT NULL INTO gave_up;
     RETURN coalesce(gave_up, false);
-END
-$$;
-
--- Forgets what has served: a bounded number of rows of each kind, and says how many in all.
-CREATE FUNCTION identity.forget_old_mail(p_limit integer) RETURNS integer
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
-AS $$
-DECLARE
-    forgotten integer;
-    total     integer := 0;
-BEGIN
-    DELETE FROM identity.letters
-     WHERE id IN (SELECT id
-                    FROM identity.letters
-                   WHERE created_at < now() - interval '30 days'
-                     AND (sent_at IS NOT NULL OR failed_at IS NOT NULL)
-                   LIMIT p_limit);
-    GET DIAGNOSTICS forgotten = ROW_COUNT;
-    total := total + forgotten;
-
-    -- The password of somebody who never came is not kept.
-    DELETE FROM identity.registrations
-     WHERE id IN (SELECT id FROM identity.registrations WHERE expires_at < now() - interval '1 day' LIMIT p_limit);
-    GET DIAGNOSTICS forgotten = ROW_COUNT;
-    total := total + forgotten;
-
-    DELETE FROM identity.links
-     WHERE id IN (SELECT id FROM identity.links WHERE expires_at < now() - interval '30 days' LIMIT p_limit);
-    GET DIAGNOSTICS forgotten = ROW_COUNT;
-    RETURN total + forgotten;
 END
 $$;
 
@@ -503,7 +473,6 @@ SELECT app.seal_functions();
 GRANT EXECUTE ON FUNCTION identity.claim_letters(integer, integer) TO crm_app;
 GRANT EXECUTE ON FUNCTION identity.letter_sent(uuid) TO crm_app;
 GRANT EXECUTE ON FUNCTION identity.letter_failed(uuid, text, boolean) TO crm_app;
-GRANT EXECUTE ON FUNCTION identity.forget_old_mail(integer) TO crm_app;
 GRANT EXECUTE ON FUNCTION identity.request_registration(
     uuid, bytea, text, text, text, text, text, boolean, text, text, text, text, boolean) TO crm_app;
 GRANT EXECUTE ON FUNCTION identity.confirm_registration(uuid, bytea, text) TO crm_app;

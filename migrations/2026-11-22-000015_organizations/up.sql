@@ -584,7 +584,8 @@ GRANT DELETE ON teams, crm_companies, crm_contacts, crm_contact_points, crm_cont
                 crm_deals, crm_deal_stage_history, crm_deal_contacts, crm_products, crm_deal_line_items, crm_external_ids
    TO crm_definer;
 
--- Tables whose old rows nobody needs: one line each. The row is found by its key and deleted when the condition holds.
+-- Tables whose old rows nobody needs: one line each. Rows are found by the column and deleted when the condition holds, which is asked
+-- again of each row that goes: the column need not be the whole key.
 CREATE FUNCTION app.outdated_rows() RETURNS TABLE (chore text, table_name text, key_column text, condition text)
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, public, pg_temp
 AS $$
@@ -597,7 +598,15 @@ AS $$
          'coalesce(ended_at, expires_at) < now() - interval ''30 days''
           AND NOT EXISTS (SELECT FROM identity.refresh_tokens AS token WHERE token.session_id = outdated.id)'),
         ('letters', 'identity.letters', 'id',
-         'coalesce(sent_at, failed_at, expires_at) < now() - interval ''30 days''')
+         'coalesce(sent_at, failed_at, expires_at) < now() - interval ''30 days'''),
+        -- The password of somebody who never came is not kept.
+        ('registrations', 'identity.registrations', 'id', 'expires_at < now() - interval ''1 day'''),
+        ('links', 'identity.links', 'id', 'expires_at < now() - interval ''30 days'''),
+        -- Who was asked in by whom, and what became of it, can be seen for a year; that somebody came in stays in the log.
+        ('invitations', 'identity.invitations', 'id', 'coalesce(closed_at, expires_at) < now() - interval ''1 year'''),
+        ('external_tokens', 'identity.external_tokens', 'token_hash', 'expires_at < now()'),
+        ('throttles', 'identity.throttles', 'key_hash', 'empty_at <= now()'),
+        ('known_devices', 'identity.known_devices', 'id', 'expires_at <= now()')
 $$;
 
 -- What there is to do, in the order in which to do it.
@@ -806,8 +815,10 @@ BEGIN
     END CASE;
 
     SELECT * INTO STRICT outdated FROM app.outdated_rows() AS known WHERE known.chore = p_chore;
+    -- What somebody is at stays for another time: nobody waits for housekeeping, and it waits for nobody.
     EXECUTE format(
-        'DELETE FROM %1$s WHERE %2$I IN (SELECT outdated.%2$I FROM %1$s AS outdated WHERE %3$s LIMIT $1)',
+        'DELETE FROM %1$s AS outdated
+          WHERE %2$I IN (SELECT outdated.%2$I FROM %1$s AS outdated WHERE %3$s LIMIT $1 FOR UPDATE SKIP LOCKED) AND (%3$s)',
         outdated.table_name, outdated.key_column, outdated.condition)
       USING p_limit;
     GET DIAGNOSTICS done = ROW_COUNT;

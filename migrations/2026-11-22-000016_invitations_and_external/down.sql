@@ -4,11 +4,12 @@ DROP FUNCTION identity.unlink_external_identity(uuid);
 DROP FUNCTION identity.list_external_identities();
 DROP FUNCTION identity.link_external_identity(text, text, text, bytea, timestamptz);
 DROP FUNCTION identity.exchange_external(
-    text, text, bytea, timestamptz, text, boolean, bytea, integer, integer, text, text);
+    text, text, bytea, timestamptz, text, boolean, bigint, bytea, bytea[], bytea, integer, integer, text, text);
 DROP FUNCTION identity.find_external_identity(text, text);
 DROP FUNCTION identity.join_by_invitation(uuid, bytea);
 DROP FUNCTION identity.accept_invitation(
-    uuid, bytea, uuid, text, text, text, text, text, bytea, timestamptz, boolean, bytea, integer, integer, text, text, text);
+    uuid, bytea, uuid, text, text, text, text, text, bytea, timestamptz, boolean, bigint, bytea, bytea[], bytea, integer, integer,
+    text, text, text);
 DROP FUNCTION identity.link_person(uuid, text, text, text);
 DROP FUNCTION identity.spend_external_token(text, bytea, timestamptz);
 DROP FUNCTION identity.act_as(uuid, text, text, text);

@@ -51,6 +51,7 @@ CREATE TABLE identity.invitations (
 CREATE UNIQUE INDEX invitations_email_open ON identity.invitations (organization_id, email) WHERE closed_as IS NULL;
 CREATE INDEX invitations_email ON identity.invitations (organization_id, email);
 CREATE INDEX invitations_sent ON identity.invitations (organization_id, sent_at);
+CREATE INDEX invitations_outdated ON identity.invitations (coalesce(closed_at, expires_at));
 
 -- ---------------------------------------------------------------- external identities
 
@@ -92,7 +93,7 @@ BEGIN
     END LOOP;
 END
 $$;
-GRANT DELETE ON identity.external_identities, identity.external_tokens TO crm_definer;
+GRANT DELETE ON identity.invitations, identity.external_identities, identity.external_tokens TO crm_definer;
 
 SELECT app.install_tracking('identity.invitations', 'invitation', 'r.email', status_column => 'closed_as',
                             hidden => ARRAY['secret_id', 'secret_hash', 'sent_at', 'sent_lately', 'proofs']);
@@ -387,14 +388,14 @@ $$;
 -- What the holder of a link may know, and what the application needs to have the person prove who they are. A person without any way
 -- in chooses a password: the letter is all that a forgotten one would ask for, too.
 CREATE FUNCTION identity.find_invitation(p_secret_id uuid, p_secret_hash bytea)
-RETURNS TABLE (organization_name text, slug text, email text, role text, inviter_name text, user_id uuid, password_hash text, has_identity boolean)
+RETURNS TABLE (organization_name text, email text, role text, inviter_name text, user_id uuid, password_hash text, has_identity boolean)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
 AS $$
 DECLARE
     opened identity.invitations := identity.open_invitation(p_secret_id, p_secret_hash);
 BEGIN
     RETURN QUERY
-        SELECT organization.name::text, organization.slug::text, opened.email::text, opened.role::text, inviter.full_name::text,
+        SELECT organization.name::text, opened.email::text, opened.role::text, inviter.full_name::text,
                person.id, credential.password_hash,
                EXISTS (SELECT FROM identity.external_identities AS known WHERE known.user_id = person.id)
           FROM public.organizations AS organization
@@ -571,8 +572,8 @@ $$;
 
 -- ---------------------------------------------------------------- accepting, in one step
 
--- Without a session. p_proved is who has shown a password or an identity of theirs; NULL when nobody has. Opens a session, unless
--- there is no p_refresh_hash for it: whoever has shown a password logs in as ever, with all that a login asks for.
+-- Without a session. p_proved is who has shown a password or an identity of theirs; NULL when nobody has. A person with a second
+-- factor gives it, or nothing happens: only of an identity that is theirs already does the provider's word for one count.
 CREATE FUNCTION identity.accept_invitation(
     p_secret_id       uuid,
     p_secret_hash     bytea,
@@ -585,6 +586,9 @@ CREATE FUNCTION identity.accept_invitation(
     p_token_hash      bytea,
     p_token_expires   timestamptz,
     p_second_factor   boolean,
+    p_step            bigint,
+    p_recovery        bytea,
+    p_keys            bytea[],  -- where the code was counted
     p_refresh_hash    bytea,
     p_session_seconds integer,
     p_refresh_seconds integer,
@@ -598,6 +602,7 @@ DECLARE
     taken   identity.invitations := identity.take_invitation(p_secret_id, p_secret_hash);
     person  public.users;
     is_open boolean;
+    proved  boolean := p_second_factor;
 BEGIN
     SELECT * INTO person FROM public.users WHERE email = taken.email FOR NO KEY UPDATE;
     IF person.deleted_at IS NOT NULL THEN
@@ -629,6 +634,9 @@ BEGIN
     END IF;
 
     PERFORM identity.act_as(person.id, p_ip, p_agent, p_request);
+    IF is_open OR NOT p_second_factor THEN
+        proved := identity.use_second_factor(person.id, p_step, p_recovery) OR p_second_factor;
+    END IF;
     PERFORM identity.spend_external_token(p_issuer, p_token_hash, p_token_expires);
     PERFORM identity.enter_by_invitation(taken, person.id);
     IF is_open AND p_password_hash IS NOT NULL THEN
@@ -641,15 +649,12 @@ BEGIN
             USING ERRCODE = 'check_violation', CONSTRAINT = 'required', COLUMN = 'password';
     END IF;
 
-    IF p_refresh_hash IS NULL THEN
-        RETURN QUERY SELECT person.id, taken.organization_id, NULL::uuid, taken.role::text;
-        RETURN;
-    END IF;
     RETURN QUERY
         SELECT person.id, taken.organization_id, started.session_id, started.role
           FROM identity.start_session(
                    person.id, taken.organization_id, p_refresh_hash, p_session_seconds, p_refresh_seconds, p_ip, p_agent,
-                   'invitation', p_second_factor) AS started;
+                   'invitation', proved) AS started;
+    PERFORM identity.return_attempt(p_keys);
 END
 $$;
 
@@ -687,7 +692,8 @@ BEGIN
 END
 $$;
 
--- A session for the person to whom an identity is linked. A token that opens none is not spent: whoever holds it may still link it.
+-- A session for the person to whom an identity is linked, who gives their second factor unless the provider's word for one counts.
+-- A token that opens none is not spent: whoever holds it may still link it, or show it again with a code.
 CREATE FUNCTION identity.exchange_external(
     p_issuer          text,
     p_subject         text,
@@ -695,6 +701,9 @@ CREATE FUNCTION identity.exchange_external(
     p_token_expires   timestamptz,
     p_slug            text,
     p_second_factor   boolean,
+    p_step            bigint,
+    p_recovery        bytea,
+    p_keys            bytea[],  -- where the code was counted
     p_refresh_hash    bytea,
     p_session_seconds integer,
     p_refresh_seconds integer,
@@ -706,6 +715,7 @@ AS $$
 DECLARE
     person uuid := identity.find_external_identity(p_issuer, p_subject);
     org    uuid;
+    proved boolean := p_second_factor;
 BEGIN
     IF person IS NULL THEN
         RAISE EXCEPTION 'the identity is linked to nobody'
@@ -722,17 +732,21 @@ BEGIN
         RAISE EXCEPTION 'a member of no such organisation'
             USING ERRCODE = 'insufficient_privilege', CONSTRAINT = 'external_refused';
     END IF;
+    IF NOT p_second_factor THEN
+        proved := identity.use_second_factor(person, p_step, p_recovery);
+    END IF;
     PERFORM identity.spend_external_token(p_issuer, p_token_hash, p_token_expires);
     UPDATE identity.external_identities SET last_used_at = now() WHERE issuer = p_issuer AND subject = p_subject;
     RETURN QUERY
         SELECT person, org, started.session_id, started.role
           FROM identity.start_session(
                    person, org, p_refresh_hash, p_session_seconds, p_refresh_seconds, p_ip, p_agent, 'external',
-                   p_second_factor) AS started;
+                   proved) AS started;
+    PERFORM identity.return_attempt(p_keys);
 END
 $$;
 
--- In the transaction of the caller.
+-- In the transaction of the caller. A session that has not given the person's second factor makes no way in that goes round it.
 CREATE FUNCTION identity.link_external_identity(
     p_provider      text,
     p_issuer        text,
@@ -743,6 +757,13 @@ CREATE FUNCTION identity.link_external_identity(
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
 AS $$
 BEGIN
+    IF EXISTS (SELECT FROM identity.second_factors WHERE user_id = app.user_id() AND enabled_at IS NOT NULL)
+       AND NOT EXISTS (
+           SELECT FROM identity.sessions WHERE id = app.context('session_id')::uuid AND second_factor_at IS NOT NULL)
+    THEN
+        RAISE EXCEPTION 'this session has not given the second factor'
+            USING ERRCODE = 'insufficient_privilege', CONSTRAINT = 'second_factor_required';
+    END IF;
     PERFORM identity.spend_external_token(p_issuer, p_token_hash, p_token_expires);
     RETURN identity.link_person(app.user_id(), p_provider, p_issuer, p_subject);
 END
@@ -798,10 +819,11 @@ GRANT EXECUTE ON FUNCTION identity.find_invitation(uuid, bytea) TO crm_app;
 GRANT EXECUTE ON FUNCTION identity.count_proof(uuid, bytea) TO crm_app;
 GRANT EXECUTE ON FUNCTION identity.join_by_invitation(uuid, bytea) TO crm_app;
 GRANT EXECUTE ON FUNCTION identity.accept_invitation(
-    uuid, bytea, uuid, text, text, text, text, text, bytea, timestamptz, boolean, bytea, integer, integer, text, text, text) TO crm_app;
+    uuid, bytea, uuid, text, text, text, text, text, bytea, timestamptz, boolean, bigint, bytea, bytea[], bytea, integer, integer,
+    text, text, text) TO crm_app;
 GRANT EXECUTE ON FUNCTION identity.find_external_identity(text, text) TO crm_app;
 GRANT EXECUTE ON FUNCTION identity.exchange_external(
-    text, text, bytea, timestamptz, text, boolean, bytea, integer, integer, text, text) TO crm_app;
+    text, text, bytea, timestamptz, text, boolean, bigint, bytea, bytea[], bytea, integer, integer, text, text) TO crm_app;
 GRANT EXECUTE ON FUNCTION identity.link_external_identity(text, text, text, bytea, timestamptz) TO crm_app;
 GRANT EXECUTE ON FUNCTION identity.list_external_identities() TO crm_app;
 GRANT EXECUTE ON FUNCTION identity.unlink_external_identity(uuid) TO crm_app;

@@ -108,8 +108,8 @@ SELECT membership.organization_id,
 
 -- ---------------------------------------------------------------- throttles
 
--- Takes away what counts no more, this many rows of each table at most; says how many. For the functions of identity, and for
--- housekeeping.
+-- Takes away what counts no more, this many rows of each table at most; says how many. Housekeeping does the same once an hour: what
+-- an attacker makes within the hour goes here.
 CREATE FUNCTION identity.sweep_throttles(p_limit integer) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
 AS $$

@@ -71,9 +71,6 @@ pub struct Made<T>(pub T);
 /// 202 with a `T`: something will be done.
 #[derive(Debug)]
 pub struct Promised<T>(pub T);
-/// 201 with a `T` that has no address of its own.
-#[derive(Debug)]
-pub struct Entered<T>(pub T);
 
 /// 204.
 #[derive(Debug)]
@@ -231,16 +228,6 @@ impl<T: Serialize> Responder for Promised<T> {
     }
 }
 
-impl<T: Serialize> Responder for Entered<T> {
-    type Body = BoxBody;
-    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
-        match serde_json::to_vec(&self.0) {
-            Ok(body) => with_json(StatusCode::CREATED, body),
-            Err(error) => HttpResponse::from_error(crate::problem::Problem(Error::internal(error))),
-        }
-    }
-}
-
 impl Responder for Empty {
     type Body = BoxBody;
     fn respond_to(self, _: &HttpRequest) -> HttpResponse {
@@ -298,7 +285,6 @@ documented!(Placed, "201", "Created", reference);
 documented!(Plain, "200", "OK", reference);
 documented!(Made, "201", "Made", reference);
 documented!(Promised, "202", "Will be done", reference);
-documented!(Entered, "201", "Done", reference);
 
 impl Apiv2Schema for Empty {}
 

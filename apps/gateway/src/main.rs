@@ -121,7 +121,7 @@ async fn start(check_only: bool) -> Result<(), Vec<String>> {
         return Err(reasons.collect());
     }
     let key_source = HttpKeySource::new().map_err(|error| vec![error.to_string()])?;
-    let external_tokens = Arc::new(ExternalTokens::new(configuration.providers.clone(), Arc::new(key_source)));
+    let external_tokens = Arc::new(ExternalTokens::new(configuration.providers.clone(), key_source));
     let settings = Settings { accounts: configuration.accounts(), external_tokens, ..Settings::default() };
     let (stop, bind) = (Arc::new(Notify::new()), configuration.bind);
     let delivery = deliver(&db, &configuration, &settings, &stop)?;

@@ -62,7 +62,7 @@ fn explanation(error: &Error) -> (String, &[FieldError]) {
         }
         Error::SecondFactorMissing => ("send `code`: the code that your device shows now, or a recovery code".into(), &[]),
         Error::SecondFactorRequired => (
-            "this organisation requires a second factor: enrol with POST /api/v1/auth/second-factor and confirm it, or give a code \
+            "a second factor is needed here: enrol with POST /api/v1/auth/second-factor and confirm it, or give a code \
              at /api/v1/auth/second-factor/verify or when you log in"
                 .into(),
             &[],

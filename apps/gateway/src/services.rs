@@ -114,8 +114,8 @@ impl Services {
     pub fn with(db: &Db, secrets: Secrets, settings: Settings) -> Result<Self> {
         let Secrets { token_keys, sealing_keys } = secrets;
         let Settings { accounts, letters_queued, external_tokens } = settings;
-        let identity =
-            Arc::new(PgIdentity::new(db.clone(), token_keys.clone(), sealing_keys.clone(), IdentityOptions::default()));
+        let identity = PgIdentity::new(db.clone(), token_keys.clone(), sealing_keys.clone(), IdentityOptions::default());
+        let identity = Arc::new(identity.announcing(Arc::clone(&letters_queued)));
         Ok(Self {
             db: db.clone(),
             external_identities: Arc::new(PgExternalIdentities::new(
@@ -135,13 +135,13 @@ impl Services {
                 Arc::clone(&identity),
                 sealing_keys.clone(),
                 accounts,
-                letters_queued,
+                Arc::clone(&letters_queued),
             )),
             identity,
             api_tokens: Arc::new(PgApiTokens::new(db.clone(), token_keys.clone())),
             service_users: Arc::new(PgServiceUsers::new(db.clone())),
             sessions: Arc::new(PgSessions::new(db.clone())),
-            second_factors: Arc::new(PgSecondFactors::new(db.clone(), sealing_keys)),
+            second_factors: Arc::new(PgSecondFactors::new(db.clone(), sealing_keys, letters_queued)),
             members: Arc::new(PgMembers::new(db.clone())),
             organizations: Arc::new(PgOrganizations::new(db.clone())),
             teams: Arc::new(PgTeams::new(db.clone())),

@@ -238,3 +238,43 @@ async fn configuration_decides_who_may_sign_up_and_what_is_promised() {
     silent.nobody().post(path, &registration(EMAIL)).await.problem(503, "unavailable");
     silent.nobody().post("/api/v1/auth/password/forgot", &json!({ "email": EMAIL })).await.problem(503, "unavailable");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_narrowed_token_is_not_told_of_other_organisations() {
+    let app = App::start().await;
+    let (acme, second) = (app.database.tenant("Acme").await, app.database.tenant("Second").await);
+    let email = acme.email("member");
+    app.database.add_member(second.organization_id, &email, crm_kernel::Role::Viewer).await;
+    let whole = app.login(&email).await;
+    let names = async |caller: &Caller| {
+        let me = caller.get("/api/v1/auth/me").await.expect(200);
+        let listed = me.body["organizations"].as_array().unwrap().iter();
+        listed.map(|organization| organization["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&whole).await, ["Acme", "Second"]);
+    let token = UnverifiedBiscuit::from_base64(whole.token.as_deref().unwrap()).unwrap();
+    let narrowed = token.append(block!(r#"check if access("own") or access("read")"#)).unwrap().to_base64().unwrap();
+    let narrowed = app.holder(&narrowed);
+    assert_eq!(names(&narrowed).await, ["Acme"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn letters_that_are_asked_for_end_in_429_alike_for_everyone() {
+    let app = App::start().await;
+    let known = app.database.tenant("Acme").await.email("member");
+    for path in ["/api/v1/auth/password/forgot", "/api/v1/auth/register"] {
+        let mut shapes = Vec::new();
+        for (email, address) in [(known.as_str(), "198.51.100.1"), ("nobody@example.com", "198.51.100.2")] {
+            let body = if path.ends_with("forgot") { json!({ "email": email }) } else { registration(email) };
+            let send = async || app.nobody().call("POST", path).header("x-forwarded-for", address).json(&body).send().await;
+            for _ in 0..5 {
+                send().await.expect(202);
+            }
+            let limited = send().await.problem(429, "limited");
+            assert!((1..=600).contains(&limited.header("retry-after").parse::<u32>().unwrap()));
+            shapes.push((limited.status, limited.body["code"].clone(), limited.headers.len()));
+        }
+        assert_eq!(shapes[0], shapes[1], "{path}");
+    }
+    assert!(password_opens(&app, &known, PASSWORD).await, "the owner comes in");
+}

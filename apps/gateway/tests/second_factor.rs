@@ -121,3 +121,22 @@ async fn wrong_codes_and_wrong_passwords_end_in_429_alike_for_everyone() {
     }
     assert_eq!(answers[0], answers[1], "left: an account that exists; right: one that does not");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_identity_provider_and_an_invitation_do_not_go_round_it() {
+    let app = App::start().await;
+    let world = World::create(&app, "Acme").await;
+    let token = app.linked(world.tenant.member.user_id, "mine").await;
+    let authenticator = enable(world.member()).await;
+    let exchange = async |body: Value| app.nobody().post("/api/v1/auth/exchange", &body).await;
+    exchange(json!({ "token": token })).await.problem(401, "second_factor_required");
+    exchange(json!({ "token": token, "code": authenticator.wrong() })).await.problem(401, "second_factor_required");
+    exchange(json!({ "token": token, "code": authenticator.recovery_codes[0] })).await.expect(200);
+
+    let link = app.invited_elsewhere(&world.tenant.email("member"), "Umbrella").await;
+    let accept = async |body: Value| app.nobody().post("/api/v1/auth/invitations/accept", &body).await;
+    accept(json!({ "token": link, "password": PASSWORD })).await.problem(401, "second_factor_required");
+    accept(json!({ "token": link, "external_token": token })).await.problem(401, "second_factor_required");
+    let coded = json!({ "token": link, "password": PASSWORD, "code": authenticator.recovery_codes[1] });
+    accept(coded).await.expect(201);
+}

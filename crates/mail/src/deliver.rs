@@ -3,10 +3,7 @@
 //! Must stay true: it ends between two letters and never within one; whatever fails is said once in the log, without names and
 //! addresses of ours, and tried again when the queue says so.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use crm_kernel::Result;
 use crm_tenancy::identity::letters::{Failure, Letter, Letters};
@@ -21,8 +18,6 @@ const AT_ONCE: u16 = 8;
 const LEASE: Duration = Duration::from_secs(120);
 /// How long a letter waits at most for one that nobody announced here: of another process, or a further try.
 const LOOK: Duration = Duration::from_secs(5);
-/// How often what has served is forgotten.
-const FORGET: Duration = Duration::from_secs(60 * 60);
 
 /// Delivers letters.
 pub struct Delivery {
@@ -49,7 +44,6 @@ impl Delivery {
     pub async fn run(&self, stop: impl Future<Output = ()>) {
         tokio::pin!(stop);
         let mut queue_is_away = false;
-        let mut forgot: Option<Instant> = None;
         loop {
             let outcome = self.deliver_due().await;
             if let Err(error) = &outcome
@@ -58,12 +52,6 @@ impl Delivery {
                 tracing::warn!(%error, "letters wait: the queue cannot be read");
             }
             queue_is_away = outcome.is_err();
-            if forgot.is_none_or(|moment| moment.elapsed() >= FORGET) && !queue_is_away {
-                forgot = Some(Instant::now());
-                if let Err(error) = self.letters.forget_old().await {
-                    tracing::warn!(%error, "old letters stay");
-                }
-            }
             let pause = if outcome.is_ok_and(|count| count >= usize::from(AT_ONCE)) { Duration::ZERO } else { LOOK };
             tokio::select! {
                 biased;

@@ -126,29 +126,3 @@ async fn what_will_never_work_or_comes_too_late_is_given_up() {
     database.execute("UPDATE identity.letters SET expires_at = now() + interval '5 seconds' WHERE failed_at IS NULL").await;
     assert!(queue.failed(soon.id, &Failure::Temporary("away".into())).await.unwrap(), "there is no time for another try");
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_has_served_is_forgotten_in_time() {
-    let (database, queue) = set_up(5).await;
-    database
-        .execute(
-            "UPDATE identity.letters SET sent_at = now(), created_at = now() - interval '29 days' WHERE recipient LIKE 'person1@%';
-             UPDATE identity.letters SET sent_at = now(), created_at = now() - interval '31 days' WHERE recipient LIKE 'person2@%';
-             UPDATE identity.letters SET failed_at = now(), created_at = now() - interval '31 days' WHERE recipient LIKE 'person3@%';
-             UPDATE identity.letters SET created_at = now() - interval '31 days' WHERE recipient LIKE 'person4@%';
-             INSERT INTO identity.links (id, purpose, email, secret_hash, expires_at)
-             VALUES (app.uuid7(), 'reset_password', 'a@b.c', sha256('a'), now() - interval '31 days'),
-                    (app.uuid7(), 'reset_password', 'a@b.c', sha256('b'), now());
-             INSERT INTO identity.registrations
-                    (id, email, password_hash, full_name, organization_name, slug, slug_chosen, time_zone, default_currency, locale,
-                     secret_hash, expires_at)
-             VALUES (app.uuid7(), 'a@b.c', 'x', 'x', 'x', 'x', false, 'UTC', 'USD', 'en', sha256('a'), now() - interval '2 days'),
-                    (app.uuid7(), 'a@b.c', 'x', 'x', 'x', 'x', false, 'UTC', 'USD', 'en', sha256('b'), now());",
-        )
-        .await;
-    assert_eq!(queue.forget_old().await.unwrap(), 4);
-    assert_eq!(queue.forget_old().await.unwrap(), 0);
-    assert_eq!(count(&database, "true").await, 3, "sent lately, waiting for long, and new");
-    assert_eq!(database.number("SELECT count(*) FROM identity.links").await, 1);
-    assert_eq!(database.number("SELECT count(*) FROM identity.registrations").await, 1);
-}

@@ -171,7 +171,7 @@ impl App {
 }
 
 fn external_tokens(providers: Providers) -> Arc<ExternalTokens> {
-    Arc::new(ExternalTokens::new(providers, Arc::new(HttpKeySource::new().unwrap())))
+    Arc::new(ExternalTokens::new(providers, HttpKeySource::new().unwrap()))
 }
 
 impl Drop for App {

@@ -1,17 +1,18 @@
 //! The use cases of identity.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use crm_kernel::{Actor, Context, Error, OrganizationId, Result, UserId, validation};
 use diesel_async::AsyncPgConnection;
 use sha2::{Digest, Sha256};
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::{
     model::{Credentials, Me, OrganizationRole, Origin, Person, Tokens},
-    second_factor,
+    second_factor::{self, Given, Proved},
     store::{self, Entry, Lifetimes, Opened, Opening, Proof},
     throttle::{self, Attempt, Bucket, LoginBuckets, Purpose},
 };
@@ -72,13 +73,42 @@ pub struct PgIdentity {
     keys: KeyRing,
     sealing_keys: SealingKeys,
     options: IdentityOptions,
+    letters_queued: Arc<Notify>,
 }
 
 impl PgIdentity {
     /// On this database, signing with these keys, with the keys that open what is sealed.
     #[must_use]
     pub fn new(db: Db, keys: impl Into<KeyRing>, sealing_keys: SealingKeys, options: IdentityOptions) -> Self {
-        Self { db, keys: keys.into(), sealing_keys, options }
+        Self { db, keys: keys.into(), sealing_keys, options, letters_queued: Arc::default() }
+    }
+
+    /// The same, telling `letters_queued` whenever a letter waits.
+    #[must_use]
+    pub fn announcing(self, letters_queued: Arc<Notify>) -> Self {
+        Self { letters_queued, ..self }
+    }
+
+    /// A letter waits.
+    pub(super) fn letter_queued(&self) {
+        self.letters_queued.notify_one();
+    }
+
+    /// That a recovery code was used is told by letter.
+    pub(super) fn used_up(&self, given: &Given) {
+        if given.recovery.is_some() {
+            self.letter_queued();
+        }
+    }
+
+    /// Whether a person who has shown another proof than a password gave the code that is asked for, too.
+    pub(super) async fn prove_second_factor(
+        &self,
+        connection: &mut AsyncPgConnection,
+        user: UserId,
+        code: Option<&str>,
+    ) -> Result<Proved> {
+        second_factor::prove(connection, &self.sealing_keys, (user, None), code).await
     }
 
     pub(super) fn lifetimes(&self) -> Lifetimes {
@@ -150,6 +180,7 @@ impl PgIdentity {
             new_device: &new_device,
         };
         let opened = store::log_in(connection, &entry, self.lifetimes(), origin).await?;
+        self.used_up(&proved.given);
         let tokens = self.tokens(person.user, organization, opened, refresh_token)?;
         Ok(Tokens { device_token: Some(device_token), ..tokens })
     }

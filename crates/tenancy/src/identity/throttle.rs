@@ -45,6 +45,10 @@ pub enum Purpose {
     Forgot,
     /// The secret of such a letter.
     Reset,
+    /// The secret of a letter that confirms a sign-up or an address.
+    Confirm,
+    /// The password, again, of a person who is in.
+    Password,
     /// The secret of an invitation.
     Invitation,
     /// A token of another identity provider.
@@ -61,6 +65,8 @@ impl Purpose {
             Self::Register => "register",
             Self::Forgot => "forgot",
             Self::Reset => "reset",
+            Self::Confirm => "confirm",
+            Self::Password => "password",
             Self::Invitation => "invitation",
             Self::Exchange => "exchange",
             Self::SecondFactor => "second_factor",
@@ -126,10 +132,9 @@ impl Bucket {
         Self { key: key(Purpose::SecondFactor, "person", &subject), limit: Purpose::SecondFactor.of_account() }
     }
 
-    /// Codes of a person who is in: those at the door do not count here.
-    pub(super) fn codes_inside(user: UserId) -> Self {
-        let subject = user.to_string();
-        Self { key: key(Purpose::SecondFactor, "inside", &subject), limit: Purpose::SecondFactor.of_account() }
+    /// A person who is in: what is tried at the door does not count here, nor the other way round.
+    pub(super) fn inside(purpose: Purpose, user: UserId) -> Self {
+        Self { key: key(purpose, "inside", &user.to_string()), limit: purpose.of_account() }
     }
 }
 

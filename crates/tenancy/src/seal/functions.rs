@@ -33,14 +33,14 @@ pub const CALLABLE: &[(&str, &str)] = &[
     ("identity.revoke_invitation(uuid)", "as invite"),
     ("identity.find_invitation(uuid, bytea)", "found by the hash of its secret before the tenant is known"),
     (
-        "identity.accept_invitation(uuid, bytea, uuid, text, text, text, text, text, bytea, timestamp with time zone, boolean, bytea, integer, integer, text, text, text)",
+        "identity.accept_invitation(uuid, bytea, uuid, text, text, text, text, text, bytea, timestamp with time zone, boolean, bigint, bytea, bytea[], bytea, integer, integer, text, text, text)",
         "makes person, member and session of whoever has the secret",
     ),
     ("identity.count_proof(uuid, bytea)", "bounds how often a password is tried with a link"),
     ("identity.join_by_invitation(uuid, bytea)", "makes a member of the caller in an organisation that is not the caller's yet"),
     ("identity.find_external_identity(text, text)", "who signs in with a provider is found before the tenant is known"),
     (
-        "identity.exchange_external(text, text, bytea, timestamp with time zone, text, boolean, bytea, integer, integer, text, text)",
+        "identity.exchange_external(text, text, bytea, timestamp with time zone, text, boolean, bigint, bytea, bytea[], bytea, integer, integer, text, text)",
         "as start_session, for a person that a provider has proved",
     ),
     (
@@ -53,7 +53,6 @@ pub const CALLABLE: &[(&str, &str)] = &[
     ("identity.claim_letters(integer, integer)", "the queue of letters belongs to no tenant"),
     ("identity.letter_sent(uuid)", "as claim_letters"),
     ("identity.letter_failed(uuid, text, boolean)", "as claim_letters"),
-    ("identity.forget_old_mail(integer)", "forgets what has expired or was sent long ago, and nothing else"),
     (
         "identity.request_registration(uuid, bytea, text, text, text, text, text, boolean, text, text, text, text, boolean)",
         "there is no tenant before somebody has signed up; it does not answer who is known",

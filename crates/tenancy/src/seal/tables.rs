@@ -24,11 +24,6 @@ pub const EXEMPT: &[(&str, &str, &str)] = &[
         "tracking",
         "logged by the functions that link and unlink, in every organisation of the person",
     ),
-    (
-        "identity.external_identities",
-        "tracking",
-        "logged by the functions that link and unlink, in every organisation of the person",
-    ),
     ("identity.external_identities", "composite_key", "people belong to several tenants"),
     ("identity.external_tokens", "tracking", "remembers what was used, for as long as it could be used again"),
     ("identity.external_tokens", "composite_key", "found by hash before the tenant is known"),

@@ -44,7 +44,8 @@ async fn links_to_the_old_address_open_nothing_any_more() {
     let desk = Desk::new(AccountOptions::default()).await;
     let old = desk.database.tenant("Acme").await.email("member");
     let context = desk.context(&desk.login(&old, PASSWORD).await.unwrap());
-    desk.accounts.forget_password(&crm_tenancy::identity::accounts::ForgottenPassword { email: old.clone() }).await.unwrap();
+    let forgotten = crm_tenancy::identity::accounts::ForgottenPassword { email: old.clone() };
+    desk.accounts.forget_password(&forgotten, &origin()).await.unwrap();
     let reset = desk.token("reset_password", &old).await;
     desk.ask(&context, NEW, PASSWORD).await.unwrap();
     desk.confirm_address(&desk.token("confirm_email", NEW).await).await.unwrap();

@@ -2,9 +2,12 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail by panicking")]
 
 mod addresses;
+#[path = "../entrance/mod.rs"]
+mod entrance;
 mod passwords;
 mod profile;
 mod registration;
+mod throttled;
 
 use std::sync::Arc;
 

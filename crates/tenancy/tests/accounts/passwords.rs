@@ -3,15 +3,19 @@
 use crm_kernel::{Context, Error};
 use crm_tenancy::{
     Identity,
-    identity::accounts::{AccountOptions, Accounts, Delivery, ForgottenPassword, PasswordChange, PasswordReset, SignUp},
+    identity::{
+        Tokens,
+        accounts::{AccountOptions, Accounts, Delivery, ForgottenPassword, PasswordChange, PasswordReset, SignUp},
+        second_factor::{CodeRequest, FirstCodeRequest, PgSecondFactors, SecondFactors},
+    },
 };
 use crm_testkit::refusals::{forbidden, invalid, unauthenticated};
 
-use super::{Desk, OTHER, PASSWORD, origin};
+use super::{Desk, OTHER, PASSWORD, entrance::Authenticator, origin};
 
 impl Desk {
     async fn forget(&self, email: &str) -> String {
-        let answer = self.accounts.forget_password(&ForgottenPassword { email: email.into() }).await.unwrap();
+        let answer = self.accounts.forget_password(&ForgottenPassword { email: email.into() }, &origin()).await.unwrap();
         answer.message
     }
 
@@ -20,7 +24,7 @@ impl Desk {
         self.accounts.reset_password(&reset, &origin()).await
     }
 
-    async fn change(&self, context: &Context, current: &str, new: &str) -> crm_kernel::Result<crm_tenancy::identity::Tokens> {
+    async fn change(&self, context: &Context, current: &str, new: &str) -> crm_kernel::Result<Tokens> {
         let change = PasswordChange { current_password: current.into(), new_password: new.into() };
         self.accounts.change_password(context, &change, &origin()).await
     }
@@ -96,14 +100,14 @@ async fn who_has_no_account_is_told_by_letter_alone() {
     assert_eq!(desk.forget("nobody@example.com").await, desk.forget(&email).await);
     assert_eq!(desk.letters("nobody@example.com").await, ["no_account"]);
     assert_eq!(desk.database.number("SELECT count(*) FROM identity.links WHERE used_at IS NULL").await, 1, "one link is open");
-    for _ in 0..5 {
+    for _ in 0..4 {
         assert_eq!(desk.forget("nobody@example.com").await, desk.forget(&email).await);
     }
     assert_eq!((desk.letters("nobody@example.com").await.len(), desk.letters(&email).await.len()), (3, 3), "three an hour");
     let nowhere = ForgottenPassword { email: "nowhere".into() };
-    invalid(desk.accounts.forget_password(&nowhere).await, "/email", "email", "mail must be able to go there");
+    invalid(desk.accounts.forget_password(&nowhere, &origin()).await, "/email", "email", "mail must be able to go there");
     let silent = Desk::new(AccountOptions { sign_up: SignUp::Confirm, delivery: Delivery::Off }).await;
-    let refused = silent.accounts.forget_password(&ForgottenPassword { email: "a@example.com".into() }).await;
+    let refused = silent.accounts.forget_password(&ForgottenPassword { email: "a@example.com".into() }, &origin()).await;
     assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
 }
 
@@ -170,4 +174,38 @@ async fn of_two_changes_at_once_one_wins() {
     let (one, two) = tokio::join!(desk.change(&one, PASSWORD, OTHER), desk.change(&two, PASSWORD, "the password of a thief"));
     assert!(one.is_ok() != two.is_ok(), "{one:?} {two:?}");
     assert_eq!(desk.events("password_changed").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn neither_a_change_nor_a_reset_makes_a_second_factor_or_loses_one() {
+    let desk = Desk::new(AccountOptions::default()).await;
+    let (email, second) = (desk.database.tenant("Acme").await.email("member"), desk.database.tenant("Second").await);
+    desk.database.add_member(second.organization_id, &email, crm_kernel::Role::Viewer).await;
+    let (early, enabling) = (desk.login(&email, PASSWORD).await.unwrap(), desk.login(&email, PASSWORD).await.unwrap());
+    let factors = PgSecondFactors::new(desk.db.clone(), desk.keys.clone(), std::sync::Arc::default());
+    let context = desk.context(&enabling);
+    let authenticator = Authenticator::new(&factors.enroll(&context).await.unwrap().seed);
+    factors.confirm(&context, &FirstCodeRequest { code: authenticator.code(0) }).await.unwrap();
+    let given = async |tokens: &Tokens| factors.status(&desk.context(tokens)).await.unwrap().given;
+    assert!(given(&enabling).await && !given(&early).await);
+
+    // A session from before the second factor was turned on goes on, and nothing that grows from it has one.
+    let refreshed = desk.identity.refresh(&early.refresh_token, &origin()).await.unwrap();
+    assert!(!given(&refreshed).await);
+    let switched = desk.identity.switch(&desk.context(&refreshed), second.organization_id, &origin()).await.unwrap();
+    assert!(!given(&switched).await);
+    let changed = desk.change(&desk.context(&refreshed), PASSWORD, OTHER).await.unwrap();
+    assert!(!given(&changed).await, "a right password is one factor");
+    let missing = desk.login(&email, OTHER).await;
+    assert!(matches!(missing, Err(Error::SecondFactorMissing)), "{missing:?}");
+
+    let code = CodeRequest { code: authenticator.code(1) };
+    factors.verify(&desk.context(&changed), &code).await.unwrap();
+    let again = desk.change(&desk.context(&changed), OTHER, PASSWORD).await.unwrap();
+    assert!(given(&again).await, "what was given is not asked for again");
+    desk.forget(&email).await;
+    desk.reset(&desk.token("reset_password", &email).await, OTHER).await.unwrap();
+    desk.is_over(&again).await;
+    let missing = desk.login(&email, OTHER).await;
+    assert!(matches!(missing, Err(Error::SecondFactorMissing)), "the letter is no second factor: {missing:?}");
 }

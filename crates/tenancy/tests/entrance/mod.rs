@@ -1,7 +1,7 @@
 //! People at the door: a tenant, the identity services on its database, and what a login gives. Several tests stand here.
 #![allow(dead_code, reason = "each test program uses only a part of this")]
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use crm_kernel::{Context, Result};
 use crm_tenancy::{
@@ -15,6 +15,7 @@ use crm_tenancy::{
     token::{KeyRing, Policy, Proof, TokenKey, Use},
 };
 use crm_testkit::{PASSWORD, Tenant, TestDatabase};
+use tokio::{sync::Notify, time::timeout};
 use totp_rs::{Algorithm, Secret, TOTP};
 
 pub struct Entrance {
@@ -26,16 +27,20 @@ pub struct Entrance {
     pub sessions: PgSessions,
     pub second_factors: PgSecondFactors,
     token_keys: KeyRing,
+    letters_queued: Arc<Notify>,
 }
 
 impl Entrance {
     pub async fn open() -> Self {
         let database = TestDatabase::create().await;
+        let letters_queued = Arc::new(Notify::new());
         let (tenant, db, token_keys) = (database.tenant("Acme").await, database.db(), KeyRing::from(TokenKey::generate()));
         let keys = SealingKeys::generate().unwrap();
         let identity = PgIdentity::new(db.clone(), token_keys.clone(), keys.clone(), IdentityOptions::default());
-        let (sessions, second_factors) = (PgSessions::new(db.clone()), PgSecondFactors::new(db.clone(), keys.clone()));
-        Self { database, tenant, db, keys, identity, sessions, second_factors, token_keys }
+        let identity = identity.announcing(Arc::clone(&letters_queued));
+        let (sessions, second_factors) =
+            (PgSessions::new(db.clone()), PgSecondFactors::new(db.clone(), keys.clone(), Arc::clone(&letters_queued)));
+        Self { database, tenant, db, keys, identity, sessions, second_factors, token_keys, letters_queued }
     }
 
     pub fn credentials(&self, who: &str) -> Credentials {
@@ -72,6 +77,11 @@ impl Entrance {
         let code = FirstCodeRequest { code: authenticator.code(0) };
         let codes = self.second_factors.confirm(context, &code).await.expect("the code of the seed confirms it");
         (authenticator, codes.recovery_codes)
+    }
+
+    /// Whether whoever sends letters has been told of one since this was last asked.
+    pub async fn was_announced(&self) -> bool {
+        timeout(Duration::from_millis(20), self.letters_queued.notified()).await.is_ok()
     }
 
     /// As if the code that was used had been used long ago: a test does not wait for the next half minute.

@@ -176,12 +176,12 @@ async fn another_letter_kills_the_link_before_it() {
     let (made, first) = stage.invite("new@example.com", Role::Member).await;
     stage.database.execute("UPDATE identity.invitations SET expires_at = now() - interval '1 day'").await;
     assert_eq!(stage.status(made.id).await, "expired");
-    not_found(stage.invitations.look(&asks(&first)).await, "its time is over");
+    not_found(stage.look(&asks(&first)).await, "its time is over");
     let again = stage.invitations.resend(&stage.tenant.admin, made.id).await.unwrap();
     assert_eq!((again.status.as_str(), again.invited_by_id), ("pending", stage.tenant.admin.user_id));
     let second = stage.token(made.id).await;
-    not_found(stage.invitations.look(&asks(&first)).await, "the old link is dead");
-    stage.invitations.look(&asks(&second)).await.expect("the new one is not");
+    not_found(stage.look(&asks(&first)).await, "the old link is dead");
+    stage.look(&asks(&second)).await.expect("the new one is not");
     assert_eq!(stage.count("SELECT count(*) FROM identity.letters WHERE kind = 'invitation'").await, 2);
 
     stage.accept(&newcomer(&second)).await.unwrap();
@@ -197,7 +197,7 @@ async fn revoking_kills_the_link_and_can_be_done_twice() {
         stage.invitations.revoke(&stage.tenant.owner, made.id).await.unwrap();
         assert_eq!(stage.status(made.id).await, "revoked");
     }
-    not_found(stage.invitations.look(&asks(&token)).await, "revoked");
+    not_found(stage.look(&asks(&token)).await, "revoked");
     not_found(stage.accept(&newcomer(&token)).await, "revoked");
     conflict(stage.invitations.resend(&stage.tenant.owner, made.id).await, "", "another invitation is another one");
     stage.invite("new@example.com", Role::Viewer).await;

@@ -2,6 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail by panicking")]
 
 mod coming_in;
+#[path = "../entrance/mod.rs"]
+mod entrance;
+mod guarded;
 mod inviting;
 
 use std::sync::Arc;
@@ -11,14 +14,17 @@ use crm_tenancy::{
     PgIdentity,
     identity::{
         Credentials, Identity, IdentityOptions, Origin, Tokens,
-        external::{Document, ExternalTokens, KeySource, Providers},
-        invitations::{AcceptRequest, Invitation, InvitationTokenRequest, Invitations, NewInvitation, PgInvitations},
+        external::{Document, ExternalTokens, KeySource, PgExternalIdentities, Providers},
+        invitations::{
+            AcceptRequest, Invitation, InvitationPreview, InvitationTokenRequest, Invitations, NewInvitation, PgInvitations,
+        },
         link_token,
     },
     sealing::SealingKeys,
     token::TokenKey,
 };
 use crm_testkit::{PASSWORD, Tenant, TestDatabase};
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 /// The secret of the provider whose tokens these tests accept.
@@ -30,7 +36,9 @@ pub(crate) struct Stage {
     pub(crate) tenant: Tenant,
     pub(crate) identity: Arc<PgIdentity>,
     pub(crate) invitations: PgInvitations,
-    keys: SealingKeys,
+    pub(crate) external: PgExternalIdentities,
+    pub(crate) letters_queued: Arc<Notify>,
+    pub(crate) keys: SealingKeys,
 }
 
 /// The provider of these tests shares a secret and publishes nothing.
@@ -47,13 +55,16 @@ pub(crate) async fn set_up() -> Stage {
     let database = TestDatabase::create().await;
     let (tenant, db) = (database.tenant("Acme").await, database.db());
     let keys = SealingKeys::generate().unwrap();
-    let identity = Arc::new(PgIdentity::new(db.clone(), TokenKey::generate(), keys.clone(), IdentityOptions::default()));
+    let letters_queued = Arc::new(Notify::new());
+    let identity = PgIdentity::new(db.clone(), TokenKey::generate(), keys.clone(), IdentityOptions::default());
+    let identity = Arc::new(identity.announcing(Arc::clone(&letters_queued)));
     let settings = r#"{"providers": [{"name": "test", "issuer": "https://id.example.com", "audience": "crm", "kind": "gotrue",
-                       "secret_file": "secret"}]}"#;
+                       "secret_file": "secret", "second_factor": "trusted_when_amr_mfa"}]}"#;
     let providers = Providers::from_json(settings, &|_| Ok(PROVIDER_SECRET.to_owned())).unwrap();
-    let tokens = Arc::new(ExternalTokens::new(providers, Arc::new(NoKeys)));
-    let invitations = PgInvitations::new(db.clone(), identity.clone(), keys.clone(), tokens, Arc::default());
-    Stage { database, tenant, identity, invitations, keys }
+    let tokens = Arc::new(ExternalTokens::new(providers, NoKeys));
+    let invitations = PgInvitations::new(db.clone(), identity.clone(), keys.clone(), tokens.clone(), Arc::clone(&letters_queued));
+    let external = PgExternalIdentities::new(db, identity.clone(), tokens);
+    Stage { database, tenant, identity, invitations, external, letters_queued, keys }
 }
 
 pub(crate) fn invitation(email: &str, role: Role) -> NewInvitation {
@@ -65,7 +76,7 @@ pub(crate) fn asks(token: &str) -> InvitationTokenRequest {
 }
 
 pub(crate) fn accepts(token: &str) -> AcceptRequest {
-    AcceptRequest { token: token.into(), full_name: None, password: None, external_token: None }
+    AcceptRequest { token: token.into(), full_name: None, password: None, external_token: None, code: None }
 }
 
 pub(crate) fn newcomer(token: &str) -> AcceptRequest {
@@ -83,6 +94,10 @@ impl Stage {
     pub(crate) async fn token(&self, id: InvitationId) -> String {
         let secret = self.database.texts(&format!("SELECT secret_id FROM identity.invitations WHERE id = '{id}'")).await;
         link_token(&self.keys, "invitation", secret[0].parse::<Uuid>().unwrap()).unwrap()
+    }
+
+    pub(crate) async fn look(&self, request: &InvitationTokenRequest) -> crm_kernel::Result<InvitationPreview> {
+        self.invitations.look(request, &Origin::default()).await
     }
 
     pub(crate) async fn accept(&self, request: &AcceptRequest) -> crm_kernel::Result<Tokens> {

@@ -237,6 +237,84 @@ async fn old_letters_go_and_waiting_ones_stay() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn links_and_people_who_never_came_are_forgotten() {
+    let scene = Scene::create().await;
+    scene
+        .database
+        .execute(
+            "INSERT INTO identity.links (id, purpose, email, secret_hash, expires_at)
+             VALUES (app.uuid7(), 'reset_password', 'old@example.com', sha256('a'), now() - interval '31 days'),
+                    (app.uuid7(), 'reset_password', 'late@example.com', sha256('b'), now() - interval '29 days');
+             INSERT INTO identity.registrations
+                    (id, email, password_hash, full_name, organization_name, slug, slug_chosen, time_zone, default_currency, locale,
+                     secret_hash, expires_at)
+             VALUES (app.uuid7(), 'old@example.com', 'x', 'x', 'x', 'x', false, 'UTC', 'USD', 'en', sha256('a'), now() - interval '25 hours'),
+                    (app.uuid7(), 'late@example.com', 'x', 'x', 'x', 'x', false, 'UTC', 'USD', 'en', sha256('b'), now());",
+        )
+        .await;
+    let done = housekeeping::run(&scene.db).await.unwrap();
+    assert_eq!((done["links"], done["registrations"]), (1, 1), "{done:?}");
+    for table in ["links", "registrations"] {
+        assert_eq!(scene.database.texts(&format!("SELECT email FROM identity.{table}")).await, ["late@example.com"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_counts_no_more_goes() {
+    let scene = Scene::create().await;
+    let member = scene.tenant.member.user_id;
+    scene
+        .database
+        .execute(&format!(
+            "INSERT INTO identity.throttles (key_hash, used, counted_at, empty_at)
+             VALUES (sha256('old'), 1, now() - interval '1 hour', now() - interval '1 second'),
+                    (sha256('new'), 1, now(), now() + interval '1 minute');
+             INSERT INTO identity.known_devices (user_id, kind, key_hash, expires_at)
+             VALUES ('{member}', 'device', sha256('old'), now() - interval '1 second'),
+                    ('{member}', 'device', sha256('new'), now() + interval '1 minute');
+             INSERT INTO identity.external_tokens (issuer, token_hash, expires_at)
+             VALUES ('https://one.example.com', sha256('same'), now() - interval '1 second'),
+                    ('https://two.example.com', sha256('same'), now() + interval '1 minute')"
+        ))
+        .await;
+    let done = housekeeping::run(&scene.db).await.unwrap();
+    assert_eq!((done["throttles"], done["known_devices"], done["external_tokens"]), (1, 1, 1), "{done:?}");
+    for (table, kept) in [("throttles", "key_hash = sha256('new')"), ("known_devices", "key_hash = sha256('new')")] {
+        assert_eq!(scene.number(&format!("SELECT count(*) FROM identity.{table} WHERE {kept}")).await, 1, "{table}");
+    }
+    let issuers = scene.database.texts("SELECT issuer FROM identity.external_tokens").await;
+    assert_eq!(issuers, ["https://two.example.com"], "an id that another issuer uses too is its own");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn invitations_can_be_looked_at_for_a_year() {
+    let scene = Scene::create().await;
+    let rows = [
+        ("closed long ago", "now() - interval '400 days'", "now() - interval '366 days'"),
+        ("closed lately", "now() - interval '400 days'", "now() - interval '364 days'"),
+        ("expired long ago", "now() - interval '366 days'", "NULL"),
+        ("expired lately", "now() - interval '364 days'", "NULL"),
+        ("pending", "now() + interval '1 day'", "NULL"),
+    ];
+    for (email, expires_at, closed_at) in rows {
+        scene
+            .database
+            .execute(&format!(
+                "INSERT INTO identity.invitations (organization_id, email, role, secret_id, secret_hash, invited_by_id, expires_at,
+                                                   closed_at, closed_as)
+                 VALUES ('{}', '{email}', 'member', gen_random_uuid(), sha256('secret'), '{}', {expires_at}, {closed_at},
+                         CASE WHEN {closed_at} IS NOT NULL THEN 'revoked' END)",
+                scene.tenant.organization_id, scene.tenant.owner.user_id
+            ))
+            .await;
+    }
+    assert_eq!(housekeeping::run(&scene.db).await.unwrap()["invitations"], 2);
+    let kept = scene.database.texts("SELECT email FROM identity.invitations ORDER BY email").await;
+    assert_eq!(kept, ["closed lately", "expired lately", "pending"]);
+    assert_eq!(housekeeping::run(&scene.db).await.unwrap()["invitations"], 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_coming_partitions_are_made() {
     let scene = Scene::create().await;
     let last = "to_char((now() AT TIME ZONE 'UTC') + interval '12 months', 'YYYYMM')";

@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use super::session::origin;
 use crate::{
-    answer::{Empty, Entered, Plain},
+    answer::{Empty, Made, Plain},
     body::{Body, Input},
     caller::{Caller, RecordCaller},
     problem::Answer,
@@ -50,15 +50,20 @@ impl Input for LinkRequest {
 }
 
 /// Log in with a token of an external provider
+///
+/// Of who has a second factor its code is asked, unless the provider vouches for one and is trusted in that: without it the answer is 401
+/// `second_factor_required`, and the token can be sent again with a code.
 #[api_v2_operation(operation_id = "exchangeToken", tags("Session"))]
 async fn exchange(request: HttpRequest, services: Data<Services>, body: Body<ExchangeRequest>) -> Answer<Plain<Tokens>> {
     Ok(Plain(services.external_identities.exchange(&body.0, &origin(&request)).await?))
 }
 
 /// Link an external identity to me
+///
+/// Of who has a second factor only in a session that has given it.
 #[api_v2_operation(operation_id = "linkIdentity", tags("Session"))]
-async fn link(caller: Caller, services: Data<Services>, body: Body<LinkRequest>) -> Answer<Entered<ExternalIdentity>> {
-    Ok(Entered(services.external_identities.link(&caller.context, &body.0).await?))
+async fn link(caller: Caller, services: Data<Services>, body: Body<LinkRequest>) -> Answer<Made<ExternalIdentity>> {
+    Ok(Made(services.external_identities.link(&caller.context, &body.0).await?))
 }
 
 /// Which external identities are mine?

@@ -10,7 +10,7 @@ use paperclip::actix::{api_v2_operation, web};
 
 use super::session::origin;
 use crate::{
-    answer::{Entered, Plain},
+    answer::{Made, Plain},
     body::{Body, Input},
     caller::Caller,
     problem::Answer,
@@ -39,14 +39,20 @@ impl Input for AcceptRequest {
 
 /// What is this invitation for?
 #[api_v2_operation(operation_id = "lookAtInvitation", tags("Session"))]
-async fn look(services: Data<Services>, body: Body<InvitationTokenRequest>) -> Answer<Plain<InvitationPreview>> {
-    Ok(Plain(services.invitations.look(&body.0).await?))
+async fn look(
+    request: HttpRequest,
+    services: Data<Services>,
+    body: Body<InvitationTokenRequest>,
+) -> Answer<Plain<InvitationPreview>> {
+    Ok(Plain(services.invitations.look(&body.0, &origin(&request)).await?))
 }
 
 /// Accept an invitation: as a new person, or with what proves who I am
+///
+/// Of who has a second factor its code is asked: without it the answer is 401 `second_factor_required`, and nothing has happened.
 #[api_v2_operation(operation_id = "acceptInvitation", tags("Session"))]
-async fn accept(request: HttpRequest, services: Data<Services>, body: Body<AcceptRequest>) -> Answer<Entered<Tokens>> {
-    Ok(Entered(services.invitations.accept(&body.0, &origin(&request)).await?))
+async fn accept(request: HttpRequest, services: Data<Services>, body: Body<AcceptRequest>) -> Answer<Made<Tokens>> {
+    Ok(Made(services.invitations.accept(&body.0, &origin(&request)).await?))
 }
 
 /// Accept an invitation as who I am logged in
@@ -56,6 +62,6 @@ async fn join(
     request: HttpRequest,
     services: Data<Services>,
     body: Body<InvitationTokenRequest>,
-) -> Answer<Entered<Tokens>> {
-    Ok(Entered(services.invitations.join(&caller.context, &body.0, &origin(&request)).await?))
+) -> Answer<Made<Tokens>> {
+    Ok(Made(services.invitations.join(&caller.context, &body.0, &origin(&request)).await?))
 }

@@ -48,8 +48,8 @@ impl Input for PasswordChange {
 /// The answer is the same whether or not the address has an account. The link works once, within an hour; an address gets three letters
 /// an hour at most.
 #[api_v2_operation(operation_id = "forgotPassword", tags("Account"))]
-async fn forgot(services: Data<Services>, body: Body<ForgottenPassword>) -> Answer<Promised<Accepted>> {
-    Ok(Promised(services.accounts.forget_password(&body.0).await?))
+async fn forgot(request: HttpRequest, services: Data<Services>, body: Body<ForgottenPassword>) -> Answer<Promised<Accepted>> {
+    Ok(Promised(services.accounts.forget_password(&body.0, &origin(&request)).await?))
 }
 
 /// Set a password by the link of a letter

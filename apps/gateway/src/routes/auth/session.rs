@@ -2,7 +2,10 @@
 
 use actix_web::{HttpRequest, web::Data};
 use crm_kernel::{OrganizationId, Result, validation};
-use crm_tenancy::identity::{Credentials, Me, Origin, Tokens};
+use crm_tenancy::{
+    identity::{Credentials, Me, Origin, Tokens},
+    token::Reach,
+};
 use paperclip::actix::{Apiv2Schema, api_v2_operation, web};
 use serde::Deserialize;
 
@@ -90,9 +93,16 @@ async fn switch(
 }
 
 /// Who am I, and where do I belong?
+///
+/// Only the whole token of a login is told of my other organisations.
 #[api_v2_operation(operation_id = "me", tags("Session"))]
 async fn me(caller: Caller, services: Data<Services>) -> Answer<Plain<Me>> {
-    Ok(Plain(services.identity.me(&caller.context).await?))
+    let mut me = services.identity.me(&caller.context).await?;
+    // Whoever was given a narrowed token was given something of this organisation, and cannot enter another one with it.
+    if !matches!(caller.reach(), Reach::Whole) {
+        me.organizations.retain(|known| known.organization_id == caller.context.organization_id);
+    }
+    Ok(Plain(me))
 }
 
 /// Where the request comes from.

@@ -76,7 +76,7 @@ async fn list(caller: Caller, question: Question<ApiTokenNoun>, services: Data<S
 #[api_v2_operation(operation_id = "createApiToken", tags("API tokens"))]
 async fn create(caller: Caller, services: Data<Services>, body: Body<NewApiToken>) -> Answer<Placed<IssuedApiToken>> {
     body.0.check()?;
-    made(services.api_tokens.create(&caller.context, &body.0).await?)
+    made(&services.api_tokens.create(&caller.context, &body.0).await?)
 }
 
 /// Get what is known of an API token
@@ -96,6 +96,6 @@ async fn revoke(caller: Caller, id: Path<TokenId>, services: Data<Services>) -> 
 ///
 /// # Errors
 /// `Internal` when it cannot be written as JSON.
-pub fn made(issued: IssuedApiToken) -> Answer<Placed<IssuedApiToken>> {
-    Ok(Placed::new(format!("/api/v1/auth/tokens/{}", issued.api_token.id), &issued)?)
+pub fn made(issued: &IssuedApiToken) -> Answer<Placed<IssuedApiToken>> {
+    Ok(Placed::new(format!("/api/v1/auth/tokens/{}", issued.api_token.id), issued)?)
 }

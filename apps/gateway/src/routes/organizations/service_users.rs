@@ -112,5 +112,5 @@ async fn mint(
         services.service_users.get(&caller.context, *id).await?;
         return Err(invalid.into());
     }
-    made(services.api_tokens.create_for_service_user(&caller.context, *id, &body.0).await?)
+    made(&services.api_tokens.create_for_service_user(&caller.context, *id, &body.0).await?)
 }

@@ -20,6 +20,7 @@ use crate::{
         password_rules::judge_password,
         secrets::{link_secret, parse_link_token},
         store::Proof,
+        throttle::{Attempt, Bucket, Purpose},
     },
     passwords,
     sealing::SealingKeys,
@@ -29,7 +30,8 @@ const CONFIRM_REGISTRATION: &str = "confirm_registration";
 const RESET_PASSWORD: &str = "reset_password";
 const CONFIRM_EMAIL: &str = "confirm_email";
 
-/// Signing up, passwords, and what people say of themselves.
+/// Signing up, passwords, and what people say of themselves. Whoever asks for too many letters, or guesses secrets or a password, is
+/// `Limited`, whether or not there is such an account.
 #[async_trait]
 pub trait Accounts: Send + Sync {
     /// Asks for an account and an organisation. The answer is the same whether or not the address has an account; a letter tells it to
@@ -41,7 +43,7 @@ pub trait Accounts: Send + Sync {
     async fn confirm_registration(&self, confirmation: &RegistrationConfirmation, origin: &Origin) -> Result<Tokens>;
 
     /// Asks for a letter with which a password can be set. The same answer whether or not there is an account.
-    async fn forget_password(&self, forgotten: &ForgottenPassword) -> Result<Accepted>;
+    async fn forget_password(&self, forgotten: &ForgottenPassword, origin: &Origin) -> Result<Accepted>;
 
     /// Sets a password by the link of a letter, which works once, and ends every session of the person. Their API tokens stay.
     async fn reset_password(&self, reset: &PasswordReset, origin: &Origin) -> Result<()>;
@@ -112,8 +114,19 @@ impl PgAccounts {
         let own = store::find_own(&mut tx).await?;
         // The connection goes back before the hash is computed.
         tx.commit().await?;
+        let attempt =
+            Attempt::begin(&mut *self.db.connection().await?, [Bucket::inside(Purpose::Password, context.user_id)]).await?;
         let is_right = passwords::verify(password.to_owned(), own.password_hash.clone()).await?;
+        if is_right {
+            attempt.succeeded(&mut *self.db.connection().await?).await?;
+        }
         Ok((own, is_right))
+    }
+
+    /// Counts a call that sends a letter to anybody's address: each counts, right or wrong.
+    async fn count_letter(&self, purpose: Purpose, email: &str, origin: &Origin) -> Result<()> {
+        let buckets = [Bucket::address(purpose, origin.ip), Bucket::account(purpose, email)];
+        Attempt::begin(&mut *self.db.connection().await?, buckets).await.map(drop)
     }
 }
 
@@ -132,6 +145,7 @@ impl Accounts for PgAccounts {
         wrong.extend(self.unknown_zone(registration.time_zone.as_deref()).await?);
         invalid_unless_empty(wrong)?;
 
+        self.count_letter(Purpose::Register, &registration.email, origin).await?;
         let link = self.new_link(CONFIRM_REGISTRATION)?;
         let new = NewRegistration {
             email: normal(&registration.email),
@@ -160,14 +174,21 @@ impl Accounts for PgAccounts {
     async fn confirm_registration(&self, confirmation: &RegistrationConfirmation, origin: &Origin) -> Result<Tokens> {
         invalid_unless_empty(faults(confirmation))?;
         let link = link(&confirmation.token)?;
-        let made = store::confirm_registration(&mut *self.db.connection().await?, &link, confirmation.slug.as_deref()).await?;
-        let (user, organization) = made.ok_or_else(unusable)?;
+        let mut connection = self.db.connection().await?;
+        let attempt = Attempt::begin(&mut connection, [Bucket::address(Purpose::Confirm, origin.ip)]).await?;
+        let made = store::confirm_registration(&mut connection, &link, confirmation.slug.as_deref()).await;
+        if !matches!(made, Ok(None)) {
+            attempt.succeeded(&mut connection).await?;
+        }
+        drop(connection);
+        let (user, organization) = made?.ok_or_else(unusable)?;
         self.identity.enter(user, organization, REGISTRATION, origin).await
     }
 
-    async fn forget_password(&self, forgotten: &ForgottenPassword) -> Result<Accepted> {
+    async fn forget_password(&self, forgotten: &ForgottenPassword, origin: &Origin) -> Result<Accepted> {
         self.require_delivery()?;
         invalid_unless_empty(faults(forgotten))?;
+        self.count_letter(Purpose::Forgot, &forgotten.email, origin).await?;
         let link = self.new_link(RESET_PASSWORD)?;
         store::request_password_reset(&mut *self.db.connection().await?, &link, &normal(&forgotten.email)).await?;
         self.letters_queued.notify_one();
@@ -176,8 +197,12 @@ impl Accounts for PgAccounts {
 
     async fn reset_password(&self, reset: &PasswordReset, origin: &Origin) -> Result<()> {
         let link = link(&reset.token)?;
-        let whose = store::find_reset(&mut *self.db.connection().await?, &link).await?;
+        let mut connection = self.db.connection().await?;
+        let attempt = Attempt::begin(&mut connection, [Bucket::address(Purpose::Reset, origin.ip)]).await?;
+        let whose = store::find_reset(&mut connection, &link).await?;
         let (email, full_name) = whose.ok_or_else(unusable)?;
+        attempt.succeeded(&mut connection).await?;
+        drop(connection);
         let wrong = judge_password("/password", &reset.password, &[&email, &full_name]);
         invalid_unless_empty(wrong.into_iter().collect())?;
         let hash = passwords::hash(reset.password.clone()).await?;
@@ -225,9 +250,14 @@ impl Accounts for PgAccounts {
 
     async fn confirm_email(&self, token: &LinkToken, origin: &Origin) -> Result<()> {
         let link = link(&token.token)?;
-        let is_done = store::confirm_email_change(&mut *self.db.connection().await?, &link, origin).await?;
+        let mut connection = self.db.connection().await?;
+        let attempt = Attempt::begin(&mut connection, [Bucket::address(Purpose::Confirm, origin.ip)]).await?;
+        let done = store::confirm_email_change(&mut connection, &link, origin).await;
+        if !matches!(done, Ok(false)) {
+            attempt.succeeded(&mut connection).await?;
+        }
         self.letters_queued.notify_one();
-        if is_done { Ok(()) } else { Err(unusable()) }
+        if done? { Ok(()) } else { Err(unusable()) }
     }
 
     async fn update_profile(&self, context: &Context, changes: &ProfileChanges) -> Result<()> {

@@ -15,6 +15,10 @@ pub struct ExchangeRequest {
     #[serde(default)]
     #[garde(length(chars, max = 100))]
     pub organization: Option<String>,
+    /// A code of the second factor, or a recovery code; asked of who has one, unless the provider's word for one counts here.
+    #[serde(default)]
+    #[garde(length(chars, max = 100))]
+    pub code: Option<String>,
 }
 
 /// A token of an external provider, whose identity is to be the caller's.

@@ -8,13 +8,15 @@ use crm_kernel::{Context, Error, ExternalIdentityId, Result, validation};
 use super::{
     model::{ExchangeRequest, ExternalIdentity, LinkRequest},
     store,
-    tokens::ExternalTokens,
+    tokens::{ExternalTokens, VerifiedToken},
 };
 use crate::{
     Db, PgIdentity,
     identity::{
         model::{Origin, Tokens},
+        second_factor::Proved,
         service::new_secret,
+        throttle::{Attempt, Bucket, Purpose},
     },
 };
 
@@ -22,10 +24,11 @@ use crate::{
 #[async_trait]
 pub trait ExternalIdentities: Send + Sync {
     /// A session for the person to whom the token's identity is linked. `Unauthenticated` for a token that is not right, whatever the
-    /// reason; `NotLinked` for a right one whose identity is nobody's here.
+    /// reason; `NotLinked` for a right one whose identity is nobody's here; `SecondFactorMissing` when a code is asked for.
     async fn exchange(&self, request: &ExchangeRequest, origin: &Origin) -> Result<Tokens>;
 
-    /// Links the token's identity to the caller; `Conflict` when it is somebody else's, whose is not told.
+    /// Links the token's identity to the caller; `Conflict` when it is somebody else's, whose is not told; `SecondFactorRequired` in a
+    /// session that has not given the second factor that the caller has.
     async fn link(&self, context: &Context, request: &LinkRequest) -> Result<ExternalIdentity>;
 
     /// The caller's.
@@ -52,30 +55,49 @@ impl PgExternalIdentities {
     pub fn new(db: Db, identity: Arc<PgIdentity>, tokens: Arc<ExternalTokens>) -> Self {
         Self { db, identity, tokens }
     }
+
+    /// What a token says, counted as a try. The provider may be slow: no connection waits for it.
+    async fn verified(&self, bucket: Bucket, token: &str) -> Result<VerifiedToken> {
+        let attempt = Attempt::begin(&mut *self.db.connection().await?, [bucket]).await?;
+        let verified = self.tokens.verify(token).await;
+        if !matches!(verified, Err(Error::Unauthenticated(_))) {
+            attempt.succeeded(&mut *self.db.connection().await?).await?;
+        }
+        verified
+    }
 }
 
 #[async_trait]
 impl ExternalIdentities for PgExternalIdentities {
     async fn exchange(&self, request: &ExchangeRequest, origin: &Origin) -> Result<Tokens> {
         validation::check(request)?;
-        // The provider may be slow: no connection waits for it.
-        let token = self.tokens.verify(&request.token).await?;
+        let token = self.verified(Bucket::address(Purpose::Exchange, origin.ip), &request.token).await?;
         let (refresh_token, hash) = new_secret()?;
         let lifetimes = self.identity.lifetimes();
         let mut connection = self.db.connection().await?;
+        let proved = match store::find_person(&mut connection, &token).await? {
+            Some(person) if !token.second_factor => {
+                self.identity.prove_second_factor(&mut connection, person, request.code.as_deref()).await?
+            }
+            _ => Proved::default(),
+        };
         let organization = request.organization.as_deref();
-        let entered = store::exchange(&mut connection, &token, organization, &hash, lifetimes, origin).await?;
+        let entered = store::exchange(&mut connection, (&token, &proved), organization, &hash, lifetimes, origin).await?;
+        self.identity.used_up(&proved.given);
         let (user_id, organization_id, opened) = entered;
         self.identity.tokens(user_id, organization_id, opened, refresh_token)
     }
 
     async fn link(&self, context: &Context, request: &LinkRequest) -> Result<ExternalIdentity> {
         validation::check(request)?;
-        let token = self.tokens.verify(&request.token).await?;
+        // An ended session counts nothing for the person.
+        drop(self.db.begin(context).await?);
+        let token = self.verified(Bucket::inside(Purpose::Exchange, context.user_id), &request.token).await?;
         let mut tx = self.db.begin(context).await?;
         let id = store::link(&mut tx, &token).await?;
         let linked = store::list(&mut tx).await?.into_iter().find(|identity| identity.id == id);
         tx.commit().await?;
+        self.identity.letter_queued();
         linked.ok_or_else(|| Error::internal("what was linked is not there"))
     }
 
@@ -91,6 +113,8 @@ impl ExternalIdentities for PgExternalIdentities {
     async fn unlink(&self, context: &Context, id: ExternalIdentityId) -> Result<()> {
         let mut tx = self.db.begin(context).await?;
         store::unlink(&mut tx, id).await?;
-        tx.commit().await
+        tx.commit().await?;
+        self.identity.letter_queued();
+        Ok(())
     }
 }

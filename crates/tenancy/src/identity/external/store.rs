@@ -6,7 +6,7 @@
 use crm_kernel::{ExternalIdentityId, OrganizationId, Result, Role, SessionId, Timestamp, UserId};
 use diesel::{
     QueryableByName, sql_query,
-    sql_types::{Binary, Bool, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid},
+    sql_types::{Array, BigInt, Binary, Bool, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
@@ -16,6 +16,7 @@ use crate::{
     expect::error,
     identity::{
         model::Origin,
+        second_factor::Proved,
         store::{Lifetimes, Opened},
     },
 };
@@ -53,14 +54,14 @@ struct EnteredRow {
 
 pub(super) async fn exchange(
     connection: &mut AsyncPgConnection,
-    token: &VerifiedToken,
+    (token, proved): (&VerifiedToken, &Proved),
     organization: Option<&str>,
     refresh_hash: &[u8],
     lifetimes: Lifetimes,
     origin: &Origin,
 ) -> Result<(UserId, OrganizationId, Opened)> {
     let text = "SELECT user_id, organization_id, session_id, role
-                  FROM identity.exchange_external($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+                  FROM identity.exchange_external($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
     let query = sql_query(text)
         .bind::<Text, _>(token.issuer.as_str())
         .bind::<Text, _>(token.subject.as_str())
@@ -68,6 +69,9 @@ pub(super) async fn exchange(
         .bind::<Nullable<Timestamptz>, _>(token.once.as_ref().map(|once| once.expires_at))
         .bind::<Nullable<Text>, _>(organization.map(|slug| slug.replace('\0', "")))
         .bind::<Bool, _>(token.second_factor)
+        .bind::<Nullable<BigInt>, _>(proved.given.step)
+        .bind::<Nullable<Binary>, _>(proved.given.recovery.as_deref())
+        .bind::<Array<Binary>, _>(&proved.keys)
         .bind::<Binary, _>(refresh_hash)
         .bind::<Integer, _>(lifetimes.session)
         .bind::<Integer, _>(lifetimes.refresh)

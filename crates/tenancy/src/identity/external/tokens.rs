@@ -70,7 +70,8 @@ pub struct Once {
 impl ExternalTokens {
     /// Of these providers, whose keys come from this source.
     #[must_use]
-    pub fn new(providers: Providers, source: Arc<dyn KeySource>) -> Self {
+    pub fn new(providers: Providers, source: impl KeySource + 'static) -> Self {
+        let source: Arc<dyn KeySource> = Arc::new(source);
         Self::at(providers, &source, Arc::new(SystemTime::now))
     }
 

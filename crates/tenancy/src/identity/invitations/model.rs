@@ -137,6 +137,10 @@ pub struct AcceptRequest {
     #[serde(default)]
     #[garde(length(bytes, min = 1, max = 16384))]
     pub external_token: Option<String>,
+    /// A code of the account's second factor, or a recovery code; asked of who has one, unless the provider's word for one counts here.
+    #[serde(default)]
+    #[garde(length(chars, max = 100))]
+    pub code: Option<String>,
 }
 
 /// Tells nothing that opens anything.

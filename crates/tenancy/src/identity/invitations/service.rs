@@ -16,10 +16,12 @@ use crate::{
     expect::UNPROVED,
     identity::{
         external::{ExternalTokens, find_person},
-        model::{Credentials, Origin, Tokens},
+        model::{Origin, Tokens},
         password_rules::judge_password,
+        second_factor::Proved,
         secrets::{link_secret, parse_link_token},
         service::new_secret,
+        throttle::{Attempt, Bucket, Purpose},
     },
     passwords,
     sealing::SealingKeys,
@@ -52,9 +54,10 @@ pub trait Invitations: Send + Sync {
     async fn revoke(&self, context: &Context, id: InvitationId) -> Result<()>;
 
     /// What a link is for; `NotFound` when it is for nothing, whatever the reason.
-    async fn look(&self, request: &InvitationTokenRequest) -> Result<InvitationPreview>;
+    async fn look(&self, request: &InvitationTokenRequest, origin: &Origin) -> Result<InvitationPreview>;
 
-    /// Comes in without a session: as a new person, or as one who shows the account's password or external identity.
+    /// Comes in without a session: as a new person, or as one who shows the account's password or external identity, and its second
+    /// factor where it has one. `SecondFactorMissing` when that is asked for; nothing has happened then.
     async fn accept(&self, request: &AcceptRequest, origin: &Origin) -> Result<Tokens>;
 
     /// Comes in as the person of the session; answers with a session in the new organisation.
@@ -90,31 +93,79 @@ impl PgInvitations {
         Ok(Link { id, hash })
     }
 
-    /// Makes a member of whoever knows the account's password, and logs in: a login asks for all that it always does. A person with a
-    /// second factor is then a member, and comes in with a code.
-    async fn accept_with_password(&self, link: &Link, found: &Found, password: &str, origin: &Origin) -> Result<Tokens> {
+    /// A password that is tried with a link.
+    async fn prove_password(&self, link: &Link, found: &Found, password: &str) -> Result<()> {
         // Counted before it is judged: tries at the same moment cannot outrun the count.
         if !store::count_proof(&mut *self.db.connection().await?, link).await? {
             return Err(unproved());
         }
-        if !passwords::verify(password.to_owned(), found.password_hash.clone()).await? {
-            return Err(unproved());
+        let is_right = passwords::verify(password.to_owned(), found.password_hash.clone()).await?;
+        if is_right { Ok(()) } else { Err(unproved()) }
+    }
+
+    /// Counts a use of a link as a try, unless its outcome is that nothing was guessed.
+    async fn counted<T>(&self, origin: &Origin, outcome: impl Future<Output = Result<T>>) -> Result<T> {
+        let buckets = [Bucket::address(Purpose::Invitation, origin.ip)];
+        let attempt = Attempt::begin(&mut *self.db.connection().await?, buckets).await?;
+        let outcome = outcome.await;
+        if !matches!(outcome, Err(Error::NotFound(_) | Error::Unauthenticated(_))) {
+            attempt.succeeded(&mut *self.db.connection().await?).await?;
         }
-        let acceptance = Acceptance { proved: found.user_id, full_name: "", password_hash: None, external: None };
-        let lifetimes = self.identity.lifetimes();
-        store::accept(&mut *self.db.connection().await?, link, acceptance, None, lifetimes, origin).await?;
-        let organization = Some(found.slug.clone());
-        self.identity
-            .login(
-                &Credentials {
-                    email: found.email.clone(),
-                    password: password.to_owned(),
-                    organization,
-                    ..Credentials::default()
-                },
-                origin,
-            )
-            .await
+        outcome
+    }
+
+    async fn find(&self, link: &Link) -> Result<Found> {
+        store::find(&mut *self.db.connection().await?, link).await?.ok_or(Error::NotFound("invitation"))
+    }
+
+    async fn come_in(&self, link: &Link, request: &AcceptRequest, origin: &Origin) -> Result<Tokens> {
+        let found = self.find(link).await?;
+        let external = match (&request.external_token, &request.password) {
+            (Some(_), Some(_)) => return Err(Error::invalid("/external_token", "exclusive", "send this or a password")),
+            (Some(token), None) => Some(self.external.verify(token).await?),
+            (None, _) => None,
+        };
+        let mut acceptance = Acceptance {
+            proved: None,
+            full_name: "",
+            password_hash: None,
+            external: external.as_ref(),
+            second_factor: Proved::default(),
+        };
+        if found.has_no_way_in() {
+            if found.user_id.is_none() {
+                acceptance.full_name = request.full_name.as_deref().map(str::trim).ok_or_else(|| missing("/full_name"))?;
+            }
+            if external.is_none() {
+                let password = request.password.clone().ok_or_else(|| missing("/password"))?;
+                let about = [found.email.as_str(), acceptance.full_name];
+                if let Some(fault) = judge_password("/password", &password, &about) {
+                    return Err(Error::Invalid(vec![fault]));
+                }
+                acceptance.password_hash = Some(passwords::hash(password).await?);
+            }
+        } else if let Some(token) = &external {
+            acceptance.proved = find_person(&mut *self.db.connection().await?, token).await?;
+            if acceptance.proved != found.user_id {
+                return Err(unproved());
+            }
+        } else {
+            self.prove_password(link, &found, request.password.as_ref().ok_or_else(unproved)?).await?;
+            acceptance.proved = found.user_id;
+        }
+        let (refresh_token, hash) = new_secret()?;
+        let mut connection = self.db.connection().await?;
+        // The word of a provider that nobody has linked yet says nothing about the account.
+        let is_trusted = !found.has_no_way_in() && external.as_ref().is_some_and(|token| token.second_factor);
+        if let Some(person) = found.user_id.filter(|_| !is_trusted) {
+            acceptance.second_factor =
+                self.identity.prove_second_factor(&mut connection, person, request.code.as_deref()).await?;
+        }
+        let accepted = store::accept(&mut connection, link, acceptance, &hash, self.identity.lifetimes(), origin).await?;
+        // An identity that was linked, or a recovery code that was used, is told by letter.
+        self.letters_queued.notify_one();
+        let (user_id, organization_id, opened) = accepted;
+        self.identity.tokens(user_id, organization_id, opened, refresh_token)
     }
 }
 
@@ -171,9 +222,10 @@ impl Invitations for PgInvitations {
         tx.commit().await
     }
 
-    async fn look(&self, request: &InvitationTokenRequest) -> Result<InvitationPreview> {
+    async fn look(&self, request: &InvitationTokenRequest, origin: &Origin) -> Result<InvitationPreview> {
         validation::check(request)?;
-        let found = self.find(&link(&request.token)?).await?;
+        let link = link(&request.token)?;
+        let found = self.counted(origin, self.find(&link)).await?;
         Ok(InvitationPreview {
             organization_name: found.organization_name.clone(),
             email: found.email.clone(),
@@ -187,38 +239,7 @@ impl Invitations for PgInvitations {
     async fn accept(&self, request: &AcceptRequest, origin: &Origin) -> Result<Tokens> {
         validation::check(request)?;
         let link = link(&request.token)?;
-        let found = self.find(&link).await?;
-        let external = match (&request.external_token, &request.password) {
-            (Some(_), Some(_)) => return Err(Error::invalid("/external_token", "exclusive", "send this or a password")),
-            (Some(token), None) => Some(self.external.verify(token).await?),
-            (None, _) => None,
-        };
-        let mut acceptance = Acceptance { proved: None, full_name: "", password_hash: None, external: external.as_ref() };
-        if found.has_no_way_in() {
-            if found.user_id.is_none() {
-                acceptance.full_name = request.full_name.as_deref().map(str::trim).ok_or_else(|| missing("/full_name"))?;
-            }
-            if external.is_none() {
-                let password = request.password.clone().ok_or_else(|| missing("/password"))?;
-                let about = [found.email.as_str(), acceptance.full_name];
-                if let Some(fault) = judge_password("/password", &password, &about) {
-                    return Err(Error::Invalid(vec![fault]));
-                }
-                acceptance.password_hash = Some(passwords::hash(password).await?);
-            }
-        } else if let Some(token) = &external {
-            acceptance.proved = find_person(&mut *self.db.connection().await?, token).await?;
-        } else {
-            let password = request.password.as_ref().ok_or_else(unproved)?;
-            return self.accept_with_password(&link, &found, password, origin).await;
-        }
-        let (refresh_token, hash) = new_secret()?;
-        let lifetimes = self.identity.lifetimes();
-        let mut connection = self.db.connection().await?;
-        let accepted = store::accept(&mut connection, &link, acceptance, Some(&hash), lifetimes, origin).await?;
-        let (user_id, organization_id, opened) = accepted;
-        let opened = opened.ok_or_else(|| Error::internal("no session was opened"))?;
-        self.identity.tokens(user_id, organization_id, opened, refresh_token)
+        self.counted(origin, self.come_in(&link, request, origin)).await
     }
 
     async fn join(&self, context: &Context, request: &InvitationTokenRequest, origin: &Origin) -> Result<Tokens> {
@@ -228,12 +249,6 @@ impl Invitations for PgInvitations {
         let organization = store::join(&mut tx, &link).await?;
         tx.commit().await?;
         self.identity.switch(context, organization, origin).await
-    }
-}
-
-impl PgInvitations {
-    async fn find(&self, link: &Link) -> Result<Found> {
-        store::find(&mut *self.db.connection().await?, link).await?.ok_or(Error::NotFound("invitation"))
     }
 }
 

@@ -8,7 +8,7 @@ use diesel::{
     ExpressionMethods, OptionalExtension, QueryDsl, QueryableByName, SelectableHelper,
     pg::Pg,
     sql_query,
-    sql_types::{Binary, Bool, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid},
+    sql_types::{Array, BigInt, Binary, Bool, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::Value;
@@ -21,6 +21,7 @@ use crate::{
     identity::{
         external::VerifiedToken,
         model::Origin,
+        second_factor::Proved,
         store::{Lifetimes, Opened},
     },
     schema::q_invitations,
@@ -118,8 +119,6 @@ pub(super) struct Found {
     #[diesel(sql_type = Text)]
     pub organization_name: String,
     #[diesel(sql_type = Text)]
-    pub slug: String,
-    #[diesel(sql_type = Text)]
     pub email: String,
     #[diesel(sql_type = Text)]
     pub role: String,
@@ -135,7 +134,7 @@ pub(super) struct Found {
 
 pub(super) async fn find(connection: &mut AsyncPgConnection, link: &Link) -> Result<Option<Found>> {
     let query = sql_query(
-        "SELECT organization_name, slug, email, role, inviter_name, user_id, password_hash, has_identity
+        "SELECT organization_name, email, role, inviter_name, user_id, password_hash, has_identity
            FROM identity.find_invitation($1, $2)",
     );
     let query = query.bind::<SqlUuid, _>(link.id).bind::<Binary, _>(link.hash.as_slice());
@@ -148,6 +147,7 @@ pub(super) struct Acceptance<'a> {
     pub full_name: &'a str,
     pub password_hash: Option<String>,
     pub external: Option<&'a VerifiedToken>,
+    pub second_factor: Proved,
 }
 
 #[derive(QueryableByName)]
@@ -156,8 +156,8 @@ struct AcceptedRow {
     user_id: UserId,
     #[diesel(sql_type = SqlUuid)]
     organization_id: OrganizationId,
-    #[diesel(sql_type = Nullable<SqlUuid>)]
-    session_id: Option<SessionId>,
+    #[diesel(sql_type = SqlUuid)]
+    session_id: SessionId,
     #[diesel(sql_type = Text)]
     role: Role,
 }
@@ -170,19 +170,20 @@ pub(super) async fn count_proof(connection: &mut AsyncPgConnection, link: &Link)
     query.get_result(connection).await.map(|counted: Answer| counted.answer).map_err(error)
 }
 
-/// The session is missing when there is no hash of a refresh token for it.
 pub(super) async fn accept(
     connection: &mut AsyncPgConnection,
     link: &Link,
     acceptance: Acceptance<'_>,
-    refresh_hash: Option<&[u8]>,
+    refresh_hash: &[u8],
     lifetimes: Lifetimes,
     origin: &Origin,
-) -> Result<(UserId, OrganizationId, Option<Opened>)> {
+) -> Result<(UserId, OrganizationId, Opened)> {
     let external = acceptance.external;
     let once = external.and_then(|token| token.once.as_ref());
+    let Proved { given, keys } = acceptance.second_factor;
     let text = "SELECT user_id, organization_id, session_id, role
-                  FROM identity.accept_invitation($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
+                  FROM identity.accept_invitation($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
+                                                  $19, $20)";
     let query = sql_query(text)
         .bind::<SqlUuid, _>(link.id)
         .bind::<Binary, _>(link.hash.as_slice())
@@ -195,15 +196,17 @@ pub(super) async fn accept(
         .bind::<Nullable<Binary>, _>(once.map(|once| once.hash.as_slice()))
         .bind::<Nullable<Timestamptz>, _>(once.map(|once| once.expires_at))
         .bind::<Bool, _>(external.is_some_and(|token| token.second_factor))
-        .bind::<Nullable<Binary>, _>(refresh_hash)
+        .bind::<Nullable<BigInt>, _>(given.step)
+        .bind::<Nullable<Binary>, _>(given.recovery)
+        .bind::<Array<Binary>, _>(keys)
+        .bind::<Binary, _>(refresh_hash)
         .bind::<Integer, _>(lifetimes.session)
         .bind::<Integer, _>(lifetimes.refresh)
         .bind::<Nullable<Text>, _>(origin.ip.map(|ip| ip.to_string()))
         .bind::<Nullable<Text>, _>(origin.user_agent.as_deref().map(|agent| agent.replace('\0', "")))
         .bind::<Text, _>(origin.request_id.replace('\0', ""));
     let row: AcceptedRow = query.get_result(connection).await.expect_one(INVITATION)?;
-    let opened = row.session_id.map(|session_id| Opened { session_id, role: row.role });
-    Ok((row.user_id, row.organization_id, opened))
+    Ok((row.user_id, row.organization_id, Opened { session_id: row.session_id, role: row.role }))
 }
 
 #[derive(QueryableByName)]

@@ -9,9 +9,6 @@ use uuid::Uuid;
 use super::{Claimed, Failure, store};
 use crate::Db;
 
-/// Rows of each kind that are forgotten by one call.
-const FORGOTTEN_AT_ONCE: i32 = 1000;
-
 /// The queue of letters.
 #[async_trait]
 pub trait Letters: Send + Sync {
@@ -24,9 +21,6 @@ pub trait Letters: Send + Sync {
 
     /// It could not be sent; `true` when it will not be tried again.
     async fn failed(&self, id: Uuid, failure: &Failure) -> Result<bool>;
-
-    /// Forgets letters that were sent or given up thirty days ago, and links that nobody can use any more; says how many rows.
-    async fn forget_old(&self) -> Result<usize>;
 }
 
 /// The queue kept in PostgreSQL.
@@ -60,10 +54,5 @@ impl Letters for PgLetters {
             Failure::Permanent(reason) => (reason, false),
         };
         store::failed(&mut *self.db.connection().await?, id, &reason.replace('\0', ""), retryable).await
-    }
-
-    async fn forget_old(&self) -> Result<usize> {
-        let forgotten = store::forget_old(&mut *self.db.connection().await?, FORGOTTEN_AT_ONCE).await?;
-        Ok(usize::try_from(forgotten).unwrap_or_default())
     }
 }

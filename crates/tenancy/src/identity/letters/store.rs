@@ -43,12 +43,6 @@ struct GaveUp {
     gave_up: bool,
 }
 
-#[derive(QueryableByName)]
-struct Forgotten {
-    #[diesel(sql_type = Integer)]
-    rows: i32,
-}
-
 pub(super) async fn claim(connection: &mut AsyncPgConnection, limit: i32, lease_seconds: i32) -> Result<Claimed> {
     let query = sql_query(
         "SELECT id, kind, recipient, locale, secret_id, details, attempts, gave_up, last_error FROM identity.claim_letters($1, $2)",
@@ -84,9 +78,4 @@ pub(super) async fn failed(connection: &mut AsyncPgConnection, id: Uuid, reason:
     let query = sql_query("SELECT identity.letter_failed($1, $2, $3) AS gave_up");
     let query = query.bind::<SqlUuid, _>(id).bind::<Text, _>(reason).bind::<Bool, _>(retryable);
     query.get_result(connection).await.map(|row: GaveUp| row.gave_up).map_err(error)
-}
-
-pub(super) async fn forget_old(connection: &mut AsyncPgConnection, limit: i32) -> Result<i32> {
-    let query = sql_query("SELECT identity.forget_old_mail($1) AS rows").bind::<Integer, _>(limit);
-    query.get_result(connection).await.map(|row: Forgotten| row.rows).map_err(error)
 }

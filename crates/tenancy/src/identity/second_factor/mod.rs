@@ -13,5 +13,5 @@ mod store;
 
 pub(super) use codes::Given;
 pub use model::{CodeRequest, FirstCodeRequest, RecoveryCodes, SecondFactorSeed, SecondFactorStatus, TurnOffRequest};
-pub(super) use service::prove;
 pub use service::{PgSecondFactors, SecondFactors};
+pub(super) use service::{Proved, prove};

@@ -1,8 +1,11 @@
 //! The use cases of the second factor.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use crm_kernel::{Context, Error, FieldError, Result, UserId, validation};
 use diesel_async::AsyncPgConnection;
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::{
@@ -12,7 +15,7 @@ use super::{
 };
 use crate::{
     Db,
-    identity::throttle::{Attempt, Bucket},
+    identity::throttle::{Attempt, Bucket, Purpose},
     passwords,
     sealing::SealingKeys,
 };
@@ -50,13 +53,14 @@ pub trait SecondFactors: Send + Sync {
 pub struct PgSecondFactors {
     db: Db,
     keys: SealingKeys,
+    letters_queued: Arc<Notify>,
 }
 
 impl PgSecondFactors {
-    /// On this database, with these keys.
+    /// On this database, with these keys. `letters_queued` is told whenever a letter waits.
     #[must_use]
-    pub fn new(db: Db, keys: SealingKeys) -> Self {
-        Self { db, keys }
+    pub fn new(db: Db, keys: SealingKeys, letters_queued: Arc<Notify>) -> Self {
+        Self { db, keys, letters_queued }
     }
 
     /// What a code is, for who has a second factor; a wrong one is counted and refused.
@@ -73,7 +77,7 @@ impl PgSecondFactors {
         code: &str,
         (sealed, now): (&[u8], i64),
     ) -> Result<(Attempt, Given)> {
-        let attempt = Attempt::begin(connection, [Bucket::codes_inside(context.user_id)]).await?;
+        let attempt = Attempt::begin(connection, [Bucket::inside(Purpose::SecondFactor, context.user_id)]).await?;
         let seed = self.keys.open(PURPOSE, context.user_id.uuid(), sealed)?;
         let given = codes::judge(&seed, code, now)?;
         if given.is_wrong() { Err(Error::Invalid(vec![wrong_code()])) } else { Ok((attempt, given)) }
@@ -120,6 +124,8 @@ impl SecondFactors for PgSecondFactors {
         let state = store::read(&mut connection, context).await?;
         let (sealed, shown) = self.seed(context, &state)?;
         store::begin(&mut connection, context, &given, &sealed).await.map_err(of_field)?;
+        // That a recovery code was used is told by letter.
+        self.letters_queued.notify_one();
         attempt.succeeded(&mut connection).await?;
         Ok(shown)
     }
@@ -134,6 +140,7 @@ impl SecondFactors for PgSecondFactors {
         let step = given.step.ok_or_else(|| Error::Invalid(vec![wrong_code()]))?;
         let (recovery_codes, hashes) = codes::new_recovery_codes()?;
         store::confirm(&mut connection, context, (pending, step), hashes).await?;
+        self.letters_queued.notify_one();
         attempt.succeeded(&mut connection).await?;
         Ok(RecoveryCodes { recovery_codes })
     }
@@ -143,6 +150,7 @@ impl SecondFactors for PgSecondFactors {
         let mut connection = self.db.connection().await?;
         let (attempt, given) = self.given(&mut connection, context, &request.code).await?;
         store::verify(&mut connection, context, &given).await.map_err(of_field)?;
+        self.letters_queued.notify_one();
         attempt.succeeded(&mut connection).await
     }
 
@@ -152,6 +160,7 @@ impl SecondFactors for PgSecondFactors {
         let (attempt, given) = self.given(&mut connection, context, &request.code).await?;
         let (recovery_codes, hashes) = codes::new_recovery_codes()?;
         store::replace_codes(&mut connection, context, &given, hashes).await.map_err(of_field)?;
+        self.letters_queued.notify_one();
         attempt.succeeded(&mut connection).await?;
         Ok(RecoveryCodes { recovery_codes })
     }
@@ -162,7 +171,7 @@ impl SecondFactors for PgSecondFactors {
         let mut connection = self.db.connection().await?;
         let state = store::read(&mut connection, context).await?;
         let sealed = state.sealed_seed.as_deref().ok_or(Error::NotFound("second factor"))?;
-        let attempt = Attempt::begin(&mut connection, [Bucket::codes_inside(context.user_id)]).await?;
+        let attempt = Attempt::begin(&mut connection, [Bucket::inside(Purpose::SecondFactor, context.user_id)]).await?;
         // The connection goes back before the hash is computed.
         drop(connection);
         let mut wrong = Vec::new();
@@ -182,11 +191,13 @@ impl SecondFactors for PgSecondFactors {
         }
         let mut connection = self.db.connection().await?;
         store::disable(&mut connection, context, &given).await.map_err(of_field)?;
+        self.letters_queued.notify_one();
         attempt.succeeded(&mut connection).await
     }
 }
 
 /// What a login has of the second factor.
+#[derive(Default)]
 pub(in crate::identity) struct Proved {
     /// The code, to be used up with the session that it opens; empty for who has no second factor.
     pub given: Given,
@@ -194,7 +205,7 @@ pub(in crate::identity) struct Proved {
     pub keys: Vec<Vec<u8>>,
 }
 
-/// Whether the person, whose password was right, gave what else is asked. The device, where it is known, has its own budget.
+/// Whether the person, whose password or external identity was right, gave what else is asked. The device, where it is known, has its own budget.
 ///
 /// # Errors
 /// `SecondFactorMissing` without a code or with a wrong one; `Limited` after too many of those.
@@ -205,7 +216,7 @@ pub(in crate::identity) async fn prove(
     code: Option<&str>,
 ) -> Result<Proved> {
     let Some(found) = store::find(connection, user).await? else {
-        return Ok(Proved { given: Given::default(), keys: Vec::new() });
+        return Ok(Proved::default());
     };
     let code = code.ok_or(Error::SecondFactorMissing)?;
     let attempt = Attempt::begin(connection, [Bucket::codes(user, device)]).await?;

@@ -1,0 +1,193 @@
+//! Guessing links, and the second factor at every way in that is no login.
+
+use std::{sync::Arc, time::Duration};
+
+use crm_kernel::{Context, Error, Result, Role};
+use crm_tenancy::identity::{
+    Origin, Tokens,
+    external::{ExchangeRequest, ExternalIdentities, LinkRequest},
+    invitations::{AcceptRequest, Invitations},
+    link_token,
+    second_factor::{CodeRequest, FirstCodeRequest, PgSecondFactors, SecondFactors},
+};
+use crm_testkit::{PASSWORD, refusals::unauthenticated};
+use uuid::Uuid;
+
+use crate::{
+    Stage, accepts, asks,
+    coming_in::{external, external_at},
+    entrance::{Authenticator, from},
+    set_up,
+};
+
+fn is_limited<T>(answer: &Result<T>) -> bool {
+    matches!(answer, Err(Error::Limited { retry_after_seconds }) if *retry_after_seconds > 0)
+}
+
+fn is_missing<T: std::fmt::Debug>(answer: Result<T>, why: &str) {
+    match answer {
+        Err(Error::SecondFactorMissing) => {}
+        other => panic!("{why}: {other:?}"),
+    }
+}
+
+impl Stage {
+    async fn enable(&self, context: &Context) -> (Authenticator, Vec<String>) {
+        let factors = PgSecondFactors::new(self.database.db(), self.keys.clone(), Arc::default());
+        let authenticator = Authenticator::new(&factors.enroll(context).await.unwrap().seed);
+        let confirmed = factors.confirm(context, &FirstCodeRequest { code: authenticator.code(0) }).await.unwrap();
+        (authenticator, confirmed.recovery_codes)
+    }
+
+    async fn given(&self, tokens: &Tokens) -> bool {
+        let factors = PgSecondFactors::new(self.database.db(), self.keys.clone(), Arc::default());
+        factors.status(&self.context(tokens).await).await.unwrap().given
+    }
+
+    async fn exchange(&self, token: String, code: Option<String>) -> Result<Tokens> {
+        self.external.exchange(&ExchangeRequest { token, organization: None, code }, &Origin::default()).await
+    }
+
+    async fn was_announced(&self) -> bool {
+        tokio::time::timeout(Duration::from_millis(20), self.letters_queued.notified()).await.is_ok()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn links_are_not_guessed() {
+    let stage = set_up().await;
+    let (_, token) = stage.invite("new@example.com", Role::Member).await;
+    let here = from("192.0.2.9");
+    for _ in 0..3 {
+        stage.invitations.look(&asks(&token), &here).await.expect("a right one does not count");
+    }
+    for number in 0..60 {
+        let guess = link_token(&stage.keys, "invitation", Uuid::now_v7()).unwrap();
+        let answer = match number % 2 {
+            0 => stage.invitations.look(&asks(&guess), &here).await.map(drop),
+            _ => stage.invitations.accept(&crate::newcomer(&guess), &here).await.map(drop),
+        };
+        assert!(matches!(answer, Err(Error::NotFound(_))), "{number}: {answer:?}");
+    }
+    assert!(is_limited(&stage.invitations.look(&asks(&token), &here).await));
+    assert!(is_limited(&stage.invitations.accept(&crate::newcomer(&token), &here).await));
+    stage.invitations.accept(&crate::newcomer(&token), &from("192.0.2.10")).await.expect("from elsewhere it opens");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_and_a_password_are_no_second_factor() {
+    let stage = set_up().await;
+    let elsewhere = stage.database.tenant("Umbrella").await;
+    let (authenticator, recovery) = stage.enable(&stage.session(&elsewhere.email("member")).await).await;
+    let (made, token) = stage.invite(&elsewhere.email("member"), Role::Admin).await;
+    let with = |code: Option<String>| AcceptRequest { password: Some(PASSWORD.into()), code, ..accepts(&token) };
+    let sessions = "SELECT count(*) FROM identity.sessions WHERE ended_at IS NULL";
+    let before = stage.count(sessions).await;
+    is_missing(stage.accept(&with(None)).await, "without a code");
+    is_missing(stage.accept(&with(Some(authenticator.wrong()))).await, "a wrong one");
+    is_missing(stage.accept(&with(Some(authenticator.code(0)))).await, "one that was used");
+    is_missing(stage.accept(&with(Some("AAAA-AAAA-AAAA-AAAA".into()))).await, "nobody's recovery code");
+    let wrong = AcceptRequest { password: Some("wrong".into()), code: Some(authenticator.code(1)), ..accepts(&token) };
+    unauthenticated(stage.accept(&wrong).await, "the password comes first");
+    let members = format!("SELECT count(*) FROM memberships WHERE user_id = '{}'", elsewhere.member.user_id);
+    assert_eq!((stage.count(&members).await, stage.count(sessions).await), (1, before), "nothing has happened");
+    assert_eq!(stage.status(made.id).await, "pending");
+
+    while stage.was_announced().await {}
+    let tokens = stage.accept(&with(Some(recovery[0].clone()))).await.expect("a recovery code proves it");
+    assert!(stage.given(&tokens).await && stage.was_announced().await);
+    assert_eq!((tokens.organization_id, tokens.role), (stage.tenant.organization_id, Role::Admin));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_codes_are_counted_at_every_door_together() {
+    let stage = set_up().await;
+    let elsewhere = stage.database.tenant("Umbrella").await;
+    let session = stage.session(&elsewhere.email("member")).await;
+    stage.external.link(&session, &LinkRequest { token: external("mine") }).await.unwrap();
+    let (authenticator, _) = stage.enable(&session).await;
+    let (_, token) = stage.invite(&elsewhere.email("member"), Role::Viewer).await;
+    let accept = async |code: String| {
+        stage.accept(&AcceptRequest { external_token: Some(external("mine")), code: Some(code), ..accepts(&token) }).await
+    };
+    for number in 0..5 {
+        let answer = match number % 2 {
+            0 => accept(authenticator.wrong()).await,
+            _ => stage.exchange(external("mine"), Some(authenticator.wrong())).await,
+        };
+        is_missing(answer, "a wrong code");
+    }
+    assert!(is_limited(&accept(authenticator.code(1)).await), "the right one is not judged any more");
+    assert!(is_limited(&stage.exchange(external("mine"), Some(authenticator.code(1))).await));
+    let factors = PgSecondFactors::new(stage.database.db(), stage.keys.clone(), Arc::default());
+    factors.verify(&session, &CodeRequest { code: authenticator.code(1) }).await.expect("whoever is in is counted elsewhere");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_is_a_second_factor_only_where_it_is_trusted_and_linked() {
+    let stage = set_up().await;
+    let elsewhere = stage.database.tenant("Umbrella").await;
+    let (early, session) = (stage.session(&elsewhere.email("member")).await, stage.session(&elsewhere.email("member")).await);
+    stage.external.link(&session, &LinkRequest { token: external("mine") }).await.unwrap();
+    let (authenticator, _) = stage.enable(&session).await;
+
+    is_missing(stage.exchange(external("mine"), None).await, "the provider says nothing of a second factor");
+    let tokens = stage.exchange(external("mine"), Some(authenticator.code(1))).await.expect("the code proves it");
+    assert!(stage.given(&tokens).await);
+    let tokens = stage.exchange(external_at("aal2", "mine"), None).await.expect("the provider's word counts");
+    assert!(stage.given(&tokens).await);
+
+    // A session from before the second factor must not make a way in that goes round it.
+    let theirs = LinkRequest { token: external_at("aal2", "of a thief") };
+    let refused = stage.external.link(&early, &theirs).await;
+    assert!(matches!(refused, Err(Error::SecondFactorRequired)), "{refused:?}");
+    while stage.was_announced().await {}
+    let linked = stage.external.link(&session, &LinkRequest { token: external("another") }).await.expect("this one has given it");
+    assert!(stage.was_announced().await, "linking is told");
+    stage.external.unlink(&session, linked.id).await.unwrap();
+    assert!(stage.was_announced().await, "and unlinking");
+
+    let (_, token) = stage.invite(&elsewhere.email("member"), Role::Viewer).await;
+    let with = |token: &str, level: &str, subject: &str| AcceptRequest {
+        external_token: Some(external_at(level, subject)),
+        ..accepts(token)
+    };
+    is_missing(stage.accept(&with(&token, "aal1", "mine")).await, "accepting is no way round either");
+    let tokens = stage.accept(&with(&token, "aal2", "mine")).await.unwrap();
+    assert!(stage.given(&tokens).await);
+
+    // Whose password and identities are gone opens with the letter alone, but for the second factor.
+    stage.database.execute("DELETE FROM identity.credentials; DELETE FROM identity.external_identities").await;
+    stage.database.execute("UPDATE identity.second_factors SET last_step = 0").await;
+    let initech = stage.database.tenant("Initech").await;
+    let wanted = crate::invitation(&elsewhere.email("member"), Role::Viewer);
+    let made = stage.invitations.create(&initech.owner, &wanted).await.unwrap();
+    let token = stage.token(made.id).await;
+    is_missing(stage.accept(&with(&token, "aal2", "new")).await, "a provider that nobody linked vouches for nothing");
+    let coded = AcceptRequest { code: Some(authenticator.code(0)), ..with(&token, "aal1", "new") };
+    assert!(stage.given(&stage.accept(&coded).await.unwrap()).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn external_tokens_are_not_guessed() {
+    let stage = set_up().await;
+    let session = stage.session(&stage.tenant.email("member")).await;
+    let request = |token: String| ExchangeRequest { token, organization: None, code: None };
+    let here = from("192.0.2.9");
+    for _ in 0..60 {
+        unauthenticated(stage.external.exchange(&request(external("s") + "x"), &here).await, "forged");
+    }
+    assert!(is_limited(&stage.external.exchange(&request(external("mine")), &here).await));
+    for _ in 0..10 {
+        let forged = LinkRequest { token: external("s") + "x" };
+        unauthenticated(stage.external.link(&session, &forged).await, "forged");
+    }
+    let right = LinkRequest { token: external("mine") };
+    assert!(is_limited(&stage.external.link(&session, &right).await), "of this person");
+    let other = stage.session(&stage.tenant.email("viewer")).await;
+    stage.external.link(&other, &right).await.expect("not of another");
+    for _ in 0..70 {
+        stage.external.exchange(&request(external("mine")), &from("192.0.2.10")).await.expect("who is right is not counted");
+    }
+    stage.session(&stage.tenant.email("member")).await;
+}
