@@ -10,7 +10,10 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::policy::{self, Access, Operation};
+use crate::{
+    policy::{self, Access, Operation},
+    question::described,
+};
 
 /// The raw document of the generator, made true.
 #[must_use]
@@ -19,6 +22,9 @@ pub fn finish(raw: Value) -> Value {
     describe(&mut document);
     if let Some(schemas) = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut) {
         finish_schemas(schemas);
+        schemas.insert("FilterCondition".into(), described::condition());
+        schemas["SearchRequest"]["properties"]["where"] =
+            json!({ "allOf": [{ "$ref": "#/components/schemas/FilterCondition" }], "nullable": true });
     }
     if let Some(paths) = document.get_mut("paths").and_then(Value::as_object_mut) {
         finish_paths(paths);

@@ -250,6 +250,11 @@ async fn a_record_is_found_by_the_text_it_has() {
                 owner.call("GET", "companies").query(&[(filter, text.as_str()), ("id", &made.id())]).send().await.expect(200);
             assert_eq!(found.ids(), [made.id()], "{text:?} by {filter}");
         }
+        let condition = |(field, op)| json!({ "field": field, "op": op, "value": text });
+        let fields = [("name", "="), ("name", "~"), ("industry", "="), ("industry", "~"), ("tags", ":")].map(condition);
+        let own = json!({ "field": "id", "op": "=", "value": made.id() });
+        let question = json!({ "where": { "and": [own, { "and": fields }] } });
+        assert_eq!(owner.post("companies/search", &question).await.expect(200).ids(), [made.id()], "{text:?} by its JSON form");
         1
     });
     let found: usize = stream::iter(tries).buffer_unordered(AT_ONCE).fold(0, async |sum, one| sum + one).await;

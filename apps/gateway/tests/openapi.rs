@@ -76,6 +76,9 @@ fn inputs_are_closed_and_outputs_are_complete() {
     let document = Document::of_the_application();
     let inputs: BTreeSet<String> =
         document.operations().iter().filter_map(|operation| operation.body_schema().map(ToOwned::to_owned)).collect();
+    // What stands inside a body is a part of it.
+    let inputs: BTreeSet<String> =
+        inputs.iter().flat_map(|name| [vec![name.clone()], referred(&document, name)].concat()).collect();
     for (name, schema) in document.value["components"]["schemas"].as_object().unwrap() {
         assert_eq!(schema["type"], "object", "{name}");
         assert_eq!(
@@ -84,10 +87,19 @@ fn inputs_are_closed_and_outputs_are_complete() {
             "{name}: unknown fields are refused in bodies alone"
         );
         for (field, property) in schema["properties"].as_object().unwrap() {
-            let typed = ["type", "$ref", "allOf"].iter().any(|key| property.get(key).is_some());
+            let typed = ["type", "$ref", "allOf", "anyOf"].iter().any(|key| property.get(key).is_some());
             assert!(typed, "{name}.{field} has no type");
         }
     }
+}
+
+/// The schemas that this one names, itself perhaps.
+fn referred(document: &Document, name: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    visit(&document.value["components"]["schemas"][name], &mut |value| {
+        names.extend(value["$ref"].as_str().and_then(|reference| reference.rsplit('/').next()).map(ToOwned::to_owned));
+    });
+    names
 }
 
 #[test]

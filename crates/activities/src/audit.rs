@@ -4,9 +4,9 @@
 //! Must stay true: which kinds of records these are stands in q_audit, beside the index that serves it; the view shows nothing to
 //! members and viewers.
 
-use crm_kernel::{Field, Kind, ListQuery, Result, page::COUNT_BOUND};
-use crm_tenancy::{Counted, Expect, Tx, any_of, seek_id};
-use diesel::{BoolExpressionMethods, ExpressionMethods, QueryDsl};
+use crm_kernel::{Comparison, Condition, Field, FieldPath, FilterValue, Kind, ListQuery, Operator, Result, page::COUNT_BOUND};
+use crm_tenancy::{Counted, Expect, Matching, Tx, seek_id};
+use diesel::{ExpressionMethods, QueryDsl};
 use diesel_async::RunQueryDsl;
 
 use crate::{
@@ -16,9 +16,11 @@ use crate::{
 };
 
 /// Where a period begins: not a field of an activity, but something a list is narrowed to.
-const OCCURRED_FROM: Field = Field::shown("occurred_from", Kind::Timestamp).filterable();
+const OCCURRED_FROM: Field = Field::shown("occurred_from", Kind::Timestamp).filterable().incomparable();
 /// Where a period ends; what happened at that moment is outside.
-const OCCURRED_UNTIL: Field = Field::shown("occurred_until", Kind::Timestamp).filterable();
+const OCCURRED_UNTIL: Field = Field::shown("occurred_until", Kind::Timestamp).filterable().incomparable();
+
+static OCCURRED_AT: Field = Field::shown("occurred_at", Kind::Timestamp);
 
 /// What narrows the audit list to a period, beside the fields of an activity.
 pub static PERIOD: &[Field] = &[OCCURRED_FROM, OCCURRED_UNTIL];
@@ -27,7 +29,7 @@ type Rows<'a> = q_audit::BoxedQuery<'a, diesel::pg::Pg>;
 
 /// Up to one activity more than the page holds.
 pub(crate) async fn list(tx: &mut Tx, query: &ListQuery) -> Result<Vec<Activity>> {
-    let rows = seek_id!(narrowed(everything(tx), query), query, q_audit::id);
+    let rows = seek_id!(narrowed(tx, query), query, q_audit::id);
     let columns = (
         q_audit::id,
         q_audit::activity_type,
@@ -52,7 +54,7 @@ pub(crate) async fn list(tx: &mut Tx, query: &ListQuery) -> Result<Vec<Activity>
 }
 
 pub(crate) async fn count(tx: &mut Tx, query: &ListQuery) -> Result<i64> {
-    let rows = narrowed(everything(tx), query).select(q_audit::id).limit(COUNT_BOUND + 1);
+    let rows = narrowed(tx, query).select(q_audit::id).limit(COUNT_BOUND + 1);
     Counted(rows).get_result(tx).await.expect_any(ACTIVITY)
 }
 
@@ -60,21 +62,25 @@ fn everything<'a>(tx: &Tx) -> Rows<'a> {
     q_audit::table.filter(q_audit::organization_id.eq(tx.organization_id())).into_boxed()
 }
 
-fn narrowed<'a>(mut rows: Rows<'a>, query: &ListQuery) -> Rows<'a> {
-    for term in &query.filter.terms {
-        rows = match term.field.name {
-            "activity_type" => rows.filter(q_audit::activity_type.eq_any(term.texts())),
-            "entity_type" => rows.filter(q_audit::entity_type.eq_any(term.texts())),
-            "entity_id" => rows.filter(q_audit::entity_id.eq_any(term.ids())),
-            "subject_id" => rows.filter(q_audit::subject_id.eq_any(term.ids())),
-            "user_id" => any_of!(rows, q_audit::user_id, term, ids),
-            "operation_id" => any_of!(rows, q_audit::operation_id, term, ids),
-            "occurred_from" => term.timestamps().into_iter().fold(rows, |rows, from| rows.filter(q_audit::occurred_at.ge(from))),
-            "occurred_until" => {
-                term.timestamps().into_iter().fold(rows, |rows, until| rows.filter(q_audit::occurred_at.lt(until)))
-            }
-            _ => rows,
-        };
+fn narrowed<'a>(tx: &Tx, query: &ListQuery) -> Rows<'a> {
+    everything(tx).filter(Matching::new(tx, "q_audit", &within_period(query.filter.condition())))
+}
+
+/// A period's bounds are not fields: what is compared is when it happened.
+fn within_period(condition: Condition) -> Condition {
+    let happened = |operator: Operator, values: &[FilterValue]| {
+        let compare =
+            |value: &FilterValue| Comparison { field: FieldPath::of(&OCCURRED_AT), operator, values: vec![value.clone()] };
+        Condition::All(values.iter().map(compare).map(Condition::Compare).collect())
+    };
+    match condition {
+        Condition::All(parts) => Condition::All(parts.into_iter().map(within_period).collect()),
+        Condition::Compare(Comparison { field, values, .. }) if *field.field == OCCURRED_FROM => {
+            happened(Operator::GreaterOrEqual, &values)
+        }
+        Condition::Compare(Comparison { field, values, .. }) if *field.field == OCCURRED_UNTIL => {
+            happened(Operator::Less, &values)
+        }
+        other => other,
     }
-    rows
 }

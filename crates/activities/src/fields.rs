@@ -2,7 +2,8 @@
 //!
 //! Types are plain text here, not choices: the log outlives the code that wrote it.
 
-use crm_kernel::{Actor, Direction, Field, Kind, Sort};
+use crm_kernel::{Actor, Direction, Field, Kind, Parent, Sort, Vocabulary};
+use crm_tenancy::members;
 
 const CREATED_AT: Field = Field::shown("created_at", Kind::Timestamp).sortable();
 
@@ -17,16 +18,25 @@ pub static FIELDS: &[Field] = &[
     Field::shown("user_id", Kind::Member).nullable().filterable(),
     Field::shown("actor_kind", Kind::Choice(Actor::WORDS)),
     Field::shown("description", Kind::Text).nullable(),
-    Field::shown("fields", Kind::Tags),
-    Field::shown("changes", Kind::Object).nullable(),
+    Field::shown("fields", Kind::Tags).incomparable(),
+    Field::shown("changes", Kind::Object).nullable().incomparable(),
     Field::shown("record_version", Kind::Integer).nullable(),
     Field::shown("operation_id", Kind::Id).nullable().filterable(),
     Field::shown("request_id", Kind::Text).nullable(),
     Field::shown("occurred_at", Kind::Timestamp),
     CREATED_AT,
-    Field::shown("ip", Kind::Text).nullable(),
+    Field::shown("ip", Kind::Text).nullable().incomparable(),
     Field::shown("user_agent", Kind::Text).nullable(),
 ];
+
+/// What a filter of activities may name.
+pub static VOCABULARY: Vocabulary = Vocabulary {
+    fields: FIELDS,
+    parents: &[Parent { name: "user", key: "user_id", fields: members::FIELDS, view: members::VIEW, entity: "member" }],
+};
+
+/// The view that activities are read from.
+pub(crate) const VIEW: &str = "q_activities";
 
 /// The order of lists: newest first. They can be turned round, but know no other order.
 #[must_use]

@@ -7,6 +7,6 @@ mod schema;
 mod service;
 mod store;
 
-pub use fields::{FIELDS, default_sort};
+pub use fields::{FIELDS, VOCABULARY, default_sort};
 pub use model::Activity;
 pub use service::{Activities, PgActivities};

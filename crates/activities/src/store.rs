@@ -4,11 +4,11 @@
 //! anyway; reads go through q_activities, which alone shows values, and hides addresses from those who may not see them.
 
 use crm_kernel::{ActivityId, ListQuery, Result, page::COUNT_BOUND};
-use crm_tenancy::{Counted, Entity, Expect, Tx, any_of, seek_id};
-use diesel::{BoolExpressionMethods, ExpressionMethods, QueryDsl, SelectableHelper};
+use crm_tenancy::{Counted, Entity, Expect, Matching, Tx, seek_id};
+use diesel::{ExpressionMethods, QueryDsl, SelectableHelper};
 use diesel_async::RunQueryDsl;
 
-use crate::{model::Activity, schema::q_activities};
+use crate::{fields::VIEW, model::Activity, schema::q_activities};
 
 pub(crate) const ACTIVITY: Entity = Entity { name: "activity", table: "crm_activities" };
 
@@ -20,12 +20,12 @@ pub(crate) async fn get(tx: &mut Tx, id: ActivityId) -> Result<Activity> {
 
 /// Up to one activity more than the page holds.
 pub(crate) async fn list(tx: &mut Tx, query: &ListQuery) -> Result<Vec<Activity>> {
-    let rows = seek_id!(narrowed(everything(tx), query), query, q_activities::id);
+    let rows = seek_id!(narrowed(tx, query), query, q_activities::id);
     rows.limit(i64::from(query.limit) + 1).select(Activity::as_select()).load(tx).await.expect_any(ACTIVITY)
 }
 
 pub(crate) async fn count(tx: &mut Tx, query: &ListQuery) -> Result<i64> {
-    let rows = narrowed(everything(tx), query).select(q_activities::id).limit(COUNT_BOUND + 1);
+    let rows = narrowed(tx, query).select(q_activities::id).limit(COUNT_BOUND + 1);
     Counted(rows).get_result(tx).await.expect_any(ACTIVITY)
 }
 
@@ -33,17 +33,6 @@ fn everything<'a>(tx: &Tx) -> Rows<'a> {
     q_activities::table.filter(q_activities::organization_id.eq(tx.organization_id())).into_boxed()
 }
 
-fn narrowed<'a>(mut rows: Rows<'a>, query: &ListQuery) -> Rows<'a> {
-    for term in &query.filter.terms {
-        rows = match term.field.name {
-            "activity_type" => rows.filter(q_activities::activity_type.eq_any(term.texts())),
-            "entity_type" => rows.filter(q_activities::entity_type.eq_any(term.texts())),
-            "entity_id" => rows.filter(q_activities::entity_id.eq_any(term.ids())),
-            "subject_id" => rows.filter(q_activities::subject_id.eq_any(term.ids())),
-            "user_id" => any_of!(rows, q_activities::user_id, term, ids),
-            "operation_id" => any_of!(rows, q_activities::operation_id, term, ids),
-            _ => rows,
-        };
-    }
-    rows
+fn narrowed<'a>(tx: &Tx, query: &ListQuery) -> Rows<'a> {
+    everything(tx).filter(Matching::new(tx, VIEW, &query.filter.condition()))
 }

@@ -1,6 +1,9 @@
 //! What companies can be filtered, sorted and picked by. Every filterable and sortable field has an index.
+//!
+//! The filter language may name any field, and those of the records a company points to.
 
-use crm_kernel::{Direction, Field, Kind, Sort};
+use crm_kernel::{Direction, Field, Kind, Parent, Sort, Vocabulary};
+use crm_tenancy::members;
 
 use crate::model::{CompanySize, CompanyStatus};
 
@@ -9,15 +12,15 @@ const CREATED_AT: Field = Field::shown("created_at", Kind::Timestamp).sortable()
 /// The fields of a company, in the order of its JSON.
 pub static FIELDS: &[Field] = &[
     Field::shown("id", Kind::Id).filterable(),
-    Field::shown("name", Kind::Caseless).filterable().sortable(),
+    Field::shown("name", Kind::Caseless).key("name_key").filterable().sortable(),
     Field::shown("slug", Kind::Text).filterable(),
     Field::shown("industry", Kind::Text).nullable().filterable(),
     Field::shown("company_size", Kind::Choice(CompanySize::WORDS)).nullable().filterable(),
     Field::shown("website", Kind::Text).nullable(),
     Field::shown("billing_address", Kind::Object).nullable(),
     Field::shown("shipping_address", Kind::Object).nullable(),
-    Field::shown("annual_revenue", Kind::Decimal).nullable().sortable(),
-    Field::shown("employee_count", Kind::Integer).nullable().sortable(),
+    Field::shown("annual_revenue", Kind::Decimal).key("annual_revenue_key").nullable().sortable(),
+    Field::shown("employee_count", Kind::Integer).key("employee_count_key").nullable().sortable(),
     Field::shown("company_status", Kind::Choice(CompanyStatus::WORDS)).filterable(),
     Field::shown("parent_id", Kind::Id).nullable().filterable(),
     Field::shown("owner_id", Kind::Member).nullable().filterable(),
@@ -29,6 +32,19 @@ pub static FIELDS: &[Field] = &[
     Field::shown("deleted_at", Kind::Timestamp).nullable(),
     Field::shown("version", Kind::Integer),
 ];
+
+/// What a filter of companies may name.
+pub static VOCABULARY: Vocabulary = Vocabulary {
+    fields: FIELDS,
+    parents: &[
+        Parent { name: "parent", key: "parent_id", fields: FIELDS, view: VIEW, entity: "company" },
+        Parent { name: "owner", key: "owner_id", fields: members::FIELDS, view: members::VIEW, entity: "member" },
+        Parent { name: "created_by", key: "created_by_id", fields: members::FIELDS, view: members::VIEW, entity: "member" },
+    ],
+};
+
+/// The view that companies are read from.
+pub(crate) const VIEW: &str = "q_companies";
 
 /// The order of lists when none is asked for: newest first.
 #[must_use]

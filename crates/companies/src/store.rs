@@ -4,17 +4,16 @@
 //! knows its tenant; reads that filter go through q_companies, where every operator may use its index.
 
 use crm_kernel::{CompanyId, Deleted, Error, Expected, ListQuery, Position, Result, Timestamp, page::COUNT_BOUND};
-use crm_tenancy::{
-    Counted, Entity, Expect, Standing, Tx, any_caseless, any_of, any_tag, patched, seek, seek::Phase, seek_id, seek_nullable,
-};
+use crm_tenancy::{Counted, Entity, Expect, Matching, Standing, Tx, patched, seek, seek::Phase, seek_id, seek_nullable};
 use diesel::{
-    BoolExpressionMethods, ExpressionMethods, IntoSql, NullableExpressionMethods, OptionalExtension, PgJsonbExpressionMethods,
-    QueryDsl, SelectableHelper, dsl::now, sql_types::Bool,
+    BoolExpressionMethods, ExpressionMethods, IntoSql, NullableExpressionMethods, OptionalExtension, QueryDsl, SelectableHelper,
+    dsl::now, sql_types::Bool,
 };
 use diesel_async::RunQueryDsl;
 use serde_json::{Value, json};
 
 use crate::{
+    fields::VIEW,
     model::{Company, CompanyChanges, NewCompany},
     schema::{crm_companies as companies, q_companies},
 };
@@ -50,7 +49,7 @@ pub(crate) async fn list(tx: &mut Tx, query: &ListQuery) -> Result<Vec<(Company,
 }
 
 async fn part(tx: &mut Tx, query: &ListQuery, phase: Phase, wanted: usize) -> Result<Vec<(Company, String)>> {
-    let rows = narrowed(everything(tx), query);
+    let rows = narrowed(tx, query);
     let rows = match query.sort.field.name {
         "name" => seek!(rows, query, q_companies::name_key, q_companies::id, String),
         "annual_revenue" => seek_nullable!(rows, query, phase, q_companies::annual_revenue_key, i64::MAX, q_companies::id, i64),
@@ -73,7 +72,7 @@ pub(crate) fn position((company, name_key): &(Company, String), field: &str) -> 
 }
 
 pub(crate) async fn count(tx: &mut Tx, query: &ListQuery) -> Result<i64> {
-    let rows = narrowed(everything(tx), query).select(q_companies::id).limit(COUNT_BOUND + 1);
+    let rows = narrowed(tx, query).select(q_companies::id).limit(COUNT_BOUND + 1);
     Counted(rows).get_result(tx).await.expect_any(COMPANY)
 }
 
@@ -162,24 +161,10 @@ fn everything<'a>(tx: &Tx) -> Rows<'a> {
     q_companies::table.filter(q_companies::organization_id.eq(tx.organization_id())).into_boxed()
 }
 
-fn narrowed<'a>(rows: Rows<'a>, query: &ListQuery) -> Rows<'a> {
-    let mut rows = match query.deleted {
-        Deleted::Exclude => rows.filter(q_companies::deleted_at.is_null()),
-        Deleted::Only => rows.filter(q_companies::deleted_at.is_not_null()),
+fn narrowed<'a>(tx: &Tx, query: &ListQuery) -> Rows<'a> {
+    let rows = match query.deleted {
+        Deleted::Exclude => everything(tx).filter(q_companies::deleted_at.is_null()),
+        Deleted::Only => everything(tx).filter(q_companies::deleted_at.is_not_null()),
     };
-    for term in &query.filter.terms {
-        rows = match term.field.name {
-            "id" => rows.filter(q_companies::id.eq_any(term.ids())),
-            "name" => rows.filter(q_companies::name_key.eq(any_caseless(term.texts()))),
-            "slug" => rows.filter(q_companies::slug.eq_any(term.texts())),
-            "industry" => rows.filter(q_companies::industry.eq_any(term.texts())),
-            "company_size" => any_of!(rows, q_companies::company_size, term, texts),
-            "company_status" => rows.filter(q_companies::company_status.eq_any(term.texts())),
-            "parent_id" => any_of!(rows, q_companies::parent_id, term, ids),
-            "owner_id" => any_of!(rows, q_companies::owner_id, term, ids),
-            "tags" => any_tag!(rows, q_companies::table, q_companies::tags, term),
-            _ => rows,
-        };
-    }
-    rows
+    rows.filter(Matching::new(tx, VIEW, &query.filter.condition()))
 }

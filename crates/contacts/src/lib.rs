@@ -6,6 +6,6 @@ mod schema;
 mod service;
 mod store;
 
-pub use fields::{FIELDS, default_sort};
+pub use fields::{FIELDS, VOCABULARY, default_sort};
 pub use model::{Contact, ContactChanges, ContactStatus, NewContact};
 pub use service::{Contacts, PgContacts};

@@ -4,17 +4,16 @@
 //! knows its tenant; reads that filter go through q_contacts, where every operator may use its index.
 
 use crm_kernel::{ContactId, Deleted, Error, Expected, ListQuery, Position, Result, Timestamp, page::COUNT_BOUND};
-use crm_tenancy::{
-    Counted, Entity, Expect, Standing, Tx, any_caseless, any_of, any_tag, patched, seek, seek::Phase, seek_id, seek_nullable,
-};
+use crm_tenancy::{Counted, Entity, Expect, Matching, Standing, Tx, patched, seek, seek::Phase, seek_id, seek_nullable};
 use diesel::{
-    BoolExpressionMethods, ExpressionMethods, IntoSql, NullableExpressionMethods, OptionalExtension, PgJsonbExpressionMethods,
-    QueryDsl, SelectableHelper, dsl::now, sql_types::Bool,
+    BoolExpressionMethods, ExpressionMethods, IntoSql, NullableExpressionMethods, OptionalExtension, QueryDsl, SelectableHelper,
+    dsl::now, sql_types::Bool,
 };
 use diesel_async::RunQueryDsl;
 use serde_json::{Value, json};
 
 use crate::{
+    fields::VIEW,
     model::{Contact, ContactChanges, NewContact},
     schema::{crm_contacts as contacts, q_contacts},
 };
@@ -50,7 +49,7 @@ pub(crate) async fn list(tx: &mut Tx, query: &ListQuery) -> Result<Vec<(Contact,
 }
 
 async fn part(tx: &mut Tx, query: &ListQuery, phase: Phase, wanted: usize) -> Result<Vec<(Contact, String)>> {
-    let rows = narrowed(everything(tx), query);
+    let rows = narrowed(tx, query);
     let rows = match query.sort.field.name {
         "last_name" => seek!(rows, query, q_contacts::name_key, q_contacts::id, String),
         "lead_score" => seek_nullable!(rows, query, phase, q_contacts::lead_score_key, i64::MAX, q_contacts::id, i64),
@@ -71,7 +70,7 @@ pub(crate) fn position((contact, name_key): &(Contact, String), field: &str) -> 
 }
 
 pub(crate) async fn count(tx: &mut Tx, query: &ListQuery) -> Result<i64> {
-    let rows = narrowed(everything(tx), query).select(q_contacts::id).limit(COUNT_BOUND + 1);
+    let rows = narrowed(tx, query).select(q_contacts::id).limit(COUNT_BOUND + 1);
     Counted(rows).get_result(tx).await.expect_any(CONTACT)
 }
 
@@ -152,22 +151,10 @@ fn everything<'a>(tx: &Tx) -> Rows<'a> {
     q_contacts::table.filter(q_contacts::organization_id.eq(tx.organization_id())).into_boxed()
 }
 
-fn narrowed<'a>(rows: Rows<'a>, query: &ListQuery) -> Rows<'a> {
-    let mut rows = match query.deleted {
-        Deleted::Exclude => rows.filter(q_contacts::deleted_at.is_null()),
-        Deleted::Only => rows.filter(q_contacts::deleted_at.is_not_null()),
+fn narrowed<'a>(tx: &Tx, query: &ListQuery) -> Rows<'a> {
+    let rows = match query.deleted {
+        Deleted::Exclude => everything(tx).filter(q_contacts::deleted_at.is_null()),
+        Deleted::Only => everything(tx).filter(q_contacts::deleted_at.is_not_null()),
     };
-    for term in &query.filter.terms {
-        rows = match term.field.name {
-            "id" => rows.filter(q_contacts::id.eq_any(term.ids())),
-            "company_id" => any_of!(rows, q_contacts::company_id, term, ids),
-            "email" => rows.filter(q_contacts::email_key.eq(any_caseless(term.texts()).nullable())),
-            "contact_status" => rows.filter(q_contacts::contact_status.eq_any(term.texts())),
-            "lead_source" => rows.filter(q_contacts::lead_source.eq_any(term.texts())),
-            "owner_id" => any_of!(rows, q_contacts::owner_id, term, ids),
-            "tags" => any_tag!(rows, q_contacts::table, q_contacts::tags, term),
-            _ => rows,
-        };
-    }
-    rows
+    rows.filter(Matching::new(tx, VIEW, &query.filter.condition()))
 }

@@ -13,7 +13,7 @@ mod store;
 mod summary;
 mod sums;
 
-pub use fields::{FIELDS, default_sort};
+pub use fields::{FIELDS, VOCABULARY, default_sort};
 pub use history::{StageHistory, StageStay};
 pub use model::{Deal, DealChanges, NewDeal};
 pub use pipeline::{PgPipelines, Pipeline, PipelineList, Pipelines, Stage, StageOutcome};

@@ -79,7 +79,7 @@ pub(crate) async fn by_stage(tx: &mut Tx, filter: &Filter) -> Result<Vec<ByStage
         sum(q_deals::base_amount * exact(q_deals::probability).nullable()),
     ));
     let own = rows.filter(q_deals::organization_id.eq(tx.organization_id())).into_boxed();
-    narrowed(own, Deleted::Exclude, filter).limit(MOST_STAGES).load(tx).await.expect_any(DEAL)
+    narrowed(tx, own, Deleted::Exclude, filter).limit(MOST_STAGES).load(tx).await.expect_any(DEAL)
 }
 
 /// Owner, pipeline and stage; how many deals, their sum, and the sum of each times its probability in percent.
@@ -95,7 +95,7 @@ pub(crate) async fn by_owner(tx: &mut Tx, filter: &Filter) -> Result<Vec<ByOwner
         sum(q_deals::base_amount * exact(q_deals::probability).nullable()),
     ));
     let own = rows.filter(q_deals::organization_id.eq(tx.organization_id())).into_boxed();
-    let ordered = narrowed(own, Deleted::Exclude, filter).order(q_deals::owner_id);
+    let ordered = narrowed(tx, own, Deleted::Exclude, filter).order(q_deals::owner_id);
     ordered.limit(MOST_OWNER_GROUPS).load(tx).await.expect_any(DEAL)
 }
 
@@ -116,7 +116,7 @@ pub(crate) async fn by_month(tx: &mut Tx, filter: &Filter, most_groups: i64) -> 
         sum(q_deals::base_amount * exact(q_deals::probability).nullable()),
     ));
     let own = rows.filter(q_deals::organization_id.eq(tx.organization_id())).into_boxed();
-    let ordered = narrowed(own, Deleted::Exclude, filter).order(sql::<Text>("1 DESC NULLS FIRST"));
+    let ordered = narrowed(tx, own, Deleted::Exclude, filter).order(sql::<Text>("1 DESC NULLS FIRST"));
     ordered.limit(most_groups).load(tx).await.expect_any(DEAL)
 }
 

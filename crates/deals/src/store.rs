@@ -9,12 +9,12 @@ use crm_kernel::{
     page::COUNT_BOUND,
 };
 use crm_tenancy::{
-    Counted, Entity, Expect, Standing, Tx, any_caseless, any_of, any_tag, patched, seek,
+    Counted, Entity, Expect, Matching, Standing, Tx, patched, seek,
     seek::{NoDate, Phase},
     seek_id, seek_nullable,
 };
 use diesel::{
-    BoolExpressionMethods, ExpressionMethods, IntoSql, NullableExpressionMethods, OptionalExtension, PgJsonbExpressionMethods,
+    BoolExpressionMethods, ExpressionMethods, IntoSql, NullableExpressionMethods, OptionalExtension,
     PgTimestampExpressionMethods, QueryDsl, Queryable, Selectable, SelectableHelper,
     dsl::{date, now},
     internal::table_macro::{BoxedSelectStatement, FromClause},
@@ -25,6 +25,7 @@ use diesel_async::RunQueryDsl;
 use serde_json::{Value, json};
 
 use crate::{
+    fields::VIEW,
     history::StayRow,
     model::{Deal, DealChanges, NewDeal},
     schema::{crm_deals as deals, organizations, q_deal_stage_history as stays, q_deals},
@@ -97,7 +98,7 @@ pub(crate) async fn list(tx: &mut Tx, query: &ListQuery) -> Result<Vec<(Deal, St
 }
 
 async fn part(tx: &mut Tx, query: &ListQuery, phase: Phase, wanted: usize) -> Result<Vec<(Deal, String)>> {
-    let rows = narrowed(everything(tx), query.deleted, &query.filter);
+    let rows = narrowed(tx, everything(tx), query.deleted, &query.filter);
     let rows = match query.sort.field.name {
         "name" => seek!(rows, query, q_deals::name_key, q_deals::id, String),
         "base_amount" => seek_nullable!(rows, query, phase, q_deals::base_amount_key, i64::MAX, q_deals::id, i64),
@@ -124,7 +125,7 @@ pub(crate) fn position((deal, name_key): &(Deal, String), field: &str) -> Positi
 }
 
 pub(crate) async fn count(tx: &mut Tx, query: &ListQuery) -> Result<i64> {
-    let rows = narrowed(everything(tx), query.deleted, &query.filter).select(q_deals::id).limit(COUNT_BOUND + 1);
+    let rows = narrowed(tx, everything(tx), query.deleted, &query.filter).select(q_deals::id).limit(COUNT_BOUND + 1);
     Counted(rows).get_result(tx).await.expect_any(DEAL)
 }
 
@@ -236,43 +237,16 @@ fn everything<'a>(tx: &Tx) -> Rows<'a> {
     q_deals::table.filter(q_deals::organization_id.eq(tx.organization_id())).into_boxed()
 }
 
-/// As `any_of!`, for a date: the index is on its key, which holds a mark where the date is NULL.
-macro_rules! any_date {
-    ($rows:expr, $key:expr, $term:expr) => {
-        if $term.includes_null() {
-            $rows.filter($key.eq_any($term.dates()).or($key.eq(NoDate)))
-        } else {
-            $rows.filter($key.eq_any($term.dates()))
-        }
-    };
-}
-
 /// Over lists and over groups alike, hence the two parameters: what is selected, and what is grouped by.
 pub(crate) fn narrowed<'a, Selection, Group>(
+    tx: &Tx,
     rows: BoxedSelectStatement<'a, Selection, FromClause<q_deals::table>, Pg, Group>,
     deleted: Deleted,
     filter: &Filter,
 ) -> BoxedSelectStatement<'a, Selection, FromClause<q_deals::table>, Pg, Group> {
-    let mut rows = match deleted {
+    let rows = match deleted {
         Deleted::Exclude => rows.filter(q_deals::deleted_at.is_null()),
         Deleted::Only => rows.filter(q_deals::deleted_at.is_not_null()),
     };
-    for term in &filter.terms {
-        rows = match term.field.name {
-            "id" => rows.filter(q_deals::id.eq_any(term.ids())),
-            "name" => rows.filter(q_deals::name_key.eq(any_caseless(term.texts()))),
-            "company_id" => any_of!(rows, q_deals::company_id, term, ids),
-            "primary_contact_id" => any_of!(rows, q_deals::primary_contact_id, term, ids),
-            "pipeline_id" => rows.filter(q_deals::pipeline_id.eq_any(term.ids())),
-            "stage" => rows.filter(q_deals::stage.eq_any(term.texts())),
-            "currency" => rows.filter(q_deals::currency.eq_any(term.texts())),
-            "expected_close_date" => any_date!(rows, q_deals::expected_close_key, term),
-            "actual_close_date" => any_date!(rows, q_deals::actual_close_key, term),
-            "deal_source" => rows.filter(q_deals::deal_source.eq_any(term.texts())),
-            "owner_id" => any_of!(rows, q_deals::owner_id, term, ids),
-            "tags" => any_tag!(rows, q_deals::table, q_deals::tags, term),
-            _ => rows,
-        };
-    }
-    rows
+    rows.filter(Matching::new(tx, VIEW, &filter.condition()))
 }

@@ -192,7 +192,7 @@ async fn in_pipeline_order(
     standing: &BTreeMap<(PipelineId, String), Sum>,
     currency: &str,
 ) -> Result<Vec<StageFigures>> {
-    let asked = filter.terms.iter().find(|term| term.field.name == "pipeline_id").map(|term| term.ids());
+    let asked = filter.ids("pipeline_id");
     let living: Vec<PipelineId> = store::living(tx).await?.into_iter().map(|pipeline| pipeline.id).collect();
     let place = |pipeline: PipelineId| living.iter().position(|living| *living == pipeline);
     let mut shown: Vec<(usize, StageFigures)> = Vec::new();

@@ -1,7 +1,9 @@
 //! The typed list of fields that each noun declares in its `fields.rs`: what can be filtered, sorted and picked.
 //!
-//! Lists, their cursors, the document of the API and, later, the filter language read this one list; the store of the
-//! noun maps each name to its column. Must stay true: a name that is not in the list never reaches SQL.
+//! Lists, their cursors, the document of the API and the filter language read this one list; a field's name is its
+//! column in the noun's view. Must stay true: a name that is not in the list never reaches SQL.
+
+use crate::filter::Operator;
 
 /// What a field holds, which decides how a value in a filter is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +30,7 @@ pub enum Kind {
     Member,
     /// A list of words; a filter asks whether it contains one.
     Tags,
-    /// A JSON object; not filtered in the short form.
+    /// A JSON object; a filter compares one of its keys.
     Object,
 }
 
@@ -41,8 +43,15 @@ pub struct Field {
     pub kind: Kind,
     /// Whether it may be NULL, and so whether a filter may ask for `null`.
     pub nullable: bool,
-    /// Whether lists take it as a filter parameter; every one that does has an index.
+    /// Whether lists take it as a parameter, `field=value`; every one that does has an index.
     pub filterable: bool,
+    /// Whether the filter language may name it.
+    pub comparable: bool,
+    /// The column that an index holds in place of the field's own, in the shape that its kind has: lower case for
+    /// `Caseless`; thousandths for `Decimal`, the number for `Integer`, with the largest bigint where the field is NULL;
+    /// the date for `Date`, with infinity where it is NULL; for other kinds the column itself, where the view calls it
+    /// otherwise.
+    pub key: Option<&'static str>,
     /// Whether lists sort by it; every one that does has an index.
     pub sortable: bool,
 }
@@ -51,7 +60,7 @@ impl Field {
     /// A field that is only shown and picked.
     #[must_use]
     pub const fn shown(name: &'static str, kind: Kind) -> Self {
-        Self { name, kind, nullable: false, filterable: false, sortable: false }
+        Self { name, kind, nullable: false, filterable: false, comparable: true, key: None, sortable: false }
     }
 
     /// May be NULL.
@@ -68,12 +77,77 @@ impl Field {
         self
     }
 
+    /// Is only shown: the view has no such column, or nothing can be asked of it.
+    #[must_use]
+    pub const fn incomparable(mut self) -> Self {
+        self.comparable = false;
+        self
+    }
+
+    /// Is compared through this column of the view, see [`Field::key`].
+    #[must_use]
+    pub const fn key(mut self, column: &'static str) -> Self {
+        self.key = Some(column);
+        self
+    }
+
     /// Can be sorted by.
     #[must_use]
     pub const fn sortable(mut self) -> Self {
         self.sortable = true;
         self
     }
+}
+
+impl Field {
+    /// How the filter language may compare it, or, for an object, one of its keys.
+    #[must_use]
+    pub fn operators(&self) -> &'static [Operator] {
+        use Operator::{Contains, Equal, Greater, GreaterOrEqual, Has, In, Less, LessOrEqual, NotEqual};
+        if !self.comparable {
+            return &[];
+        }
+        match self.kind {
+            Kind::Text | Kind::Caseless => &[Equal, NotEqual, In, Contains],
+            Kind::Choice(_) | Kind::Id | Kind::Member => &[Equal, NotEqual, In],
+            Kind::Boolean => &[Equal, NotEqual],
+            Kind::Integer | Kind::Decimal | Kind::Date | Kind::Timestamp => {
+                &[Equal, NotEqual, Less, LessOrEqual, Greater, GreaterOrEqual, In]
+            }
+            Kind::Tags => &[Has],
+            Kind::Object => &[Equal, NotEqual, Less, LessOrEqual, Greater, GreaterOrEqual, In, Contains],
+        }
+    }
+
+    /// Whether the filter language may ask if it is missing; a list of words is when it is empty.
+    #[must_use]
+    pub fn may_be_missing(&self) -> bool {
+        self.comparable && (self.nullable || self.kind == Kind::Tags)
+    }
+}
+
+/// A record that another one points to: a filter may ask for its fields, `company.industry`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parent {
+    /// How the language calls it.
+    pub name: &'static str,
+    /// The field that holds the parent's id.
+    pub key: &'static str,
+    /// The parent's own fields.
+    pub fields: &'static [Field],
+    /// The view that the parents are read from.
+    pub view: &'static str,
+    /// What the policy and narrowed tokens call it.
+    pub entity: &'static str,
+}
+
+/// All that a filter of one noun may name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Vocabulary {
+    /// The noun's own fields.
+    pub fields: &'static [Field],
+    /// The records it points to.
+    pub parents: &'static [Parent],
 }
 
 /// The field of this name.

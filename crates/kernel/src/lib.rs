@@ -21,8 +21,8 @@ pub mod version;
 
 pub use context::{Access, Actor, Context, Role};
 pub use error::{Error, FieldError, Result};
-pub use fields::{Field, Kind};
-pub use filter::{Filter, FilterValue, Term};
+pub use fields::{Field, Kind, Parent, Vocabulary};
+pub use filter::{Comparison, Condition, FieldPath, Filter, FilterValue, Moment, Operator, Relative, Span};
 pub use ids::{
     ActivityId, CompanyId, ContactId, DealId, ExternalIdentityId, InvitationId, OperationId, OrganizationId, PipelineId,
     SessionId, TeamId, TokenId, UserId,

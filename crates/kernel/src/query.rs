@@ -93,7 +93,7 @@ impl ListQuery {
 
     /// Ties a cursor to what was asked: all that decides which records come in which order.
     fn fingerprint(&self) -> String {
-        let asked = format!("{:?} {:?} {:?}", self.filter, self.sort, self.deleted);
+        let asked = format!("{} {:?} {:?}", self.filter.asked(), self.sort, self.deleted);
         Sha256::digest(asked).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
     }
 }

@@ -1,7 +1,6 @@
 #![doc = include_str!("../README.md")]
 
 mod begin;
-mod caseless;
 pub mod connect;
 mod counted;
 pub mod db;
@@ -9,6 +8,7 @@ pub mod expect;
 pub mod housekeeping;
 pub mod identity;
 pub mod import;
+mod matching;
 pub mod members;
 pub mod migrations;
 pub mod organizations;
@@ -24,11 +24,11 @@ pub mod teams;
 pub mod token;
 mod tx;
 
-pub use caseless::any_caseless;
 pub use counted::Counted;
 pub use db::{ConnectOptions, Db, Pool};
 pub use expect::{Entity, Expect};
 pub use identity::{Identity, PgIdentity};
+pub use matching::Matching;
 pub use members::{Member, Members, PgMembers};
 pub use organizations::{Organization, Organizations, PgOrganizations};
 pub use provisioning::Provisioning;

@@ -107,36 +107,3 @@ macro_rules! seek_nullable {
         }
     };
 }
-
-/// Narrows `$rows` to records whose column is one of the term's values, NULL among them if it was asked for.
-#[macro_export]
-macro_rules! any_of {
-    ($rows:expr, $column:expr, $term:expr, $values:ident) => {
-        if $term.includes_null() {
-            $rows.filter($column.eq_any($term.$values()).or($column.is_null()))
-        } else {
-            $rows.filter($column.eq_any($term.$values()))
-        }
-    };
-}
-
-/// Narrows `$rows` to records that carry at least one of the term's tags. One `@>` for each, joined by OR, because that
-/// is the form for which the index answers.
-#[macro_export]
-macro_rules! any_tag {
-    ($rows:expr, $table:ty, $column:expr, $term:expr) => {{
-        type Test = Box<dyn diesel::BoxableExpression<$table, diesel::pg::Pg, SqlType = diesel::sql_types::Bool>>;
-        let mut any: Option<Test> = None;
-        for tag in $term.texts() {
-            let has = $column.contains(crm_kernel::Tags(vec![tag]));
-            any = Some(match any {
-                None => Box::new(has),
-                Some(others) => Box::new(others.or(has)),
-            });
-        }
-        match any {
-            Some(any) => $rows.filter(any),
-            None => $rows,
-        }
-    }};
-}

@@ -17,12 +17,18 @@ mod database;
 pub mod demo;
 mod golden;
 pub mod issuer;
+mod plans;
 mod questions;
 pub mod refusals;
 mod server;
 mod tenant;
+mod trees;
+mod verdicts;
 
 pub use database::TestDatabase;
 pub use golden::golden;
+pub use plans::Plan;
 pub use questions::ActivityRow;
 pub use tenant::{PASSWORD, Tenant};
+pub use trees::{KEYS, TEXTS, Trees};
+pub use verdicts::verdicts;

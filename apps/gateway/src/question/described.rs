@@ -1,7 +1,7 @@
 //! How the document of the API describes the query parameters: from the typed fields, so that it cannot say less or more.
 
 use crm_kernel::{
-    Field, Kind,
+    Field, Kind, Operator,
     fields::names,
     query::{DEFAULT_LIMIT, LARGEST_LIMIT},
 };
@@ -9,11 +9,13 @@ use paperclip::{
     actix::OperationModifier,
     v2::models::{CollectionFormat, DataType, DataTypeFormat, DefaultOperationRaw, Either, Items, Parameter, ParameterIn},
 };
+use serde_json::{Value, json};
 
 use super::{Narrowing, Noun, Question, Show};
 
 impl<N: Noun> OperationModifier for Narrowing<N> {
     fn update_parameter(operation: &mut DefaultOperationRaw) {
+        operation.parameters.push(Either::Right(filter_text::<N>()));
         for field in N::fields().iter().filter(|field| field.filterable) {
             operation.parameters.push(Either::Right(filter_parameter(field)));
         }
@@ -45,6 +47,7 @@ impl<N: Noun> OperationModifier for Question<N> {
             deleted.enum_ = vec!["only".into()];
             add(deleted);
         }
+        add(filter_text::<N>());
         for field in N::fields().iter().filter(|field| field.filterable) {
             add(filter_parameter(field));
         }
@@ -78,6 +81,55 @@ pub(super) fn parameter(name: &str, description: &str, data_type: DataType) -> D
         data_type: Some(data_type),
         ..Default::default()
     }
+}
+
+/// The language, beside the short form: both together mean and.
+fn filter_text<N: Noun>() -> Described {
+    let fields = names(N::fields(), |field| field.comparable);
+    let parents: String = N::vocabulary().parents.iter().map(|parent| format!(", {}.…", parent.name)).collect();
+    let description = format!(
+        "A condition of the filter language, such as `name ~ \"acme\" AND created_at > now() - 30d`, over {fields}{parents}. Narrows beside \
+         the parameters of single fields."
+    );
+    parameter("filter", &description, DataType::String)
+}
+
+/// The JSON form of the language. Written by hand, because it contains itself.
+pub fn condition() -> Value {
+    let operators: Vec<&str> = Operator::ALL.iter().map(|operator| operator.as_str()).collect();
+    let itself = json!({ "$ref": "#/components/schemas/FilterCondition" });
+    json!({
+        "type": "object",
+        "description": "One of: `and` or `or` with a list of conditions; `not` with one; or a comparison: `field`, `op` and `value`.",
+        "additionalProperties": false,
+        "properties": {
+            "and": { "type": "array", "items": itself, "description": "Each of these holds." },
+            "or": { "type": "array", "items": itself, "description": "At least one of these holds." },
+            "not": { "allOf": [itself], "description": "This does not hold." },
+            "field": {
+                "type": "string",
+                "description": "A field of the record, `parent.field` of one it points to, or `object.key`.",
+            },
+            "op": { "type": "string", "enum": operators },
+            "value": {
+                "anyOf": [
+                    { "type": "string" },
+                    { "type": "number" },
+                    { "type": "boolean" },
+                    { "type": "array", "items": {} },
+                    {
+                        "type": "object",
+                        "description": "A moment or the caller, in the words of the language: `now() - 30d`, `today()`, `me`.",
+                        "required": ["expression"],
+                        "additionalProperties": false,
+                        "properties": { "expression": { "type": "string" } },
+                    },
+                ],
+                "nullable": true,
+                "description": "A value of the field's kind; a list of them for `in`, and if wanted for `:`; null asks whether it is missing.",
+            },
+        },
+    })
 }
 
 /// A list of alternatives: `company_status=lead&company_status=prospect`.

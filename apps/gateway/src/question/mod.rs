@@ -3,8 +3,10 @@
 //! Must stay true: every parameter is known by name, or the request is refused and told what is allowed; all bad
 //! parameters are named at once. A typo in a filter must never quietly return everything.
 
-mod described;
+pub(crate) mod described;
 mod given;
+mod known;
+mod search;
 
 use std::{
     future::{Ready, ready},
@@ -13,21 +15,29 @@ use std::{
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
 use crm_kernel::{
-    Context, Count, Deleted, Direction, Error, Field, FieldError, Filter, ListQuery, Result, Sort,
+    Condition, Context, Count, Deleted, Direction, Error, Field, FieldError, Filter, ListQuery, Result, Sort, Timestamp,
+    Vocabulary,
     fields::{self, names},
+    filter::Moment,
     query::{DEFAULT_LIMIT, LARGEST_LIMIT},
 };
 use paperclip::v2::schema::Apiv2Schema;
 use uuid::Uuid;
 
-pub use given::{Given, QueryParameter};
+use crate::{caller::Caller, problem::Problem, related::Relation, services::Services, shape::Shape};
 
-use crate::{problem::Problem, related::Relation, shape::Shape};
+pub use given::{Given, QueryParameter};
+pub use known::FieldList;
+pub use search::SearchRequest;
 
 /// What can be asked about a noun.
 pub trait Noun: 'static {
     /// Its typed fields.
     fn fields() -> &'static [Field];
+    /// All that a filter may name: the fields, and those of the records it points to.
+    fn vocabulary() -> Vocabulary {
+        Vocabulary { fields: Self::fields(), parents: &[] }
+    }
     /// The order when none is asked for.
     fn default_sort() -> Sort;
     /// What can be embedded.
@@ -76,55 +86,57 @@ pub struct Shown {
 impl<N: Noun> Question<N> {
     /// What a list takes beside its filters, for whoever asks for something else.
     const BESIDE_FILTERS: &str = if N::BIN {
-        "; and limit, cursor, sort, count, fields, include, deleted"
+        "; and filter, limit, cursor, sort, count, fields, include, deleted"
     } else {
-        "; and limit, cursor, sort, count, fields, include"
+        "; and filter, limit, cursor, sort, count, fields, include"
     };
 
     /// Understands it for this caller.
     ///
     /// # Errors
     /// `Malformed` with every bad parameter.
-    pub fn read(&self, context: &Context) -> Result<(ListQuery, Shape)> {
-        self.understand(context, ListQuery::all(N::default_sort()))
+    pub async fn read(&self, services: &Services, caller: &Caller) -> Result<(ListQuery, Shape)> {
+        self.understand(services, caller, ListQuery::all(N::default_sort())).await
     }
 
     /// The same for a list below a record: only those whose `field` is this id, whatever else is asked.
     ///
     /// # Errors
     /// `Malformed` with every bad parameter.
-    pub fn read_within(&self, context: &Context, field: &str, id: Uuid) -> Result<(ListQuery, Shape)> {
+    pub async fn read_within(&self, services: &Services, caller: &Caller, field: &str, id: Uuid) -> Result<(ListQuery, Shape)> {
         let field = fields::find(N::fields(), field).ok_or_else(|| Error::internal("a list below a record needs its field"))?;
         let mut query = ListQuery::all(N::default_sort());
         query.filter = query.filter.and_id(field, id);
         if self.pairs.iter().any(|(name, _)| name == field.name) {
             return Err(Error::malformed(field.name, "repeated", "the address says it already"));
         }
-        self.understand(context, query)
+        self.understand(services, caller, query).await
     }
 
-    fn understand(&self, context: &Context, mut query: ListQuery) -> Result<(ListQuery, Shape)> {
-        let (mut shape, mut cursor, mut errors) = (Shape::default(), None, Vec::new());
-        errors.extend(repeated(&self.pairs, &["limit", "cursor", "sort", "count", "fields", "include", "deleted"]));
+    async fn understand(&self, services: &Services, caller: &Caller, mut query: ListQuery) -> Result<(ListQuery, Shape)> {
+        let (mut shape, mut cursor, mut condition, mut errors) = (Shape::default(), None, None, Vec::new());
+        errors.extend(repeated(&self.pairs, &["filter", "limit", "cursor", "sort", "count", "fields", "include", "deleted"]));
         for (name, value) in &self.pairs {
             let understood = match name.as_str() {
+                "filter" => Condition::parse(value, &N::vocabulary()).map(|parsed| condition = Some(parsed)),
                 "limit" => limit(value).map(|limit| query.limit = limit),
                 "cursor" => {
                     cursor = Some(value);
                     Ok(())
                 }
                 "sort" => sort::<N>(value).map(|sort| query.sort = sort),
-                "count" => boolean("count", value).map(|wanted| query.count = if wanted { Count::Bounded } else { Count::Skip }),
-                "fields" => picked::<N>(value).map(|fields| shape.fields = Some(fields)),
-                "include" => included::<N>(value).map(|relations| shape.include = relations),
+                "count" => boolean("count", value).map(|wanted| query.count = counted(wanted)),
+                "fields" => picked::<N>(value.split(',')).map(|fields| shape.fields = Some(fields)),
+                "include" => included::<N>(value.split(',')).map(|relations| shape.include = relations),
                 "deleted" if N::BIN => bin(value).map(|deleted| query.deleted = deleted),
-                name => filter::<N>(context, &mut query, name, value, Self::BESIDE_FILTERS),
+                name => filter::<N>(&caller.context, &mut query.filter, name, value, Self::BESIDE_FILTERS),
             };
             errors.extend(understood.err());
         }
         if !errors.is_empty() {
             return Err(Error::Malformed(errors));
         }
+        query.filter = narrowed(services, caller, query.filter, condition).await?;
         let query = match cursor {
             Some(cursor) => query.continue_after(cursor)?,
             None => query,
@@ -143,8 +155,8 @@ impl<N: Noun> Show<N> {
         errors.extend(repeated(&self.pairs, &["fields", "include", "deleted"]));
         for (name, value) in &self.pairs {
             let understood = match name.as_str() {
-                "fields" => picked::<N>(value).map(|fields| shown.shape.fields = Some(fields)),
-                "include" => included::<N>(value).map(|relations| shown.shape.include = relations),
+                "fields" => picked::<N>(value.split(',')).map(|fields| shown.shape.fields = Some(fields)),
+                "include" => included::<N>(value.split(',')).map(|relations| shown.shape.include = relations),
                 "deleted" if N::BIN && value == "include" => {
                     shown.from_bin = true;
                     Ok(())
@@ -167,12 +179,33 @@ impl<N: Noun> Narrowing<N> {
     ///
     /// # Errors
     /// `Malformed` with every bad parameter.
-    pub fn read(&self, context: &Context) -> Result<Filter> {
-        let mut query = ListQuery::all(N::default_sort());
-        let errors: Vec<FieldError> =
-            self.pairs.iter().filter_map(|(name, value)| filter::<N>(context, &mut query, name, value, "").err()).collect();
-        if errors.is_empty() { Ok(query.filter) } else { Err(Error::Malformed(errors)) }
+    pub async fn read(&self, services: &Services, caller: &Caller) -> Result<Filter> {
+        let (mut terms, mut condition, mut errors) = (Filter::default(), None, Vec::new());
+        errors.extend(repeated(&self.pairs, &["filter"]));
+        for (name, value) in &self.pairs {
+            let understood = match name.as_str() {
+                "filter" => Condition::parse(value, &N::vocabulary()).map(|parsed| condition = Some(parsed)),
+                name => filter::<N>(&caller.context, &mut terms, name, value, "; and filter"),
+            };
+            errors.extend(understood.err());
+        }
+        if errors.is_empty() { narrowed(services, caller, terms, condition).await } else { Err(Error::Malformed(errors)) }
     }
+}
+
+/// The filter that also demands the condition, which means what it means to this caller now. Their time zone is asked for only
+/// when it decides something. Whoever may not read a parent may not find out about it by asking for it.
+async fn narrowed(services: &Services, caller: &Caller, filter: Filter, condition: Option<Condition>) -> Result<Filter> {
+    let Some(condition) = condition else { return Ok(filter) };
+    condition.parents().into_iter().try_for_each(|parent| caller.may_read(services, parent.entity, None))?;
+    let (context, now) = (&caller.context, Timestamp::now());
+    let moment = if condition.depends_on_time_zone() {
+        let member = services.members.get(context, context.user_id).await?;
+        Moment::new(context.user_id, now, &member.time_zone)
+    } else {
+        Ok(Moment::utc(context.user_id, now))
+    };
+    moment.and_then(|moment| filter.and(condition, &moment)).map_err(|error| Error::Malformed(vec![error]))
 }
 
 /// Those of `once` that are there more than once.
@@ -205,22 +238,24 @@ fn sort<N: Noun>(value: &str) -> Result<Sort, FieldError> {
     field.map(|field| Sort { field, direction }).ok_or_else(|| FieldError::new("sort", "unknown", allowed()))
 }
 
-fn picked<N: Noun>(value: &str) -> Result<Vec<&'static str>, FieldError> {
-    let find = |name: &str| fields::find(N::fields(), name).map(|field| field.name);
-    let picked: Option<Vec<_>> = value.split(',').map(find).collect();
+fn counted(wanted: bool) -> Count {
+    if wanted { Count::Bounded } else { Count::Skip }
+}
+
+fn picked<'n, N: Noun>(wanted: impl Iterator<Item = &'n str>) -> Result<Vec<&'static str>, FieldError> {
+    let picked: Option<Vec<_>> = wanted.map(|name| fields::find(N::fields(), name).map(|field| field.name)).collect();
     picked.ok_or_else(|| FieldError::new("fields", "unknown", format!("allowed: {}", names(N::fields(), |_| true))))
 }
 
-fn included<N: Noun>(value: &str) -> Result<Vec<&'static Relation>, FieldError> {
-    let find = |name: &str| N::RELATIONS.iter().find(|relation| relation.name == name);
-    let included: Option<Vec<_>> = value.split(',').map(find).collect();
+fn included<'n, N: Noun>(wanted: impl Iterator<Item = &'n str>) -> Result<Vec<&'static Relation>, FieldError> {
+    let included: Option<Vec<_>> = wanted.map(|name| N::RELATIONS.iter().find(|relation| relation.name == name)).collect();
     let allowed: Vec<&str> = N::RELATIONS.iter().map(|relation| relation.name).collect();
     included.ok_or_else(|| FieldError::new("include", "unknown", format!("allowed: {}", allowed.join(", "))))
 }
 
-fn filter<N: Noun>(context: &Context, query: &mut ListQuery, name: &str, value: &str, beside: &str) -> Result<(), FieldError> {
+fn filter<N: Noun>(context: &Context, filter: &mut Filter, name: &str, value: &str, beside: &str) -> Result<(), FieldError> {
     let bound = fields::find(N::bounds(), name);
-    if bound.is_some_and(|bound| query.filter.terms.iter().any(|term| term.field.name == bound.name)) {
+    if bound.is_some_and(|bound| filter.narrows(bound)) {
         return Err(FieldError::new(name, "repeated", "may be given once"));
     }
     let Some(field) = bound.or_else(|| fields::find(N::fields(), name).filter(|field| field.filterable)) else {
@@ -228,7 +263,7 @@ fn filter<N: Noun>(context: &Context, query: &mut ListQuery, name: &str, value: 
         let allowed = names(&known, |field| field.filterable);
         return Err(FieldError::new(name, "unknown", format!("filters here: {allowed}{beside}")));
     };
-    query.filter.add(context, field, value)
+    filter.add(context, field, value)
 }
 
 fn pairs(request: &HttpRequest) -> Result<Vec<(String, String)>, Problem> {

@@ -2,7 +2,7 @@
 
 use actix_web::web::{Data, Path};
 use crm_activities::Activity;
-use crm_kernel::{ActivityId, Error, Field, ListQuery, Result, Sort};
+use crm_kernel::{ActivityId, Error, Field, ListQuery, Result, Sort, Vocabulary};
 use crm_tenancy::token::Reach;
 use paperclip::actix::{api_v2_operation, web};
 
@@ -10,7 +10,7 @@ use crate::{
     answer::{Listed, Plain},
     caller::Caller,
     problem::Answer,
-    question::{Noun, Question},
+    question::{FieldList, Noun, Question},
     related::{Relation, Target},
     services::Services,
 };
@@ -18,7 +18,10 @@ use crate::{
 /// The routes of this file.
 #[must_use]
 pub fn scope() -> web::Scope {
-    web::scope("/activities").route("", web::get().to(list)).route("/{id}", web::get().to(get))
+    web::scope("/activities")
+        .route("", web::get().to(list))
+        .route("/fields", web::get().to(fields))
+        .route("/{id}", web::get().to(get))
 }
 
 /// Activities, as a noun of questions.
@@ -28,6 +31,9 @@ pub struct ActivityNoun;
 impl Noun for ActivityNoun {
     fn fields() -> &'static [Field] {
         crm_activities::FIELDS
+    }
+    fn vocabulary() -> Vocabulary {
+        crm_activities::VOCABULARY
     }
     fn default_sort() -> Sort {
         crm_activities::default_sort()
@@ -65,9 +71,8 @@ fn may_read(services: &Services, caller: &Caller, query: &ListQuery) -> Result<(
     if matches!(caller.reach(), Reach::Whole) {
         return Ok(());
     }
-    let term = |name: &str| query.filter.terms.iter().find(|term| term.field.name == name);
-    let kinds = term("entity_type").map_or_else(|| LOGGED.iter().map(|kind| (*kind).to_owned()).collect(), |term| term.texts());
-    let records = term("entity_id").map(|term| term.ids()).unwrap_or_default();
+    let kinds = query.filter.texts("entity_type").unwrap_or_else(|| LOGGED.iter().map(|kind| (*kind).to_owned()).collect());
+    let records = query.filter.ids("entity_id").unwrap_or_default();
     if caller.reach().is_by_record() && records.is_empty() {
         return Err(Error::forbidden("this token names single records: say which with entity_id"));
     }
@@ -83,10 +88,16 @@ fn may_read(services: &Services, caller: &Caller, query: &ListQuery) -> Result<(
 /// List what happened in the organisation, newest first
 #[api_v2_operation(operation_id = "listActivities", tags("Activities"))]
 async fn list(caller: Caller, question: Question<ActivityNoun>, services: Data<Services>) -> Answer<Listed<Activity>> {
-    let (query, shape) = question.read(&caller.context)?;
+    let (query, shape) = question.read(&services, &caller).await?;
     may_read(&services, &caller, &query)?;
     let page = services.activities.list(&caller.context, &query).await?;
     Ok(shape.page(&services, &caller, page).await?)
+}
+
+/// What can be asked about activities
+#[api_v2_operation(operation_id = "listActivityFields", tags("Activities"))]
+async fn fields(_: Caller) -> Answer<Plain<FieldList>> {
+    Ok(Plain(FieldList::of::<ActivityNoun>()))
 }
 
 /// Get one activity

@@ -8,17 +8,17 @@ use crm_activities::Activity;
 use crm_companies::{Company, CompanyChanges, NewCompany};
 use crm_contacts::Contact;
 use crm_deals::Deal;
-use crm_kernel::{CompanyId, Field, Result, Sort, validation};
+use crm_kernel::{CompanyId, Field, Result, Sort, Vocabulary, validation};
 use paperclip::actix::{api_v2_operation, web};
 use uuid::Uuid;
 
 use super::{activities::ActivityNoun, contacts::ContactNoun, deals::DealNoun};
 use crate::{
-    answer::{Created, Empty, Found, Listed, Record, if_match},
+    answer::{Created, Empty, Found, Listed, Plain, Record, if_match},
     body::{Body, Input},
     caller::{Caller, RecordCaller},
     problem::Answer,
-    question::{Noun, Question, Show},
+    question::{FieldList, Noun, Question, SearchRequest, Show},
     related::{Relation, Target},
     services::Services,
     shape::created,
@@ -32,6 +32,8 @@ pub fn scope() -> web::Scope {
     web::scope("/companies")
         .route("", web::get().to(list))
         .route("", web::post().to(create))
+        .route("/fields", web::get().to(fields))
+        .route("/search", web::post().to(search))
         .route("/{id}", web::get().to(get))
         .route("/{id}", web::put().to(replace))
         .route("/{id}", web::patch().to(update))
@@ -49,6 +51,9 @@ pub struct CompanyNoun;
 impl Noun for CompanyNoun {
     fn fields() -> &'static [Field] {
         crm_companies::FIELDS
+    }
+    fn vocabulary() -> Vocabulary {
+        crm_companies::VOCABULARY
     }
     fn default_sort() -> Sort {
         crm_companies::default_sort()
@@ -85,7 +90,21 @@ impl Input for CompanyChanges {
 /// List companies
 #[api_v2_operation(operation_id = "listCompanies", tags("Companies"))]
 async fn list(caller: Caller, question: Question<CompanyNoun>, services: Data<Services>) -> Answer<Listed<Company>> {
-    let (query, shape) = question.read(&caller.context)?;
+    let (query, shape) = question.read(&services, &caller).await?;
+    let page = services.companies.list(&caller.context, &query).await?;
+    Ok(shape.page(&services, &caller, page).await?)
+}
+
+/// What can be asked about companies
+#[api_v2_operation(operation_id = "listCompanyFields", tags("Companies"))]
+async fn fields(_: Caller) -> Answer<Plain<FieldList>> {
+    Ok(Plain(FieldList::of::<CompanyNoun>()))
+}
+
+/// Search companies: the question as a body
+#[api_v2_operation(operation_id = "searchCompanies", tags("Companies"))]
+async fn search(caller: Caller, services: Data<Services>, body: Body<SearchRequest>) -> Answer<Listed<Company>> {
+    let (query, shape) = body.0.read::<CompanyNoun>(&services, &caller).await?;
     let page = services.companies.list(&caller.context, &query).await?;
     Ok(shape.page(&services, &caller, page).await?)
 }
@@ -160,7 +179,7 @@ async fn list_contacts(
     question: Question<ContactNoun>,
     services: Data<Services>,
 ) -> Answer<Listed<Contact>> {
-    let (query, shape) = question.read_within(&caller.context, "company_id", id.uuid())?;
+    let (query, shape) = question.read_within(&services, &caller, "company_id", id.uuid()).await?;
     services.companies.get(&caller.context, *id).await?;
     let page = services.contacts.list(&caller.context, &query).await?;
     Ok(shape.page(&services, &caller, page).await?)
@@ -174,7 +193,7 @@ async fn list_deals(
     question: Question<DealNoun>,
     services: Data<Services>,
 ) -> Answer<Listed<Deal>> {
-    let (query, shape) = question.read_within(&caller.context, "company_id", id.uuid())?;
+    let (query, shape) = question.read_within(&services, &caller, "company_id", id.uuid()).await?;
     services.companies.get(&caller.context, *id).await?;
     let page = services.deals.list(&caller.context, &query).await?;
     Ok(shape.page(&services, &caller, page).await?)
@@ -188,7 +207,7 @@ async fn list_activities(
     question: Question<ActivityNoun>,
     services: Data<Services>,
 ) -> Answer<Listed<Activity>> {
-    let (query, shape) = question.read_within(&caller.context, "entity_id", id.uuid())?;
+    let (query, shape) = question.read_within(&services, &caller, "entity_id", id.uuid()).await?;
     services.companies.get(&caller.context, *id).await?;
     caller.may_read(&services, "company", Some(id.uuid()))?;
     let page = services.activities.list(&caller.context, &query).await?;

@@ -7,17 +7,17 @@ use actix_web::{
 use crm_activities::Activity;
 use crm_contacts::{Contact, ContactChanges, NewContact};
 use crm_deals::Deal;
-use crm_kernel::{ContactId, Field, Result, Sort, validation};
+use crm_kernel::{ContactId, Field, Result, Sort, Vocabulary, validation};
 use paperclip::actix::{api_v2_operation, web};
 use uuid::Uuid;
 
 use super::{activities::ActivityNoun, deals::DealNoun};
 use crate::{
-    answer::{Created, Empty, Found, Listed, Record, if_match},
+    answer::{Created, Empty, Found, Listed, Plain, Record, if_match},
     body::{Body, Input},
     caller::{Caller, RecordCaller},
     problem::Answer,
-    question::{Noun, Question, Show},
+    question::{FieldList, Noun, Question, SearchRequest, Show},
     related::{Relation, Target},
     services::Services,
     shape::created,
@@ -31,6 +31,8 @@ pub fn scope() -> web::Scope {
     web::scope("/contacts")
         .route("", web::get().to(list))
         .route("", web::post().to(create))
+        .route("/fields", web::get().to(fields))
+        .route("/search", web::post().to(search))
         .route("/{id}", web::get().to(get))
         .route("/{id}", web::put().to(replace))
         .route("/{id}", web::patch().to(update))
@@ -47,6 +49,9 @@ pub struct ContactNoun;
 impl Noun for ContactNoun {
     fn fields() -> &'static [Field] {
         crm_contacts::FIELDS
+    }
+    fn vocabulary() -> Vocabulary {
+        crm_contacts::VOCABULARY
     }
     fn default_sort() -> Sort {
         crm_contacts::default_sort()
@@ -83,7 +88,21 @@ impl Input for ContactChanges {
 /// List contacts
 #[api_v2_operation(operation_id = "listContacts", tags("Contacts"))]
 async fn list(caller: Caller, question: Question<ContactNoun>, services: Data<Services>) -> Answer<Listed<Contact>> {
-    let (query, shape) = question.read(&caller.context)?;
+    let (query, shape) = question.read(&services, &caller).await?;
+    let page = services.contacts.list(&caller.context, &query).await?;
+    Ok(shape.page(&services, &caller, page).await?)
+}
+
+/// What can be asked about contacts
+#[api_v2_operation(operation_id = "listContactFields", tags("Contacts"))]
+async fn fields(_: Caller) -> Answer<Plain<FieldList>> {
+    Ok(Plain(FieldList::of::<ContactNoun>()))
+}
+
+/// Search contacts: the question as a body
+#[api_v2_operation(operation_id = "searchContacts", tags("Contacts"))]
+async fn search(caller: Caller, services: Data<Services>, body: Body<SearchRequest>) -> Answer<Listed<Contact>> {
+    let (query, shape) = body.0.read::<ContactNoun>(&services, &caller).await?;
     let page = services.contacts.list(&caller.context, &query).await?;
     Ok(shape.page(&services, &caller, page).await?)
 }
@@ -158,7 +177,7 @@ async fn list_deals(
     question: Question<DealNoun>,
     services: Data<Services>,
 ) -> Answer<Listed<Deal>> {
-    let (query, shape) = question.read_within(&caller.context, "primary_contact_id", id.uuid())?;
+    let (query, shape) = question.read_within(&services, &caller, "primary_contact_id", id.uuid()).await?;
     services.contacts.get(&caller.context, *id).await?;
     let page = services.deals.list(&caller.context, &query).await?;
     Ok(shape.page(&services, &caller, page).await?)
@@ -172,7 +191,7 @@ async fn list_activities(
     question: Question<ActivityNoun>,
     services: Data<Services>,
 ) -> Answer<Listed<Activity>> {
-    let (query, shape) = question.read_within(&caller.context, "entity_id", id.uuid())?;
+    let (query, shape) = question.read_within(&services, &caller, "entity_id", id.uuid()).await?;
     services.contacts.get(&caller.context, *id).await?;
     caller.may_read(&services, "contact", Some(id.uuid()))?;
     let page = services.activities.list(&caller.context, &query).await?;

@@ -6,7 +6,7 @@ use actix_web::{
 };
 use crm_activities::Activity;
 use crm_deals::{Deal, DealChanges, NewDeal, PipelineSummary, StageHistory, StageStep};
-use crm_kernel::{DealId, Error, Field, Result, Sort, validation};
+use crm_kernel::{DealId, Error, Field, Result, Sort, Vocabulary, validation};
 use paperclip::actix::{api_v2_operation, web};
 use uuid::Uuid;
 
@@ -16,7 +16,7 @@ use crate::{
     body::{Body, Input},
     caller::{Caller, RecordCaller},
     problem::Answer,
-    question::{Narrowing, Noun, Question, Show},
+    question::{FieldList, Narrowing, Noun, Question, SearchRequest, Show},
     related::{Relation, Target},
     services::Services,
     shape::created,
@@ -30,6 +30,8 @@ pub fn scope() -> web::Scope {
     web::scope("/deals")
         .route("", web::get().to(list))
         .route("", web::post().to(create))
+        .route("/fields", web::get().to(fields))
+        .route("/search", web::post().to(search))
         .route("/pipeline", web::get().to(pipeline))
         .route("/{id}", web::get().to(get))
         .route("/{id}", web::put().to(replace))
@@ -48,6 +50,9 @@ pub struct DealNoun;
 impl Noun for DealNoun {
     fn fields() -> &'static [Field] {
         crm_deals::FIELDS
+    }
+    fn vocabulary() -> Vocabulary {
+        crm_deals::VOCABULARY
     }
     fn default_sort() -> Sort {
         crm_deals::default_sort()
@@ -91,7 +96,21 @@ impl Input for StageStep {
 /// List deals
 #[api_v2_operation(operation_id = "listDeals", tags("Deals"))]
 async fn list(caller: Caller, question: Question<DealNoun>, services: Data<Services>) -> Answer<Listed<Deal>> {
-    let (query, shape) = question.read(&caller.context)?;
+    let (query, shape) = question.read(&services, &caller).await?;
+    let page = services.deals.list(&caller.context, &query).await?;
+    Ok(shape.page(&services, &caller, page).await?)
+}
+
+/// What can be asked about deals
+#[api_v2_operation(operation_id = "listDealFields", tags("Deals"))]
+async fn fields(_: Caller) -> Answer<Plain<FieldList>> {
+    Ok(Plain(FieldList::of::<DealNoun>()))
+}
+
+/// Search deals: the question as a body
+#[api_v2_operation(operation_id = "searchDeals", tags("Deals"))]
+async fn search(caller: Caller, services: Data<Services>, body: Body<SearchRequest>) -> Answer<Listed<Deal>> {
+    let (query, shape) = body.0.read::<DealNoun>(&services, &caller).await?;
     let page = services.deals.list(&caller.context, &query).await?;
     Ok(shape.page(&services, &caller, page).await?)
 }
@@ -181,7 +200,7 @@ async fn stage_history(caller: Caller, id: Path<DealId>, services: Data<Services
 /// Count and sum deals by stage, owner, team and month
 #[api_v2_operation(operation_id = "getPipeline", tags("Deals"))]
 async fn pipeline(caller: Caller, narrowing: Narrowing<DealNoun>, services: Data<Services>) -> Answer<Plain<PipelineSummary>> {
-    let filter = narrowing.read(&caller.context)?;
+    let filter = narrowing.read(&services, &caller).await?;
     let mut summary = services.pipelines.summary(&caller.context, &filter).await?;
     match caller.may_read(&services, "member", None) {
         // Whose deals they are the token may know, as from the deals themselves; not who that is.
@@ -199,7 +218,7 @@ async fn list_activities(
     question: Question<ActivityNoun>,
     services: Data<Services>,
 ) -> Answer<Listed<Activity>> {
-    let (query, shape) = question.read_within(&caller.context, "entity_id", id.uuid())?;
+    let (query, shape) = question.read_within(&services, &caller, "entity_id", id.uuid()).await?;
     services.deals.get(&caller.context, *id).await?;
     caller.may_read(&services, "deal", Some(id.uuid()))?;
     let page = services.activities.list(&caller.context, &query).await?;

@@ -155,7 +155,7 @@ pub fn understood() -> (Document, Vec<Operation>) {
                 "path" => name == "id",
                 "header" => name == "If-Match",
                 _ => {
-                    ["limit", "cursor", "sort", "count", "deleted", "fields", "include"].contains(&name)
+                    ["filter", "limit", "cursor", "sort", "count", "deleted", "fields", "include"].contains(&name)
                         || ["confirm", "reassign_to", "occurred_from", "occurred_until"].contains(&name)
                         || parameter["schema"]["type"] == "array"
                 }

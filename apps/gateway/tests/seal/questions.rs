@@ -42,6 +42,40 @@ async fn a_value_in_a_filter() {
     assert!(compared > 300, "only {compared} comparisons");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_in_the_language() {
+    let bench = Bench::new().await;
+    let (_, operations) = understood();
+    let mut compared = 0;
+    for operation in operations.iter().filter(|operation| operation.takes("filter")) {
+        let own = bench.own(operation, "owner").await.swap_remove(0);
+        let mut pairs = Vec::new();
+        for filter in operation.filters() {
+            let compare = if filter == "tags" { ":" } else { "=" };
+            for (kind, value, none) in bench.values(operation, &filter).await {
+                let text = |value: &str| format!("{filter} {compare} {}", Value::from(value));
+                pairs.push((format!("{kind} in {filter}"), text(&value), text(&none)));
+            }
+        }
+        // One hop to what a foreign parent would have.
+        if ["contacts", "deals"].contains(&operation.collection().unwrap_or_default()) && !operation.has_id() {
+            for path in ["company.name", "owner.email", "created_by.email"] {
+                let text = |word: &str| format!("{path} ~ \"{word}\"");
+                pairs.push((format!("a word in {path}"), text(MARK), text("nobody")));
+            }
+        }
+        for (kind, theirs, none) in pairs {
+            let ask = async |filter: &str| {
+                let call = bench.acme.owner().call("GET", &operation.at(&own)).query(&[("filter", filter)]);
+                Asked::new(call.send().await.expect(200), &[filter])
+            };
+            bench.alike(&format!("{}, {kind}", operation.name()), &ask(&theirs).await, &ask(&none).await);
+            compared += 1;
+        }
+    }
+    assert!(compared > 100, "only {compared} comparisons");
+}
+
 impl Bench {
     /// Values of Umbrella for this filter, each with one that nobody has.
     async fn values(&self, operation: &Operation, filter: &str) -> Vec<(String, String, String)> {

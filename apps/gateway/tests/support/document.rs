@@ -124,6 +124,7 @@ pub fn example(schema: &str, label: &str) -> Value {
         "CompanyChanges" => json!({ "industry": label }),
         "ContactChanges" => json!({ "title": label }),
         "DealChanges" => json!({ "name": format!("Deal {label}") }),
+        "SearchRequest" => json!({ "where": { "not": { "field": "tags", "op": ":", "value": label } }, "count": true }),
         "NewInvitation" => json!({ "email": format!("{}@invited.example.com", uuid::Uuid::now_v7().simple()), "role": "viewer" }),
         "StageStep" => json!({ "stage": "negotiation" }),
         "Credentials" => json!({ "email": format!("{label}@nowhere.example.com"), "password": "wrong password" }),

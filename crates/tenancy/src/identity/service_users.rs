@@ -13,8 +13,8 @@ use diesel_async::RunQueryDsl;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Counted, Db, Entity, Expect, Tx,
-    members::{MemberKind, MemberStatus},
+    Counted, Db, Entity, Expect, Matching, Tx,
+    members::{self, MemberKind, MemberStatus},
     schema::q_members,
     seek_id,
 };
@@ -84,8 +84,8 @@ const CREATED_AT: Field = Field::shown("created_at", Kind::Timestamp).sortable()
 
 /// What lists of service users can be filtered, sorted and picked by.
 pub static FIELDS: &[Field] = &[
-    Field::shown("id", Kind::Id),
-    Field::shown("name", Kind::Text).filterable(),
+    Field::shown("id", Kind::Id).key("user_id"),
+    Field::shown("name", Kind::Text).key("full_name").filterable(),
     Field::shown("role", Kind::Choice(Role::WORDS)).filterable(),
     Field::shown("status", Kind::Choice(MemberStatus::WORDS)).filterable(),
     CREATED_AT,
@@ -144,13 +144,13 @@ impl PgServiceUsers {
 impl ServiceUsers for PgServiceUsers {
     async fn list(&self, context: &Context, query: &ListQuery) -> Result<Page<ServiceUser>> {
         let mut tx = self.db.begin(context).await?;
-        let rows = seek_id!(narrowed(here(&tx), query), query, q_members::user_id);
+        let rows = seek_id!(narrowed(&tx, query), query, q_members::user_id);
         let wanted = i64::from(query.limit) + 1;
         let rows: Vec<ServiceUser> =
             rows.limit(wanted).select(ServiceUser::as_select()).load(&mut tx).await.expect_any(SERVICE_USER)?;
         let total = match query.count {
             Count::Bounded => {
-                let all = narrowed(here(&tx), query).select(q_members::user_id).limit(COUNT_BOUND + 1);
+                let all = narrowed(&tx, query).select(q_members::user_id).limit(COUNT_BOUND + 1);
                 Some(Total::bounded(Counted(all).get_result(&mut tx).await.expect_any(SERVICE_USER)?))
             }
             Count::Skip => None,
@@ -209,16 +209,8 @@ fn here<'a>(tx: &Tx) -> Here<'a> {
         .into_boxed()
 }
 
-fn narrowed<'a>(mut rows: Here<'a>, query: &ListQuery) -> Here<'a> {
-    for term in &query.filter.terms {
-        rows = match term.field.name {
-            "name" => rows.filter(q_members::full_name.eq_any(term.texts())),
-            "role" => rows.filter(q_members::role.eq_any(term.texts())),
-            "status" => rows.filter(q_members::status.eq_any(term.texts())),
-            _ => rows,
-        };
-    }
-    rows
+fn narrowed<'a>(tx: &Tx, query: &ListQuery) -> Here<'a> {
+    here(tx).filter(Matching::new(tx, members::VIEW, &query.filter.condition()))
 }
 
 mod sql {

@@ -6,10 +6,13 @@ use super::model::{MemberKind, MemberStatus};
 
 const FULL_NAME: Field = Field::shown("full_name", Kind::Text).sortable();
 
-/// What lists of members can be filtered and sorted by.
+/// The view that people are read from.
+pub const VIEW: &str = "q_members";
+
+/// What lists of members can be filtered and sorted by. The first names a member, for filters of what a member owns.
 pub static FIELDS: &[Field] = &[
     Field::shown("user_id", Kind::Member).filterable(),
-    Field::shown("email", Kind::Caseless).nullable().filterable(),
+    Field::shown("email", Kind::Caseless).key("email").nullable().filterable(),
     FULL_NAME,
     Field::shown("role", Kind::Choice(Role::WORDS)).filterable(),
     Field::shown("status", Kind::Choice(MemberStatus::WORDS)).filterable(),

@@ -11,7 +11,7 @@ mod model;
 mod service;
 mod store;
 
-pub use fields::{FIELDS, default_sort};
+pub use fields::{FIELDS, VIEW, default_sort};
 pub use model::{
     Handover, Led, Member, MemberChanges, MemberKind, MemberStatus, OwnedCollection, OwnedRecords, ReassignedCollection,
     SettableStatus,

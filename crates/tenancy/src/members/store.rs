@@ -3,15 +3,15 @@
 //! Must stay true: each statement names the organisation, although the database confines it anyway.
 
 use crm_kernel::{Error, Expected, ListQuery, Result, Role, UserId, page::COUNT_BOUND, query::Direction};
-use diesel::{
-    BoolExpressionMethods, ExpressionMethods, IntoSql, NullableExpressionMethods, OptionalExtension, QueryDsl, SelectableHelper,
-    sql_types::Bool,
-};
+use diesel::{BoolExpressionMethods, ExpressionMethods, IntoSql, OptionalExtension, QueryDsl, SelectableHelper, sql_types::Bool};
 use diesel_async::RunQueryDsl;
 
-use super::model::{Member, MemberChanges, MemberStatus};
+use super::{
+    fields::VIEW,
+    model::{Member, MemberChanges, MemberStatus},
+};
 use crate::{
-    Counted, Entity, Expect, Tx, any_caseless,
+    Counted, Entity, Expect, Matching, Tx,
     schema::{memberships, q_members},
 };
 
@@ -25,7 +25,7 @@ fn here<'a>(tx: &Tx) -> Here<'a> {
 
 /// Up to one member more than the page holds.
 pub(super) async fn page(tx: &mut Tx, query: &ListQuery) -> Result<Vec<Member>> {
-    let mut rows = narrowed(here(tx), query);
+    let mut rows = narrowed(tx, query);
     if let Some(after) = &query.after {
         let name: String = after.key()?;
         rows = match query.sort.direction {
@@ -45,26 +45,12 @@ pub(super) async fn page(tx: &mut Tx, query: &ListQuery) -> Result<Vec<Member>> 
 }
 
 pub(super) async fn count(tx: &mut Tx, query: &ListQuery) -> Result<i64> {
-    let rows = narrowed(here(tx), query).select(q_members::user_id).limit(COUNT_BOUND + 1);
+    let rows = narrowed(tx, query).select(q_members::user_id).limit(COUNT_BOUND + 1);
     Counted(rows).get_result(tx).await.expect_any(MEMBER)
 }
 
-fn narrowed<'a>(mut rows: Here<'a>, query: &ListQuery) -> Here<'a> {
-    for term in &query.filter.terms {
-        rows = match term.field.name {
-            "user_id" => rows.filter(q_members::user_id.eq_any(term.ids())),
-            "email" => rows.filter(q_members::email.assume_not_null().eq(any_caseless(term.texts()))),
-            "kind" => rows.filter(q_members::kind.eq_any(term.texts())),
-            "role" => rows.filter(q_members::role.eq_any(term.texts())),
-            "status" => rows.filter(q_members::status.eq_any(term.texts())),
-            "manager_id" if term.includes_null() => rows.filter(q_members::manager_id.is_null()),
-            "manager_id" => rows.filter(q_members::manager_id.eq_any(term.ids())),
-            "team_id" if term.includes_null() => rows.filter(q_members::team_id.is_null()),
-            "team_id" => rows.filter(q_members::team_id.eq_any(term.ids())),
-            _ => rows,
-        };
-    }
-    rows
+fn narrowed<'a>(tx: &Tx, query: &ListQuery) -> Here<'a> {
+    here(tx).filter(Matching::new(tx, VIEW, &query.filter.condition()))
 }
 
 pub(super) async fn get(tx: &mut Tx, id: UserId) -> Result<Member> {

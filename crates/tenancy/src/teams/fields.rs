@@ -2,7 +2,7 @@
 
 use crm_kernel::{Direction, Field, Kind, Sort};
 
-const NAME: Field = Field::shown("name", Kind::Caseless).filterable().sortable();
+const NAME: Field = Field::shown("name", Kind::Caseless).key("name_key").filterable().sortable();
 
 /// The fields of a team, in the order of its JSON.
 pub static FIELDS: &[Field] = &[

@@ -8,7 +8,7 @@ use diesel_async::RunQueryDsl;
 
 use super::model::{NewTeam, Team, TeamChanges};
 use crate::{
-    Counted, Entity, Expect, Tx, any_caseless, any_of,
+    Counted, Entity, Expect, Matching, Tx,
     schema::{q_teams, teams},
     seek,
 };
@@ -23,12 +23,12 @@ pub(super) async fn get(tx: &mut Tx, id: TeamId) -> Result<Team> {
 
 /// Up to one team more than the page holds, each with the name it is sorted by.
 pub(super) async fn list(tx: &mut Tx, query: &ListQuery) -> Result<Vec<(Team, String)>> {
-    let rows = seek!(narrowed(living(tx), query), query, q_teams::name_key, q_teams::id, String);
+    let rows = seek!(narrowed(tx, query), query, q_teams::name_key, q_teams::id, String);
     rows.limit(i64::from(query.limit) + 1).select((Team::as_select(), q_teams::name_key)).load(tx).await.expect_any(TEAM)
 }
 
 pub(super) async fn count(tx: &mut Tx, query: &ListQuery) -> Result<i64> {
-    let rows = narrowed(living(tx), query).select(q_teams::id).limit(COUNT_BOUND + 1);
+    let rows = narrowed(tx, query).select(q_teams::id).limit(COUNT_BOUND + 1);
     Counted(rows).get_result(tx).await.expect_any(TEAM)
 }
 
@@ -73,14 +73,6 @@ fn living<'a>(tx: &Tx) -> Rows<'a> {
     here.filter(q_teams::deleted_at.is_null()).into_boxed()
 }
 
-fn narrowed<'a>(mut rows: Rows<'a>, query: &ListQuery) -> Rows<'a> {
-    for term in &query.filter.terms {
-        rows = match term.field.name {
-            "id" => rows.filter(q_teams::id.eq_any(term.ids())),
-            "name" => rows.filter(q_teams::name_key.eq(any_caseless(term.texts()))),
-            "manager_id" => any_of!(rows, q_teams::manager_id, term, ids),
-            _ => rows,
-        };
-    }
-    rows
+fn narrowed<'a>(tx: &Tx, query: &ListQuery) -> Rows<'a> {
+    living(tx).filter(Matching::new(tx, "q_teams", &query.filter.condition()))
 }

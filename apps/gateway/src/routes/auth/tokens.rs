@@ -67,7 +67,7 @@ fn unknown(field: &str, names: Option<&[String]>, known: fn(&str) -> bool) -> Ve
 /// List API tokens: mine, or for owner and admin those of everybody
 #[api_v2_operation(operation_id = "listApiTokens", tags("API tokens"))]
 async fn list(caller: Caller, question: Question<ApiTokenNoun>, services: Data<Services>) -> Answer<Listed<ApiToken>> {
-    let (query, shape) = question.read(&caller.context)?;
+    let (query, shape) = question.read(&services, &caller).await?;
     let page = services.api_tokens.list(&caller.context, &query).await?;
     Ok(shape.page(&services, &caller, page).await?)
 }

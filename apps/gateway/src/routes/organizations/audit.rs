@@ -40,7 +40,7 @@ impl Noun for AuditNoun {
 /// List what concerns security, newest first: logins, sessions, members, tokens, invitations, second factors, settings
 #[api_v2_operation(operation_id = "listAudit", tags("Audit"))]
 async fn list(caller: Caller, question: Question<AuditNoun>, services: Data<Services>) -> Answer<Listed<Activity>> {
-    let (query, shape) = question.read(&caller.context)?;
+    let (query, shape) = question.read(&services, &caller).await?;
     let page = services.activities.audit(&caller.context, &query).await?;
     Ok(shape.page(&services, &caller, page).await?)
 }

@@ -70,7 +70,7 @@ async fn create(caller: Caller, services: Data<Services>, body: Body<NewInvitati
 /// List invitations
 #[api_v2_operation(operation_id = "listInvitations", tags("Organization"))]
 async fn list(caller: Caller, question: Question<InvitationNoun>, services: Data<Services>) -> Answer<Listed<Invitation>> {
-    let (query, shape) = question.read(&caller.context)?;
+    let (query, shape) = question.read(&services, &caller).await?;
     let page = services.invitations.list(&caller.context, &query).await?;
     Ok(shape.page(&services, &caller, page).await?)
 }

@@ -110,7 +110,7 @@ impl QueryParameter for ReassignTo {
 /// List members
 #[api_v2_operation(operation_id = "listMembers", tags("Members"))]
 async fn list(caller: Caller, question: Question<MemberNoun>, services: Data<Services>) -> Answer<Listed<Member>> {
-    let (query, shape) = question.read(&caller.context)?;
+    let (query, shape) = question.read(&services, &caller).await?;
     let page = services.members.list(&caller.context, &query).await?;
     Ok(shape.page(&services, &caller, page).await?)
 }

@@ -63,7 +63,7 @@ impl Input for ServiceUserChanges {
 /// List service users
 #[api_v2_operation(operation_id = "listServiceUsers", tags("Service users"))]
 async fn list(caller: Caller, question: Question<ServiceUserNoun>, services: Data<Services>) -> Answer<Listed<ServiceUser>> {
-    let (query, shape) = question.read(&caller.context)?;
+    let (query, shape) = question.read(&services, &caller).await?;
     let page = services.service_users.list(&caller.context, &query).await?;
     Ok(shape.page(&services, &caller, page).await?)
 }

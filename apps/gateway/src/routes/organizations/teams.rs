@@ -72,7 +72,7 @@ impl Input for TeamChanges {
 /// List teams
 #[api_v2_operation(operation_id = "listTeams", tags("Teams"))]
 async fn list(caller: Caller, question: Question<TeamNoun>, services: Data<Services>) -> Answer<Listed<Team>> {
-    let (query, shape) = question.read(&caller.context)?;
+    let (query, shape) = question.read(&services, &caller).await?;
     let page = services.teams.list(&caller.context, &query).await?;
     Ok(shape.page(&services, &caller, page).await?)
 }

@@ -5,7 +5,7 @@ use diesel::{ExpressionMethods, QueryDsl, SelectableHelper};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::model::ApiToken;
-use crate::{Counted, Entity, Expect, Tx, expect::error, schema::q_api_tokens, seek_id, token::Limits};
+use crate::{Counted, Entity, Expect, Matching, Tx, expect::error, schema::q_api_tokens, seek_id, token::Limits};
 
 pub(super) const API_TOKEN: Entity = Entity { name: "API token", table: "api_tokens" };
 
@@ -48,26 +48,17 @@ pub(super) async fn get(tx: &mut Tx, id: TokenId) -> Result<ApiToken> {
 
 /// Up to one more than the page holds.
 pub(super) async fn list(tx: &mut Tx, query: &ListQuery) -> Result<Vec<ApiToken>> {
-    let rows = seek_id!(narrowed(visible(tx), query), query, q_api_tokens::id);
+    let rows = seek_id!(narrowed(tx, query), query, q_api_tokens::id);
     rows.limit(i64::from(query.limit) + 1).select(ApiToken::as_select()).load(tx).await.expect_any(API_TOKEN)
 }
 
 pub(super) async fn count(tx: &mut Tx, query: &ListQuery) -> Result<i64> {
-    let rows = narrowed(visible(tx), query).select(q_api_tokens::id).limit(COUNT_BOUND + 1);
+    let rows = narrowed(tx, query).select(q_api_tokens::id).limit(COUNT_BOUND + 1);
     Counted(rows).get_result(tx).await.expect_any(API_TOKEN)
 }
 
-fn narrowed<'a>(mut rows: Rows<'a>, query: &ListQuery) -> Rows<'a> {
-    for term in &query.filter.terms {
-        rows = match term.field.name {
-            "user_id" => rows.filter(q_api_tokens::user_id.eq_any(term.ids())),
-            "name" => rows.filter(q_api_tokens::name.eq_any(term.texts())),
-            "status" => rows.filter(q_api_tokens::status.eq_any(term.texts())),
-            "created_by_id" => rows.filter(q_api_tokens::created_by_id.eq_any(term.ids())),
-            _ => rows,
-        };
-    }
-    rows
+fn narrowed<'a>(tx: &Tx, query: &ListQuery) -> Rows<'a> {
+    visible(tx).filter(Matching::new(tx, "q_api_tokens", &query.filter.condition()))
 }
 
 /// What the database is told of a token: everything but the token.

@@ -62,7 +62,7 @@ const CREATED_AT: Field = Field::shown("created_at", Kind::Timestamp).sortable()
 /// What lists of invitations can be filtered and sorted by.
 pub static FIELDS: &[Field] = &[
     Field::shown("id", Kind::Id),
-    Field::shown("email", Kind::Caseless).filterable(),
+    Field::shown("email", Kind::Caseless).key("email").filterable(),
     Field::shown("role", Kind::Choice(Role::WORDS)),
     Field::shown("title", Kind::Text).nullable(),
     Field::shown("team_id", Kind::Id).nullable(),

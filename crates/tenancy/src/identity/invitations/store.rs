@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::model::{Invitation, NewInvitation};
 use crate::{
-    Counted, Entity, Expect, Tx, any_caseless,
+    Counted, Entity, Expect, Matching, Tx,
     expect::error,
     identity::{
         external::VerifiedToken,
@@ -48,7 +48,7 @@ pub(super) async fn get(tx: &mut Tx, id: InvitationId) -> Result<Invitation> {
 
 /// Up to one more than the page holds.
 pub(super) async fn list(tx: &mut Tx, query: &ListQuery) -> Result<Vec<Invitation>> {
-    let rows = seek_id!(narrowed(everything(tx), query), query, q_invitations::id);
+    let rows = seek_id!(narrowed(tx, query), query, q_invitations::id);
     rows.limit(i64::from(query.limit) + 1).select(Invitation::as_select()).load(tx).await.expect_any(INVITATION)
 }
 
@@ -57,19 +57,12 @@ pub(super) fn position(invitation: &Invitation, _: &str) -> Position {
 }
 
 pub(super) async fn count(tx: &mut Tx, query: &ListQuery) -> Result<i64> {
-    let rows = narrowed(everything(tx), query).select(q_invitations::id).limit(COUNT_BOUND + 1);
+    let rows = narrowed(tx, query).select(q_invitations::id).limit(COUNT_BOUND + 1);
     Counted(rows).get_result(tx).await.expect_any(INVITATION)
 }
 
-fn narrowed<'a>(mut rows: Rows<'a>, query: &ListQuery) -> Rows<'a> {
-    for term in &query.filter.terms {
-        rows = match term.field.name {
-            "email" => rows.filter(q_invitations::email.eq(any_caseless(term.texts()))),
-            "status" => rows.filter(q_invitations::status.eq_any(term.texts())),
-            _ => rows,
-        };
-    }
-    rows
+fn narrowed<'a>(tx: &Tx, query: &ListQuery) -> Rows<'a> {
+    everything(tx).filter(Matching::new(tx, "q_invitations", &query.filter.condition()))
 }
 
 #[derive(QueryableByName)]

@@ -1,0 +1,107 @@
+//! The question as a body, for programs that build questions: `POST /{noun}/search`.
+//!
+//! Must stay true: it means what the same words in a query string mean, and every bad part is named by its pointer.
+
+use crm_kernel::{Condition, Error, FieldError, ListQuery, Object, Result};
+use paperclip::actix::Apiv2Schema;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{Noun, counted, included, limit, narrowed, picked, sort};
+use crate::{body::Input, caller::Caller, services::Services, shape::Shape};
+
+/// A question to a list.
+#[derive(Debug, Clone, Default, Deserialize, Apiv2Schema)]
+#[serde(deny_unknown_fields)]
+pub struct SearchRequest {
+    /// What the records must be like; all of them when absent.
+    #[serde(default, rename = "where")]
+    pub condition: Option<Object>,
+    /// One key; a leading `-` turns the order round.
+    #[serde(default)]
+    pub sort: Option<String>,
+    /// Records per page.
+    #[serde(default)]
+    pub limit: Option<i64>,
+    /// Where to go on: `page.next_cursor` of the page before, with the same condition and sort.
+    #[serde(default)]
+    pub cursor: Option<String>,
+    /// Only these fields.
+    #[serde(default)]
+    pub fields: Option<Vec<String>>,
+    /// Embed these related records.
+    #[serde(default)]
+    pub include: Option<Vec<String>>,
+    /// Whether to count what matches, up to a bound.
+    #[serde(default)]
+    pub count: Option<bool>,
+}
+
+impl Input for SearchRequest {
+    /// What the words mean depends on the noun: see [`SearchRequest::read`].
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl SearchRequest {
+    /// Understands it for this caller.
+    ///
+    /// # Errors
+    /// `Malformed` with every bad part.
+    pub async fn read<N: Noun>(&self, services: &Services, caller: &Caller) -> Result<(ListQuery, Shape)> {
+        let (mut query, mut shape, mut errors) = (ListQuery::all(N::default_sort()), Shape::default(), Vec::new());
+        let mut condition = None;
+        if let Some(Object(asked)) = &self.condition {
+            match Condition::from_json(&Value::Object(asked.clone()), "/where", &N::vocabulary()) {
+                Ok(understood) => condition = Some(understood),
+                Err(error) => errors.push(error),
+            }
+        }
+        let mut note = |understood: Result<(), FieldError>| errors.extend(understood.err().map(in_body));
+        if let Some(wanted) = self.limit {
+            note(limit(&wanted.to_string()).map(|limit| query.limit = limit));
+        }
+        if let Some(wanted) = &self.sort {
+            note(sort::<N>(wanted).map(|sort| query.sort = sort));
+        }
+        if let Some(wanted) = &self.fields {
+            note(picked::<N>(wanted.iter().map(String::as_str)).map(|fields| shape.fields = Some(fields)));
+        }
+        if let Some(wanted) = &self.include {
+            note(included::<N>(wanted.iter().map(String::as_str)).map(|relations| shape.include = relations));
+        }
+        query.count = counted(self.count == Some(true));
+        if !errors.is_empty() {
+            return Err(Error::Malformed(errors));
+        }
+        query.filter = narrowed(services, caller, query.filter, condition).await.map_err(in_where)?;
+        let query = match &self.cursor {
+            Some(cursor) => query.continue_after(cursor).map_err(all_in_body)?,
+            None => query,
+        };
+        Ok((query, shape))
+    }
+}
+
+/// The same complaint about a part of a body.
+fn in_body(error: FieldError) -> FieldError {
+    FieldError { pointer: format!("/{}", error.pointer), ..error }
+}
+
+fn all_in_body(error: Error) -> Error {
+    match error {
+        Error::Malformed(errors) => Error::Malformed(errors.into_iter().map(in_body).collect()),
+        other => other,
+    }
+}
+
+/// What turns out to be wrong only for this caller and moment has no pointer of its own.
+fn in_where(error: Error) -> Error {
+    match error {
+        Error::Malformed(errors) => {
+            Error::Malformed(errors.into_iter().map(|error| FieldError { pointer: "/where".into(), ..error }).collect())
+        }
+        other => other,
+    }
+}

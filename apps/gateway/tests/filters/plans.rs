@@ -1,0 +1,114 @@
+//! What a filter costs in a tenant of 20,000 records of each noun: every field that lists take as a parameter is answered by
+//! an index.
+
+use crm_kernel::{Context, Filter};
+use crm_testkit::{Plan, TestDatabase};
+
+/// A list may read so many rows for nothing.
+const MOST_WASTED: f64 = 5_000.0;
+
+/// Companies, contacts and deals of the context's organisation. Triggers sleep: what is measured is reading.
+async fn fill(database: &TestDatabase, context: &Context) {
+    let (organization, user) = (context.organization_id, context.user_id);
+    let own = format!("'{organization}', '{user}', '{user}'");
+    let person = "CASE WHEN n % 50 = 0 THEN NULL ELSE ids.owner END";
+    let sql = format!(
+        "SET session_replication_role = replica;
+         CREATE TEMPORARY TABLE ids AS
+         SELECT n, app.uuid7_at(now() - n * interval '1 minute') AS company, app.uuid7_at(now() - n * interval '1 minute') AS contact,
+                CASE WHEN n % 3 = 0 THEN '{user}'::uuid END AS owner
+           FROM generate_series(1, 20000) AS n;
+         INSERT INTO crm_companies (organization_id, owner_id, created_by_id, id, name, slug, industry, company_size, company_status,
+                annual_revenue, employee_count, tags, parent_id)
+         SELECT '{organization}', {person}, '{user}', company, 'Company ' || n, 'company-' || n, 'industry ' || n % 300,
+                (ARRAY['startup', 'small', 'medium', 'enterprise'])[n % 5],
+                CASE WHEN n % 1000 = 0 THEN 'churned' WHEN n % 3 = 0 THEN 'customer' ELSE 'lead' END,
+                n, n, jsonb_build_array('tag ' || n % 400), CASE WHEN n % 7 = 0 THEN (SELECT company FROM ids AS above WHERE above.n = 1) END
+           FROM ids;
+         INSERT INTO crm_contacts (organization_id, owner_id, created_by_id, id, first_name, last_name, email, company_id, contact_status,
+                lead_source, lead_score, tags)
+         SELECT '{organization}', {person}, '{user}', contact, 'First ' || n, 'Last ' || n, 'p' || n || '@example.com', company,
+                CASE WHEN n % 1000 = 0 THEN 'bounced' ELSE 'active' END, 'source ' || n % 200, n % 101, jsonb_build_array('tag ' || n % 400)
+           FROM ids;
+         INSERT INTO crm_deals (organization_id, owner_id, created_by_id, name, pipeline_id, stage, probability, amount, base_amount, currency,
+                company_id, primary_contact_id, expected_close_date, deal_source, tags)
+         SELECT {own}, 'Deal ' || n, pipeline.id, CASE WHEN n % 1000 = 0 THEN 'negotiation' ELSE 'prospecting' END, 10, n, n,
+                CASE WHEN n % 500 = 0 THEN 'EUR' ELSE 'USD' END, company, contact, '2026-01-01'::date + n % 300, 'source ' || n % 200,
+                jsonb_build_array('tag ' || n % 400)
+           FROM ids, crm_pipelines AS pipeline WHERE pipeline.organization_id = '{organization}';"
+    );
+    database.execute(&sql).await;
+    // As the server does by itself when so much has come in.
+    for table in ["crm_companies", "crm_contacts", "crm_deals"] {
+        database.execute(&format!("VACUUM (ANALYZE) {table}")).await;
+    }
+}
+
+/// Values to ask a field for: one that many have, one that few have, one that nobody has, if there is such a value.
+fn values(noun: &str, field: &str, database: &[(String, String)]) -> Vec<String> {
+    let fixed: &[&str] = match (noun, field) {
+        (_, "industry") => &["industry 7", "nobody's"],
+        (_, "company_size") => &["startup", "null"],
+        (_, "company_status") => &["customer", "churned", "prospect"],
+        (_, "contact_status") => &["active", "bounced", "inactive"],
+        (_, "lead_source" | "deal_source") => &["source 7", "nobody's"],
+        (_, "tags") => &["tag 7", "nobody's"],
+        (_, "slug") => &["company-77", "nobody's"],
+        (_, "email") => &["P77@example.com", "nobody@example.com"],
+        (_, "stage") => &["prospecting", "negotiation", "closed_won"],
+        (_, "currency") => &["USD", "EUR", "JPY"],
+        (_, "expected_close_date" | "actual_close_date") => &["2026-03-01", "2001-01-01", "null"],
+        ("companies", "name") => &["COMPANY 77", "nobody's"],
+        ("deals", "name") => &["DEAL 77", "nobody's"],
+        (_, "owner_id") => &["me", "null"],
+        _ => &[],
+    };
+    let ids = database.iter().filter(|(name, _)| name == field).map(|(_, id)| id.clone());
+    fixed.iter().map(|value| (*value).to_owned()).chain(ids).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_filter_of_a_single_field_is_answered_by_an_index() {
+    let database = TestDatabase::create().await;
+    let tenant = database.tenant("Acme").await;
+    fill(&database, &tenant.owner).await;
+    let organization = tenant.organization_id;
+    let mut ids = Vec::new();
+    for (field, table) in [
+        ("company_id", "crm_companies"),
+        ("parent_id", "crm_companies"),
+        ("primary_contact_id", "crm_contacts"),
+        ("pipeline_id", "crm_pipelines"),
+        ("id", "crm_companies"),
+    ] {
+        let query = format!("SELECT id FROM {table} WHERE organization_id = '{organization}' ORDER BY id DESC LIMIT 1");
+        ids.push((field.to_owned(), database.texts(&query).await.remove(0)));
+        ids.push((field.to_owned(), uuid::Uuid::now_v7().to_string()));
+    }
+    let (mut asked, mut dear) = (0, Vec::new());
+    for (noun, view, vocabulary) in [
+        ("companies", "q_companies", crm_companies::VOCABULARY),
+        ("contacts", "q_contacts", crm_contacts::VOCABULARY),
+        ("deals", "q_deals", crm_deals::VOCABULARY),
+    ] {
+        for field in vocabulary.fields.iter().filter(|field| field.filterable) {
+            let values = values(noun, field.name, &ids);
+            assert!(values.len() > 1, "say in this test what {noun} may be asked for in {}", field.name);
+            let alone = values.iter().map(|value| vec![value.clone()]);
+            for question in alone.chain([values.clone()]) {
+                let mut filter = Filter::default();
+                for value in &question {
+                    filter.add(&tenant.owner, field, value).unwrap();
+                }
+                let condition = filter.condition();
+                let plan = Plan::of(&database.db(), &tenant.owner, view, &condition).await;
+                if plan.wasted() > MOST_WASTED {
+                    dear.push(format!("{noun}: {condition} reads {} rows for nothing: {}", plan.wasted(), plan.text()));
+                }
+                asked += 1;
+            }
+        }
+    }
+    assert!(dear.is_empty(), "{}", dear.join("\n"));
+    assert!(asked > 80, "only {asked} filters");
+}

@@ -1,0 +1,76 @@
+//! What a condition costs: how the database goes about a list that is narrowed by it.
+
+use crm_kernel::{Condition, Context, OrganizationId};
+use crm_tenancy::{Db, Matching};
+use diesel::{
+    QueryResult,
+    pg::Pg,
+    query_builder::{AstPass, Query, QueryFragment, QueryId},
+    sql_types::{Json, Uuid as SqlUuid},
+};
+use diesel_async::RunQueryDsl;
+use serde_json::Value;
+
+/// How a page of living records was found, newest first, narrowed by the condition.
+#[derive(Debug)]
+pub struct Plan(Value);
+
+impl Plan {
+    /// Runs the list and asks how.
+    pub async fn of(db: &Db, context: &Context, view: &'static str, condition: &Condition) -> Self {
+        let mut tx = db.begin(context).await.expect("a transaction");
+        let condition = Matching::new(&tx, view, condition);
+        let explained = Explained { view, organization: context.organization_id, condition };
+        Self(explained.get_result(&mut tx).await.expect("a plan"))
+    }
+
+    /// How many rows were read for nothing.
+    #[must_use]
+    pub fn wasted(&self) -> f64 {
+        wasted(&self.0[0]["Plan"])
+    }
+
+    /// The whole plan, to read when it is not what it should be.
+    #[must_use]
+    pub fn text(&self) -> String {
+        format!("{:#}", self.0)
+    }
+}
+
+fn wasted(node: &Value) -> f64 {
+    let number = |name: &str| node[name].as_f64().unwrap_or_default();
+    let own = number("Rows Removed by Filter") + number("Rows Removed by Index Recheck");
+    let below: f64 = node["Plans"].as_array().into_iter().flatten().map(wasted).sum();
+    own * number("Actual Loops") + below
+}
+
+struct Explained {
+    view: &'static str,
+    organization: OrganizationId,
+    condition: Matching<()>,
+}
+
+impl Query for Explained {
+    type SqlType = Json;
+}
+
+impl QueryId for Explained {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl QueryFragment<Pg> for Explained {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.unsafe_to_cache_prepared();
+        out.push_sql("EXPLAIN (ANALYZE, BUFFERS false, FORMAT JSON) SELECT * FROM ");
+        out.push_identifier(self.view)?;
+        out.push_sql(" WHERE organization_id = ");
+        out.push_bind_param::<SqlUuid, _>(&self.organization)?;
+        out.push_sql(" AND deleted_at IS NULL AND ");
+        self.condition.walk_ast(out.reborrow())?;
+        out.push_sql(" ORDER BY id DESC LIMIT 51");
+        Ok(())
+    }
+}
+
+impl<C> diesel::RunQueryDsl<C> for Explained {}

@@ -1,0 +1,2 @@
+-- Takes the folding of texts away.
+DROP FUNCTION app.fold(text);
