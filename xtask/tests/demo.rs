@@ -4,57 +4,13 @@
 //! user runs it; the answers come over HTTP.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail by panicking")]
 
-use std::{collections::BTreeMap, net::TcpListener, process::Command};
+mod support;
 
-use crm_gateway::{
-    server,
-    services::{Secrets, Services},
-};
-use crm_tenancy::{sealing::SealingKeys, token::TokenKey};
-use crm_testkit::{TestDatabase, demo::Truth};
+use std::collections::BTreeMap;
+
+use crm_testkit::demo::Truth;
 use serde_json::{Value, json};
-
-/// The seeded organisation behind a running gateway, and a token of its owner.
-struct Demo {
-    api: String,
-    token: String,
-    http: reqwest::Client,
-    // Dropping it drops the database.
-    _database: TestDatabase,
-}
-
-impl Demo {
-    async fn start() -> Self {
-        let database = TestDatabase::create().await;
-        seed(&database);
-        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let api = format!("http://{}/api/v1", listener.local_addr().unwrap());
-        let secrets = Secrets { token_keys: TokenKey::generate().into(), sealing_keys: SealingKeys::generate().unwrap() };
-        let services = Services::new(&database.db(), secrets).unwrap();
-        tokio::spawn(server::serve(listener, services).unwrap());
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        let credentials = json!({ "email": "owner@demo.example", "password": "demo-password-please-change" });
-        let answer: Value = http.post(format!("{api}/auth/login")).json(&credentials).send().await.unwrap().json().await.unwrap();
-        let token = answer["access_token"].as_str().unwrap().to_owned();
-        Self { api, token, http, _database: database }
-    }
-
-    async fn get(&self, path: &str) -> Value {
-        let request = self.http.get(format!("{}{path}", self.api)).bearer_auth(&self.token);
-        let answer = request.send().await.unwrap();
-        assert_eq!(answer.status(), 200, "{path}");
-        answer.json().await.unwrap()
-    }
-}
-
-/// `cargo xtask seed`, as an operator runs it against a database of their own.
-fn seed(database: &TestDatabase) {
-    let state = std::env::temp_dir().join(format!("crm-demo-{}", uuid::Uuid::now_v7()));
-    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
-    let output = command.arg("seed").env("DATABASE_URL", database.admin_url()).env("CRM_STATE_DIR", &state).output().unwrap();
-    std::fs::remove_dir_all(&state).ok();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-}
+use support::Demo;
 
 /// `name -> figure` of a part of the summary, rows without a name left out.
 fn figures(summary: &Value, part: &str, name: &str, outcome: &str, figure: &str) -> BTreeMap<String, String> {
