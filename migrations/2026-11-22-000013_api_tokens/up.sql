@@ -4,8 +4,6 @@
 -- What must stay true:
 --   * A token is made for oneself, or by an owner or admin for a service user; it is revoked by whom it belongs to or by an owner or
 --     admin. Whoever comes with an API token does neither, whatever the gateway thinks.
---   * A member who is removed loses every API token for good: coming back does not bring them back.
---   * A service user is never an owner, whoever writes memberships.
 
 -- ---------------------------------------------------------------- reading
 
@@ -162,37 +160,7 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION app.revoke_tokens_of_removed() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
-AS $$
-BEGIN
-    UPDATE identity.api_tokens
-       SET revoked_at = now(), revoked_by_id = app.user_id()
-     WHERE organization_id = NEW.organization_id
-       AND user_id = NEW.user_id
-       AND revoked_at IS NULL;
-    RETURN NULL;
-END
-$$;
-CREATE TRIGGER revoke_tokens AFTER UPDATE OF status ON memberships
-    FOR EACH ROW WHEN (NEW.status = 'removed' AND OLD.status <> 'removed')
-    EXECUTE FUNCTION app.revoke_tokens_of_removed();
-
 -- ---------------------------------------------------------------- service users
-
-CREATE FUNCTION app.guard_service_role() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
-AS $$
-BEGIN
-    IF (SELECT kind FROM public.users WHERE id = NEW.user_id) = 'service' THEN
-        RAISE EXCEPTION 'a service user is never an owner'
-            USING ERRCODE = 'check_violation', CONSTRAINT = 'service_user_role', COLUMN = 'role';
-    END IF;
-    RETURN NEW;
-END
-$$;
-CREATE TRIGGER guard_service_role BEFORE INSERT OR UPDATE OF role ON memberships
-    FOR EACH ROW WHEN (NEW.role = 'owner') EXECUTE FUNCTION app.guard_service_role();
 
 -- Owners and admins, at a login.
 CREATE FUNCTION identity.require_administrator() RETURNS void

@@ -177,7 +177,6 @@ fn sentence(code: &str) -> String {
         "token_expiry" => "a token lives a year at most".into(),
         "too_many_tokens" => "100 tokens of this person are in use: revoke one first".into(),
         "too_many_service_users" => "there are 100 service users: remove one first".into(),
-        "service_user_role" => "a service user is an admin, a member or a viewer".into(),
         "required" => "is required".into(),
         "invitation_closed" => "this invitation was accepted, revoked or replaced".into(),
         "invitations_pending_limited" => "500 invitations are pending: revoke some, or wait until they are accepted".into(),

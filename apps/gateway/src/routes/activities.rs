@@ -64,6 +64,7 @@ pub const LOGGED: &[&str] = &[
     "second_factor",
     "session",
     "team",
+    "user",
 ];
 
 /// The log shows values of the records it speaks of: a token that may not read those may not read of them here.

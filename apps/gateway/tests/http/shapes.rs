@@ -35,7 +35,7 @@ async fn fields_picks_fields() {
 }
 
 /// Where each relation leads, by its name.
-const TARGETS: [(&str, &str, &str); 7] = [
+const TARGETS: [(&str, &str, &str); 9] = [
     ("parent", "parent_id", "id"),
     ("company", "company_id", "id"),
     ("primary_contact", "primary_contact_id", "id"),
@@ -43,6 +43,8 @@ const TARGETS: [(&str, &str, &str); 7] = [
     ("created_by", "created_by_id", "user_id"),
     ("manager", "manager_id", "user_id"),
     ("user", "user_id", "user_id"),
+    ("invited_by", "invited_by_id", "user_id"),
+    ("accepted_by", "accepted_by_id", "user_id"),
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -54,10 +56,12 @@ async fn include_embeds_what_an_id_names() {
         let include =
             operation.query().into_iter().find(|parameter| parameter["name"] == "include").unwrap()["description"].clone();
         let relations = include.as_str().unwrap().split_once(": ").unwrap().1.trim_end_matches('.').replace(", ", ",");
-        let id = operation
-            .collection()
-            .map(|noun| world.records.get(noun).map_or(String::new(), |records| records[1]["id"].as_str().unwrap().to_owned()));
-        let address = operation.at(&id.unwrap_or_default());
+        let id = match operation.thing() {
+            Some(noun) if world.records.contains_key(noun) => world.records[noun][1]["id"].as_str().unwrap().to_owned(),
+            Some(kind) => world.thing(&app, kind, &world.person("owner"), "embedding").await,
+            None => String::new(),
+        };
+        let address = operation.at(&id);
         let answer = world.owner().get(&format!("{address}?include={relations}")).await.expect(200).body;
         let records = answer["data"].as_array().cloned().unwrap_or_else(|| vec![answer]);
         for record in &records {

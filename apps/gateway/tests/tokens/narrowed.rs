@@ -60,6 +60,20 @@ async fn a_narrowed_token_does_less_and_never_more() {
     );
 }
 
+/// What a token may not read it may not find out either, by asking for records whose parent is such and such.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_narrowed_token_asks_only_through_parents_it_may_read() {
+    let app = App::start().await;
+    let world = World::create(&app, "Acme").await;
+    let contacts_only = app.holder(narrowed(world.owner(), block!(r#"check if entity("contact")"#)));
+    let asked = async |filter: &str| contacts_only.call("GET", "contacts").query(&[("filter", filter)]).send().await;
+    asked("last_name ~ \"a\"").await.expect(200);
+    asked("company.name ~ \"a\"").await.problem(403, "forbidden");
+    asked("last_name ~ \"a\" OR NOT owner.email:*").await.problem(403, "forbidden");
+    let body = json!({ "where": { "field": "company.name", "op": "~", "value": "a" } });
+    contacts_only.post("contacts/search", &body).await.problem(403, "forbidden");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_narrowed_token_cannot_be_exchanged_for_a_whole_one() {
     let app = App::start().await;

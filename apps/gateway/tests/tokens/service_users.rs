@@ -156,5 +156,5 @@ async fn changing_and_removing_it_takes_effect_at_once_and_is_logged() {
     let mut admin = app.database.admin().await;
     let sql = format!("UPDATE memberships SET role = 'owner' WHERE user_id = '{other}'");
     let refused = diesel_async::SimpleAsyncConnection::batch_execute(&mut admin, &sql).await.unwrap_err();
-    assert!(refused.to_string().contains("never an owner"), "{refused}");
+    assert!(refused.to_string().contains("cannot be an owner"), "{refused}");
 }

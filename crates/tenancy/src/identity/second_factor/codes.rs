@@ -15,9 +15,9 @@ const SKEW: i64 = 1;
 /// Bytes of a seed: the length that RFC 4226 recommends.
 const SEED_BYTES: usize = 20;
 /// Bytes of a recovery code: too many to guess, whatever the hash.
-const RECOVERY_BYTES: usize = 10;
+const RECOVERY_BYTES: usize = 15;
 /// Characters of a recovery code in base32.
-const RECOVERY_LETTERS: usize = 16;
+const RECOVERY_LETTERS: usize = 24;
 /// How many recovery codes there are.
 const RECOVERY_CODES: usize = 10;
 /// Who shows up in the authenticator.

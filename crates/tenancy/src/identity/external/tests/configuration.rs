@@ -16,7 +16,7 @@ fn mistakes(providers: &Value) -> Vec<String> {
     Providers::from_json(&json!({ "providers": providers }).to_string(), &read).err().unwrap_or_default()
 }
 
-fn oidc(changes: Value) -> Value {
+fn oidc(changes: &Value) -> Value {
     let mut provider =
         json!({ "name": "one", "issuer": "https://one.example.com", "audience": "crm", "kind": "oidc", "algorithms": ["RS256"] });
     provider.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
@@ -24,9 +24,9 @@ fn oidc(changes: Value) -> Value {
     provider
 }
 
-fn gotrue(changes: Value) -> Value {
+fn gotrue(changes: &Value) -> Value {
     let mut provider = oidc(
-        json!({ "name": "two", "issuer": "https://two.example.com/auth/v1", "kind": "gotrue", "algorithms": null, "secret_file": "secret" }),
+        &json!({ "name": "two", "issuer": "https://two.example.com/auth/v1", "kind": "gotrue", "algorithms": null, "secret_file": "secret" }),
     );
     provider.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
     provider.as_object_mut().unwrap().retain(|_, value| !value.is_null());
@@ -37,11 +37,11 @@ fn gotrue(changes: Value) -> Value {
 fn what_is_right_is_taken() {
     for right in [
         json!([]),
-        json!([oidc(json!({})), gotrue(json!({}))]),
-        json!([oidc(json!({ "issuer": "http://localhost:9000/realms/crm", "jwks_uri": "http://127.0.0.1:9000/keys" }))]),
-        json!([oidc(json!({ "clock_skew_seconds": 0, "second_factor": "never", "one_time": true, "authorized_party": "web" }))]),
+        json!([oidc(&json!({})), gotrue(&json!({}))]),
+        json!([oidc(&json!({ "issuer": "http://localhost:9000/realms/crm", "jwks_uri": "http://127.0.0.1:9000/keys" }))]),
+        json!([oidc(&json!({ "clock_skew_seconds": 0, "second_factor": "never", "one_time": true, "authorized_party": "web" }))]),
         json!([oidc(
-            json!({ "clock_skew_seconds": 300, "second_factor": "trusted_when_amr_mfa", "algorithms": ["PS512", "ES384", "EdDSA"] })
+            &json!({ "clock_skew_seconds": 300, "second_factor": "trusted_when_amr_mfa", "algorithms": ["PS512", "ES384", "EdDSA"] })
         )]),
     ] {
         assert_eq!(mistakes(&right), Vec::<String>::new(), "{right}");
@@ -51,45 +51,45 @@ fn what_is_right_is_taken() {
 #[test]
 fn every_mistake_is_named_with_its_provider() {
     for (wrong, said) in [
-        (oidc(json!({ "name": "" })), "provider 1: name"),
-        (oidc(json!({ "name": "With Space" })), "provider 1: name"),
-        (oidc(json!({ "issuer": "http://one.example.com" })), "provider 1: issuer"),
-        (oidc(json!({ "issuer": "https://one.example.com?tenant=1" })), "provider 1: issuer"),
-        (oidc(json!({ "audience": "" })), "provider 1: audience"),
-        (oidc(json!({ "audience": null })), "missing field `audience`"),
-        (oidc(json!({ "kind": "saml" })), "provider 1: kind"),
-        (oidc(json!({ "algorithms": null })), "provider 1: algorithms"),
-        (oidc(json!({ "algorithms": [] })), "provider 1: algorithms"),
-        (oidc(json!({ "algorithms": ["RS256", "HS256"] })), "provider 1: algorithms"),
-        (oidc(json!({ "algorithms": ["none"] })), "provider 1: algorithms"),
-        (oidc(json!({ "jwks_uri": "http://one.example.com/keys" })), "provider 1: jwks_uri"),
-        (oidc(json!({ "secret_file": "secret" })), "provider 1: secret_file: only"),
-        (oidc(json!({ "clock_skew_seconds": 301 })), "provider 1: clock_skew_seconds"),
-        (oidc(json!({ "clock_skew_seconds": -1 })), "provider 1: clock_skew_seconds"),
-        (oidc(json!({ "second_factor": "always" })), "always"),
-        (oidc(json!({ "one_time": "yes" })), "provider 1"),
-        (oidc(json!({ "colour": "red" })), "unknown field `colour`"),
-        (gotrue(json!({ "secret_file": null })), "provider 1: secret_file: is required"),
-        (gotrue(json!({ "secret_file": "short" })), "less than 32 bytes"),
-        (gotrue(json!({ "secret_file": "nowhere" })), "nowhere: no such file"),
-        (gotrue(json!({ "algorithms": ["RS256"] })), "provider 1: algorithms: only"),
-        (gotrue(json!({ "jwks_uri": "https://two.example.com/keys" })), "provider 1: jwks_uri: only"),
+        (oidc(&json!({ "name": "" })), "provider 1: name"),
+        (oidc(&json!({ "name": "With Space" })), "provider 1: name"),
+        (oidc(&json!({ "issuer": "http://one.example.com" })), "provider 1: issuer"),
+        (oidc(&json!({ "issuer": "https://one.example.com?tenant=1" })), "provider 1: issuer"),
+        (oidc(&json!({ "audience": "" })), "provider 1: audience"),
+        (oidc(&json!({ "audience": null })), "missing field `audience`"),
+        (oidc(&json!({ "kind": "saml" })), "provider 1: kind"),
+        (oidc(&json!({ "algorithms": null })), "provider 1: algorithms"),
+        (oidc(&json!({ "algorithms": [] })), "provider 1: algorithms"),
+        (oidc(&json!({ "algorithms": ["RS256", "HS256"] })), "provider 1: algorithms"),
+        (oidc(&json!({ "algorithms": ["none"] })), "provider 1: algorithms"),
+        (oidc(&json!({ "jwks_uri": "http://one.example.com/keys" })), "provider 1: jwks_uri"),
+        (oidc(&json!({ "secret_file": "secret" })), "provider 1: secret_file: only"),
+        (oidc(&json!({ "clock_skew_seconds": 301 })), "provider 1: clock_skew_seconds"),
+        (oidc(&json!({ "clock_skew_seconds": -1 })), "provider 1: clock_skew_seconds"),
+        (oidc(&json!({ "second_factor": "always" })), "always"),
+        (oidc(&json!({ "one_time": "yes" })), "provider 1"),
+        (oidc(&json!({ "colour": "red" })), "unknown field `colour`"),
+        (gotrue(&json!({ "secret_file": null })), "provider 1: secret_file: is required"),
+        (gotrue(&json!({ "secret_file": "short" })), "less than 32 bytes"),
+        (gotrue(&json!({ "secret_file": "nowhere" })), "nowhere: no such file"),
+        (gotrue(&json!({ "algorithms": ["RS256"] })), "provider 1: algorithms: only"),
+        (gotrue(&json!({ "jwks_uri": "https://two.example.com/keys" })), "provider 1: jwks_uri: only"),
     ] {
         let found = mistakes(&json!([wrong]));
         assert!(found.iter().any(|mistake| mistake.contains(said)), "{said}: {found:?}");
         assert!(!found.concat().contains(SECRET), "no secret is told");
     }
     let found = mistakes(&json!([
-        oidc(json!({ "name": "", "audience": "" })),
-        gotrue(json!({ "kind": "x", "clock_skew_seconds": 999 }))
+        oidc(&json!({ "name": "", "audience": "" })),
+        gotrue(&json!({ "kind": "x", "clock_skew_seconds": 999 }))
     ]));
     assert_eq!(found.len(), 4, "all at once: {found:?}");
-    let twice = mistakes(&json!([oidc(json!({})), oidc(json!({}))]));
+    let twice = mistakes(&json!([oidc(&json!({})), oidc(&json!({}))]));
     assert_eq!(twice.len(), 2, "a name and an issuer are there once: {twice:?}");
     assert!(
         !format!(
             "{:?}",
-            Providers::from_json(&json!({ "providers": [gotrue(json!({}))] }).to_string(), &|_| Ok(SECRET.into())).unwrap()
+            Providers::from_json(&json!({ "providers": [gotrue(&json!({}))] }).to_string(), &|_| Ok(SECRET.into())).unwrap()
         )
         .contains(SECRET)
     );

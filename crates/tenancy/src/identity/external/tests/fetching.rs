@@ -94,12 +94,12 @@ async fn while_a_provider_is_down_its_keys_are_good_for_a_day() {
         tokens.verify(&lasting(&key)).await.expect("a provider that is down has not withdrawn its keys");
     }
     let unknown = SigningKey::ed25519("b");
-    unavailable(tokens.verify(&lasting(&unknown)).await, "nobody can say whether it has another one");
+    unavailable(&tokens.verify(&lasting(&unknown)).await, "nobody can say whether it has another one");
     let fetched = provider.fetched();
     tokens.verify(&lasting(&key)).await.unwrap();
     assert_eq!(provider.fetched(), fetched, "and is not asked all the time");
     provider.pass(5 * MINUTE);
-    unavailable(tokens.verify(&lasting(&key)).await, "and then no more");
+    unavailable(&tokens.verify(&lasting(&key)).await, "and then no more");
     provider.publish(&[&key]);
     provider.pass(MINUTE);
     tokens.verify(&lasting(&key)).await.expect("until it is back");
@@ -112,7 +112,7 @@ async fn a_provider_that_never_answered_is_asked_again_soon() {
     provider.break_down();
     let tokens = provider.trusted(&json!({}));
     for _ in 0..5 {
-        unavailable(tokens.verify(&lasting(&key)).await, "down");
+        unavailable(&tokens.verify(&lasting(&key)).await, "down");
     }
     assert_eq!(provider.fetched(), 1);
     provider.publish(&[&key]);
@@ -139,7 +139,7 @@ async fn documents_that_are_not_a_providers_are_not_taken() {
     {
         let provider = Provider::publishing(&[]);
         provider.publish_values(published.clone());
-        unavailable(provider.trusted(&json!({})).verify(&token).await, &format!("{published:?}"));
+        unavailable(&provider.trusted(&json!({})).verify(&token).await, &format!("{published:?}"));
     }
     let mut of_another_algorithm = key.published();
     of_another_algorithm["alg"] = json!("ES256");
@@ -156,7 +156,7 @@ async fn a_description_of_another_issuer_is_not_taken() {
     let key = SigningKey::ed25519("a");
     let provider = Provider::publishing(&[&key]);
     *provider.issuer.lock().unwrap() = "https://evil.example.com".into();
-    unavailable(provider.trusted(&json!({})).verify(&lasting(&key)).await, "it calls itself otherwise");
+    unavailable(&provider.trusted(&json!({})).verify(&lasting(&key)).await, "it calls itself otherwise");
     assert_eq!(provider.fetched(), 0);
     let given = provider.trusted(&json!({ "jwks_uri": format!("{}/keys", super::ISSUER) }));
     given.verify(&lasting(&key)).await.expect("an address that is given needs no description");

@@ -123,6 +123,6 @@ fn refused<T: std::fmt::Debug>(answer: Result<T>, why: &str) {
 }
 
 #[track_caller]
-fn unavailable<T: std::fmt::Debug>(answer: Result<T>, why: &str) {
+fn unavailable<T: std::fmt::Debug>(answer: &Result<T>, why: &str) {
     assert!(matches!(answer, Err(Error::Unavailable(_))), "{why}: {answer:?}");
 }
