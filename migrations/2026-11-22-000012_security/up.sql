@@ -352,9 +352,12 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
 AS $$
 DECLARE
     new_session uuid;
-    member_role text := app.active_role(p_org, p_user);
+    member_role text;
     session_end timestamptz := now() + make_interval(secs => p_session_seconds);
 BEGIN
+    -- Whoever is suspended or removed at this moment is so before this session, or after it and it ends with the others.
+    PERFORM FROM public.memberships WHERE organization_id = p_org AND user_id = p_user FOR SHARE;
+    member_role := app.active_role(p_org, p_user);
     IF member_role IS NULL THEN
         RAISE EXCEPTION 'not an active member of this organisation'
             USING ERRCODE = 'insufficient_privilege', CONSTRAINT = 'not_a_member';

@@ -121,6 +121,20 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
 AS $$
 BEGIN
     PERFORM identity.refuse_api_tokens();
+    IF app.role() = 'admin' AND EXISTS (
+        SELECT
+          FROM identity.api_tokens AS token
+          JOIN public.memberships AS membership
+            ON membership.organization_id = token.organization_id
+           AND membership.user_id = token.user_id
+         WHERE token.organization_id = app.org_id()
+           AND token.id = p_token
+           AND token.user_id <> app.user_id()
+           AND membership.role = 'owner')
+    THEN
+        RAISE EXCEPTION 'only an owner may do this to an owner'
+            USING ERRCODE = 'insufficient_privilege', CONSTRAINT = 'owner_only';
+    END IF;
     UPDATE identity.api_tokens
        SET revoked_at = now(), revoked_by_id = app.user_id()
      WHERE organization_id = app.org_id()

@@ -9,6 +9,7 @@ DROP FUNCTION identity.replace_password(uuid, text, text, text, text, text);
 DROP FUNCTION identity.find_reset(uuid, bytea);
 DROP FUNCTION identity.request_password_reset(uuid, bytea, text);
 DROP FUNCTION identity.confirm_registration(uuid, bytea, text);
+DROP FUNCTION identity.find_registration(uuid, bytea);
 DROP FUNCTION identity.request_registration(
     uuid, bytea, text, text, text, text, text, boolean, text, text, text, text, boolean);
 DROP FUNCTION identity.letter_failed(uuid, text, boolean);

@@ -3,6 +3,8 @@
 --
 -- What must stay true:
 --   * Whether an address has an account is never answered: for both cases the same rows are written and one letter is queued.
+--   * A sign-up is confirmed by the link and the password together: whoever reads the mail of an address makes nobody else's password
+--     open an account for it.
 --   * A link works once. Its row holds the hash of its secret, so a copy of the database opens nothing.
 --   * A person's address is changed by whoever proved to receive mail there, and by nobody else.
 --   * No letter is lost: it is queued in the transaction of its cause, and claimed again when whoever claimed it is silent.
@@ -185,6 +187,22 @@ BEGIN
             'confirm_registration', address, p_locale, p_id, jsonb_build_object('organization', p_organization_name),
             now() + interval '24 hours');
     END IF;
+END
+$$;
+
+-- What the password of whoever confirms is compared with; no row when the link opens nothing.
+CREATE FUNCTION identity.find_registration(p_id uuid, p_secret_hash bytea) RETURNS TABLE (password_hash text)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+AS $$
+BEGIN
+    RETURN QUERY
+        SELECT pending.password_hash
+          FROM identity.registrations AS pending
+         WHERE pending.id = p_id
+           AND pending.secret_hash = p_secret_hash
+           AND pending.used_at IS NULL
+           AND pending.expires_at > now()
+           AND NOT EXISTS (SELECT FROM public.users AS person WHERE person.email = pending.email);
 END
 $$;
 
@@ -475,6 +493,7 @@ GRANT EXECUTE ON FUNCTION identity.letter_sent(uuid) TO crm_app;
 GRANT EXECUTE ON FUNCTION identity.letter_failed(uuid, text, boolean) TO crm_app;
 GRANT EXECUTE ON FUNCTION identity.request_registration(
     uuid, bytea, text, text, text, text, text, boolean, text, text, text, text, boolean) TO crm_app;
+GRANT EXECUTE ON FUNCTION identity.find_registration(uuid, bytea) TO crm_app;
 GRANT EXECUTE ON FUNCTION identity.confirm_registration(uuid, bytea, text) TO crm_app;
 GRANT EXECUTE ON FUNCTION identity.request_password_reset(uuid, bytea, text) TO crm_app;
 GRANT EXECUTE ON FUNCTION identity.find_reset(uuid, bytea) TO crm_app;

@@ -34,6 +34,11 @@ BEGIN
             RAISE EXCEPTION 'only an owner may do this'
                 USING ERRCODE = 'insufficient_privilege', CONSTRAINT = 'owner_only', TABLE = TG_TABLE_NAME;
         END IF;
+        IF ROW(NEW.require_second_factor, NEW.session_days, NEW.api_token_days, NEW.deleted_at)
+           IS DISTINCT FROM ROW(OLD.require_second_factor, OLD.session_days, OLD.api_token_days, OLD.deleted_at)
+        THEN
+            PERFORM identity.refuse_api_tokens();
+        END IF;
 
         IF NEW.require_second_factor AND NOT OLD.require_second_factor THEN
             -- Embedded use has neither session nor token; there the embedding program answers for who calls.
@@ -212,6 +217,10 @@ BEGIN
             AND NOT EXISTS (
                 SELECT FROM public.memberships
                  WHERE organization_id = OLD.organization_id AND user_id = OLD.manager_id AND status = 'active');
+    END IF;
+
+    IF in_context AND rights_move THEN
+        PERFORM identity.refuse_api_tokens();
     END IF;
 
     IF in_context AND NOT manager_left THEN
@@ -676,7 +685,8 @@ BEGIN
 END
 $$;
 
--- Purges the bins of all organisations that keep them for a time, children before their parents, which are free only then.
+-- Purges the bins of organisations that keep them for a time, children before their parents, which are free only then. A few seconds
+-- long, and in no order: with many organisations each has its turn within some runs, and one that has much to purge keeps nobody.
 CREATE FUNCTION app.purge_bins(p_limit integer) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
 AS $$
@@ -685,13 +695,15 @@ DECLARE
     before bigint;
     owner  record;
     target record;
+    until  timestamptz := clock_timestamp() + interval '3 seconds';
 BEGIN
     FOR owner IN
         SELECT id, now() - make_interval(days => bin_retention_days) AS kept_since
           FROM public.organizations
          WHERE bin_retention_days IS NOT NULL
-         ORDER BY id
+         ORDER BY random()
     LOOP
+        EXIT WHEN clock_timestamp() > until;
         LOOP
             before := purged;
             FOR target IN
@@ -726,26 +738,27 @@ DECLARE
     owner   record;
     last_id text;
     reached timestamptz;
+    until   timestamptz := clock_timestamp() + interval '3 seconds';
 BEGIN
     FOR owner IN
         SELECT organization.id,
                coalesce(mark.up_to, organization.created_at) AS since,
-               now() - make_interval(days => organization.address_retention_days) AS until
+               now() - make_interval(days => organization.address_retention_days) AS kept_since
           FROM public.organizations AS organization
           LEFT JOIN identity.emptied_addresses AS mark ON mark.organization_id = organization.id
          WHERE coalesce(mark.up_to, organization.created_at) < now() - make_interval(days => organization.address_retention_days)
-         ORDER BY organization.id
+         ORDER BY coalesce(mark.up_to, organization.created_at)
     LOOP
-        EXIT WHEN emptied >= p_limit;
+        EXIT WHEN emptied >= p_limit OR clock_timestamp() > until;
         -- Ids are made just before the moment that created_at holds: they find the rows, created_at decides.
         WITH batch AS MATERIALIZED (
             SELECT activity_id, created_at
               FROM public.crm_activity_details
              WHERE organization_id = owner.id
                AND activity_id >= app.uuid7_floor(owner.since - interval '1 minute')
-               AND activity_id < app.uuid7_floor(owner.until + interval '1 minute')
+               AND activity_id < app.uuid7_floor(owner.kept_since + interval '1 minute')
                AND created_at >= owner.since
-               AND created_at < owner.until
+               AND created_at < owner.kept_since
              ORDER BY activity_id
              LIMIT p_limit - emptied
         ), changed AS (
@@ -760,7 +773,7 @@ BEGIN
         SELECT count(*), (SELECT activity_id::text FROM batch ORDER BY activity_id DESC LIMIT 1) INTO step, last_id FROM batch;
         -- What comes behind a full batch has a later id, and so was not recorded before the moment in this one.
         reached := CASE
-            WHEN step < p_limit - emptied THEN owner.until
+            WHEN step < p_limit - emptied THEN owner.kept_since
             ELSE greatest(owner.since, to_timestamp(
                 ('x0000' || substr(last_id, 1, 8) || substr(last_id, 10, 4))::bit(64)::bigint / 1000.0))
         END;
@@ -807,7 +820,10 @@ BEGIN
         RETURN 0;
     END IF;
     CASE p_chore
-        WHEN 'partitions' THEN RETURN app.ensure_activity_partitions();
+        WHEN 'partitions' THEN
+            -- A new partition waits for all who write the log, and they for it: not for long, there are months of time.
+            SET LOCAL lock_timeout = '300ms';
+            RETURN app.ensure_activity_partitions();
         WHEN 'bins' THEN RETURN app.purge_bins(p_limit);
         WHEN 'activity_addresses' THEN RETURN app.empty_activity_addresses(p_limit);
         WHEN 'session_addresses' THEN RETURN app.empty_session_addresses(p_limit);

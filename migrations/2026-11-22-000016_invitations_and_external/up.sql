@@ -242,6 +242,7 @@ DECLARE
     manager_status text;
     made           identity.invitations;
 BEGIN
+    PERFORM identity.refuse_api_tokens();
     PERFORM identity.require_inviter(org, address, p_role);
 
     -- Another organisation's manager is not found here, and the foreign key refuses it like one that never was.
@@ -327,6 +328,7 @@ AS $$
 DECLARE
     held identity.invitations := identity.hold_invitation(p_id);
 BEGIN
+    PERFORM identity.refuse_api_tokens();
     IF held.closed_as IS NOT NULL THEN
         RAISE EXCEPTION 'the invitation is closed'
             USING ERRCODE = 'check_violation', CONSTRAINT = 'invitation_closed';
@@ -448,8 +450,15 @@ DECLARE
     manager uuid;
     team    uuid;
 BEGIN
+    -- Roles change under this lock: whoever lost the right to invite while this waited for it has lost it here too.
+    PERFORM FROM public.organizations WHERE id = org FOR NO KEY UPDATE;
+    IF identity.may_invite(app.active_role(org, p_invitation.invited_by_id), p_invitation.role) IS NOT TRUE THEN
+        RAISE EXCEPTION 'no such invitation'
+            USING ERRCODE = 'insufficient_privilege', CONSTRAINT = 'invitation_unknown';
+    END IF;
+
     -- Somebody may have become a suspended owner since an admin wrote this.
-    IF app.active_role(org, p_invitation.invited_by_id) <> 'owner' AND EXISTS (
+    IF app.active_role(org, p_invitation.invited_by_id) IS DISTINCT FROM 'owner' AND EXISTS (
         SELECT FROM public.memberships
          WHERE organization_id = org AND user_id = p_person AND role = 'owner' AND status = 'suspended')
     THEN

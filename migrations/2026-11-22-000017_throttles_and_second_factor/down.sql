@@ -13,7 +13,7 @@ DROP FUNCTION identity.end_own_session(uuid, uuid, uuid, text, text, text, uuid)
 DROP FUNCTION identity.list_sessions(uuid, uuid, uuid, integer);
 DROP FUNCTION identity.enter_session(uuid, uuid, uuid, text, text, text);
 DROP FUNCTION identity.check_session(uuid, uuid, uuid);
-DROP FUNCTION identity.log_in(uuid, uuid, bytea, integer, integer, text, text, bigint, bytea, bytea[], bytea, bytea);
+DROP FUNCTION identity.log_in(uuid, text, uuid, bytea, integer, integer, text, text, bigint, bytea, bytea[], bytea, bytea);
 DROP FUNCTION identity.find_second_factor(uuid);
 DROP FUNCTION identity.use_second_factor(uuid, bigint, bytea);
 DROP FUNCTION identity.tell_second_factor(uuid, text);

@@ -381,9 +381,11 @@ BEGIN
 END
 $$;
 
--- Everything that a right password, and a right code where there is a second factor, brings about.
+-- Everything that a right password, and a right code where there is a second factor, brings about. The password was compared before,
+-- without a lock: when it was changed since, this is refused as a wrong one is, and no session outlives the change.
 CREATE FUNCTION identity.log_in(
     p_user            uuid,
+    p_password_hash   text,  -- what the password was compared with
     p_org             uuid,
     p_refresh_hash    bytea,
     p_session_seconds integer,
@@ -401,7 +403,15 @@ AS $$
 DECLARE
     proved boolean;
 BEGIN
+    -- Locks the credentials, so that what is read of them next stays so until the session is there for a change to end.
     PERFORM identity.remember_device(p_user, p_old_device, p_new_device, p_ip);
+    IF NOT EXISTS (
+        SELECT FROM identity.credentials AS credential
+         WHERE credential.user_id = p_user AND credential.password_hash = p_password_hash)
+    THEN
+        RAISE EXCEPTION 'the password was changed'
+            USING ERRCODE = 'insufficient_privilege', CONSTRAINT = 'login_refused';
+    END IF;
     proved := identity.use_second_factor(p_user, p_step, p_recovery);
     RETURN QUERY
         SELECT started.session_id, started.role
@@ -620,7 +630,8 @@ BEGIN
 END
 $$;
 
--- Turns it on, or changes the seed, once a code has shown that the seed arrived; this session has given it, then.
+-- Turns it on, or changes the seed, once a code has shown that the seed arrived; this session has given it, then. Turning it on ends the
+-- person's other sessions: they began without it, and one of them may be why it is turned on.
 CREATE FUNCTION identity.confirm_second_factor(
     p_session uuid,
     p_user    uuid,
@@ -653,6 +664,9 @@ BEGIN
      WHERE user_id = p_user;
     UPDATE identity.sessions SET second_factor_at = now() WHERE id = p_session;
     PERFORM identity.store_recovery_codes(p_user, p_codes);
+    IF NOT was_enabled THEN
+        PERFORM identity.end_sessions(p_user, NULL, p_session, 'second_factor_enabled');
+    END IF;
     PERFORM identity.tell_second_factor(
         p_user, CASE WHEN was_enabled THEN 'second_factor_replaced' ELSE 'second_factor_enabled' END);
 END
@@ -716,7 +730,7 @@ BEGIN
 END
 $$;
 
--- Turns it off, unless an organisation of the person requires one; sessions have given none, then.
+-- Turns it off, unless an organisation of the person requires one; sessions and API tokens have given none, then.
 CREATE FUNCTION identity.disable_second_factor(
     p_session  uuid,
     p_user     uuid,
@@ -742,6 +756,7 @@ BEGIN
     DELETE FROM identity.recovery_codes WHERE user_id = p_user;
     DELETE FROM identity.second_factors WHERE user_id = p_user;
     UPDATE identity.sessions SET second_factor_at = NULL WHERE user_id = p_user AND ended_at IS NULL;
+    UPDATE identity.api_tokens SET second_factor = false WHERE user_id = p_user AND second_factor;
     PERFORM identity.tell_second_factor(p_user, 'second_factor_disabled');
 END
 $$;
@@ -753,7 +768,7 @@ GRANT EXECUTE ON FUNCTION
     identity.attempt_login(text, bytea, text, bytea[], double precision[], double precision[]) TO crm_app;
 GRANT EXECUTE ON FUNCTION identity.find_second_factor(uuid) TO crm_app;
 GRANT EXECUTE ON FUNCTION
-    identity.log_in(uuid, uuid, bytea, integer, integer, text, text, bigint, bytea, bytea[], bytea, bytea) TO crm_app;
+    identity.log_in(uuid, text, uuid, bytea, integer, integer, text, text, bigint, bytea, bytea[], bytea, bytea) TO crm_app;
 GRANT EXECUTE ON FUNCTION identity.list_sessions(uuid, uuid, uuid, integer) TO crm_app;
 GRANT EXECUTE ON FUNCTION identity.end_own_session(uuid, uuid, uuid, text, text, text, uuid) TO crm_app;
 GRANT EXECUTE ON FUNCTION identity.end_other_sessions(uuid, uuid, uuid, text, text, text) TO crm_app;

@@ -1,6 +1,13 @@
 //! The server binary: reads the configuration, checks the seal, serves.
 
-use std::{io::Write, net::TcpListener, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    io::Write,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
 
 use clap::{Parser, Subcommand};
 use crm_gateway::{
@@ -101,7 +108,7 @@ fn list_keys(path: PathBuf) -> Result<(), Vec<String>> {
     lines.iter().try_for_each(|line| writeln!(std::io::stdout(), "{line}")).map_err(|error| vec![error.to_string()])
 }
 
-fn generate_sealing_key(file: &PathBuf) -> Result<(), Vec<String>> {
+fn generate_sealing_key(file: &Path) -> Result<(), Vec<String>> {
     let text = SealingKeys::generate().map_err(|error| vec![error.to_string()])?.to_text();
     write_new(file, &text).map_err(|mistake| vec![mistake])
 }

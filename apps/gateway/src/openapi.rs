@@ -268,12 +268,12 @@ fn problems(known: &Operation) -> Vec<(&'static str, &'static str)> {
     let takes_body = (matches!(known.method, "POST" | "PUT" | "PATCH")
         && !known.path.ends_with("/restore")
         && !known.path.ends_with("/logout")
-        && !matches!(known.name, "session:end_others" | "second_factor:enroll"))
+        && known.name != "session:end_others")
         || known.name == "second_factor:disable";
-    let counts_tries = matches!(known.name, "session:login" | "session:refresh")
+    let counts_tries = matches!(known.name, "session:login" | "external_identity:link")
         || known.name.starts_with("account:")
         || known.name.starts_with("second_factor:");
-    let manages = matches!(known.access, Access::Manage | Access::Govern) || known.name == "member:leave";
+    let manages = matches!(known.access, Access::Manage | Access::Administer | Access::Govern) || known.name == "member:leave";
     let writes = known.access == Access::Write || (manages && known.method != "GET");
     let named = known.path.contains("{id}");
     let mut problems = vec![("500", "A fault of ours"), ("503", "Something needed is away; try again")];

@@ -43,7 +43,10 @@ async fn from_sign_up_to_a_first_company() {
     let app = App::start().await;
     let accepted = app.nobody().post("/api/v1/auth/register", &registration(EMAIL)).await.expect(202);
     assert_eq!(accepted.body.as_object().unwrap().len(), 1, "{}", accepted.text);
-    let token = json!({ "token": app.letter_token("confirm_registration", EMAIL).await });
+    let token = app.letter_token("confirm_registration", EMAIL).await;
+    let strange = json!({ "token": token, "password": "the password of a stranger" });
+    app.nobody().post("/api/v1/auth/register/confirm", &strange).await.problem(422, "invalid").names(&["/password"]);
+    let token = json!({ "token": token, "password": OTHER });
     let confirmed = app.nobody().post("/api/v1/auth/register/confirm", &token).await.expect(201);
     let owner = holder(&app, &confirmed);
     let me = owner.get("/api/v1/auth/me").await.expect(200);
@@ -81,7 +84,7 @@ async fn what_cannot_be_understood_is_named() {
     let app = App::start().await;
     for (path, required) in [
         ("/api/v1/auth/register", vec!["/email", "/password", "/full_name", "/organization_name"]),
-        ("/api/v1/auth/register/confirm", vec!["/token"]),
+        ("/api/v1/auth/register/confirm", vec!["/token", "/password"]),
         ("/api/v1/auth/password/forgot", vec!["/email"]),
         ("/api/v1/auth/password/reset", vec!["/token", "/password"]),
         ("/api/v1/auth/email/confirm", vec!["/token"]),
@@ -95,6 +98,7 @@ async fn what_cannot_be_understood_is_named() {
         app.nobody().post(path, &json!({ "no_such_field": 1 })).await.problem(400, "malformed");
         for token in ["", "x", "ü.ü", "\u{0}", "018f2e9c5b7e7cc3a8e7c0a9f3d1b2c4.x"] {
             let body = match path.rsplit('/').next().unwrap() {
+                "confirm" if path.contains("register") => json!({ "token": token, "password": OTHER }),
                 "confirm" => json!({ "token": token }),
                 "reset" => json!({ "token": token, "password": OTHER }),
                 _ => continue,
@@ -102,7 +106,7 @@ async fn what_cannot_be_understood_is_named() {
             app.nobody().post(path, &body).await.problem(422, "invalid").names(&["/token"]);
         }
     }
-    let slug = json!({ "token": "x", "slug": "No Slug" });
+    let slug = json!({ "token": "x", "password": OTHER, "slug": "No Slug" });
     app.nobody().post("/api/v1/auth/register/confirm", &slug).await.problem(422, "invalid").names(&["/slug"]);
     app.nobody().post("/api/v1/auth/password/forgot", &json!({ "email": "x" })).await.problem(422, "invalid").names(&["/email"]);
 }
@@ -116,8 +120,8 @@ async fn a_chosen_name_that_is_taken_can_be_chosen_again() {
     app.nobody().post("/api/v1/auth/register", &wanted).await.expect(202);
     let token = app.letter_token("confirm_registration", EMAIL).await;
     let confirm = async |body: Value| app.nobody().post("/api/v1/auth/register/confirm", &body).await;
-    confirm(json!({ "token": token })).await.problem(409, "conflict").names(&["/slug"]);
-    let made = confirm(json!({ "token": token, "slug": "acme-too" })).await.expect(201);
+    confirm(json!({ "token": token, "password": OTHER })).await.problem(409, "conflict").names(&["/slug"]);
+    let made = confirm(json!({ "token": token, "password": OTHER, "slug": "acme-too" })).await.expect(201);
     let organization = holder(&app, &made).get("/api/v1/organizations/current").await.expect(200);
     assert_eq!(organization.body["slug"], "acme-too");
 }

@@ -12,7 +12,7 @@ use std::{
 use actix_web::{App as Web, HttpRequest, HttpResponse, HttpServer, dev::ServerHandle, web};
 use crm_tenancy::identity::external::Providers;
 use crm_testkit::{
-    Tenant, TestDatabase,
+    PASSWORD, Tenant, TestDatabase,
     issuer::{SigningKey, shared_secret_token, unsigned_token},
 };
 use serde_json::{Value, json};
@@ -267,7 +267,7 @@ async fn a_token_for_one_use_is_used_once() {
     };
     stage.exchange(&token("1")).await.problem(403, "not_linked");
     let member = stage.app.login(&stage.tenant.email("member")).await;
-    member.post(IDENTITIES, &json!({ "token": token("1") })).await.expect(201);
+    member.post(IDENTITIES, &json!({ "token": token("1"), "password": PASSWORD })).await.expect(201);
     stage.refused(&token("1"), "linking has used it").await;
     let elsewhere = json!({ "token": token("2"), "organization": "nowhere" });
     stage.app.nobody().post(EXCHANGE, &elsewhere).await.problem(401, "unauthenticated");
@@ -291,14 +291,16 @@ async fn identities_are_linked_listed_and_removed_by_their_person() {
     app.nobody().post(IDENTITIES, &json!({ "token": "x" })).await.problem(401, "unauthenticated");
     member.post(IDENTITIES, &json!({})).await.problem(400, "malformed").names(&["/token"]);
     member.post(IDENTITIES, &json!({ "token": "garbage" })).await.problem(401, "unauthenticated");
-    let linked = member.post(IDENTITIES, &json!({ "token": external_token("mine") })).await.expect(201);
+    member.post(IDENTITIES, &json!({ "token": external_token("mine") })).await.problem(422, "invalid").names(&["/password"]);
+    let linked = member.post(IDENTITIES, &json!({ "token": external_token("mine"), "password": PASSWORD })).await.expect(201);
     assert_eq!(
         (&linked.body["provider"], &linked.body["subject"], &linked.body["last_used_at"]),
         (&json!("test"), &json!("mine"), &Value::Null)
     );
-    let again = member.post(IDENTITIES, &json!({ "token": external_token("mine") })).await.expect(201);
+    let again = member.post(IDENTITIES, &json!({ "token": external_token("mine"), "password": PASSWORD })).await.expect(201);
     assert_eq!(again.id(), linked.id(), "linking it again changes nothing");
-    let taken = viewer.post(IDENTITIES, &json!({ "token": external_token("mine") })).await.problem(409, "conflict");
+    let taken =
+        viewer.post(IDENTITIES, &json!({ "token": external_token("mine"), "password": PASSWORD })).await.problem(409, "conflict");
     assert!(!taken.text.contains("member@"), "whose it is is not told: {}", taken.text);
     assert_eq!(member.get(IDENTITIES).await.expect(200).ids(), [linked.id()]);
     assert!(viewer.get(IDENTITIES).await.expect(200).ids().is_empty());
@@ -311,9 +313,15 @@ async fn identities_are_linked_listed_and_removed_by_their_person() {
     app.nobody().post(EXCHANGE, &json!({ "token": external_token("mine") })).await.problem(403, "not_linked");
 
     for number in 0..10 {
-        member.post(IDENTITIES, &json!({ "token": external_token(&format!("mine-{number}")) })).await.expect(201);
+        member
+            .post(IDENTITIES, &json!({ "token": external_token(&format!("mine-{number}")), "password": PASSWORD }))
+            .await
+            .expect(201);
     }
-    member.post(IDENTITIES, &json!({ "token": external_token("one-too-many") })).await.problem(409, "conflict");
+    member
+        .post(IDENTITIES, &json!({ "token": external_token("one-too-many"), "password": PASSWORD }))
+        .await
+        .problem(409, "conflict");
     let log = world.owner().get("activities?entity_type=external_identity&limit=200").await.expect(200);
     assert_eq!(log.data().len(), 12, "linking and unlinking are in the log");
     assert!(member.get("activities?entity_type=external_identity").await.expect(200).data().is_empty(), "for owners and admins");

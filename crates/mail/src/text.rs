@@ -27,7 +27,7 @@ pub(crate) fn text(kind: &str, details: &Value) -> Option<Text> {
             "Confirm your address",
             &[
                 format!("Somebody, you we hope, signed up with this address to begin {}.", or(organization, "an organisation")),
-                "Confirm it, and your account and your organisation are made.".into(),
+                "Confirm it with the password that you chose, and your account and your organisation are made.".into(),
             ],
             Some(("confirm", "Confirm my address")),
             &["The link works once, within 24 hours.", "If it was not you, do nothing: without the link nothing happens."],

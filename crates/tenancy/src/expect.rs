@@ -22,6 +22,9 @@ pub struct Entity {
 /// What is answered to whoever holds an invitation's link and does not prove to own the account of its address.
 pub(crate) const UNPROVED: &str = "this address has an account: show its password or external identity, or log in and join";
 
+/// The same for all that can be wrong with a login.
+pub(crate) const LOGIN_REFUSED: &str = "e-mail, password or organisation is wrong";
+
 /// The same for all that can be wrong with an external token: whoever tries learns nothing.
 pub(crate) const EXTERNAL_REFUSED: &str = "the external token is not accepted";
 
@@ -83,6 +86,7 @@ fn rule(table: &str, constraint: &str, information: &(dyn DatabaseErrorInformati
         "not_a_member" => return Error::unauthenticated("no longer an active member of this organisation"),
         "token_revoked" => return Error::unauthenticated("the token has been revoked or has expired"),
         "session_ended" => return Error::unauthenticated("the session has ended"),
+        "login_refused" => return Error::unauthenticated(LOGIN_REFUSED),
         "invitation_unknown" => return Error::NotFound("invitation"),
         "invitation_forbidden" => return Error::forbidden("only an owner may invite an owner, or change such an invitation"),
         "invitation_of_another" => return Error::forbidden("this invitation is for another address than yours"),

@@ -35,7 +35,8 @@ pub struct NewPerson<'a> {
     pub email: &'a str,
     /// Name as shown.
     pub full_name: &'a str,
-    /// From [`crate::passwords::hash`]. None for people who sign in elsewhere: the CRM's own login then never lets them in.
+    /// From [`crate::passwords::hash`]. None for people who sign in elsewhere: the CRM's own login lets them
+    /// in once they have set one by a letter, which whoever reads their mail can ask for.
     pub password_hash: Option<&'a str>,
 }
 

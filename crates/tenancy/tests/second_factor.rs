@@ -8,12 +8,12 @@ use crm_tenancy::{
     Identity, Members, PgMembers,
     identity::{
         Credentials, Tokens,
-        second_factor::{CodeRequest, FirstCodeRequest, PgSecondFactors, SecondFactors, TurnOffRequest},
+        second_factor::{CodeRequest, EnrollmentRequest, FirstCodeRequest, PgSecondFactors, SecondFactors, TurnOffRequest},
     },
     sealing::SealingKeys,
 };
 use crm_testkit::{PASSWORD, refusals::unauthenticated};
-use entrance::{Entrance, elsewhere};
+use entrance::{Entrance, elsewhere, with_password};
 use futures_util::future::join_all;
 
 fn code(text: impl Into<String>) -> CodeRequest {
@@ -123,7 +123,7 @@ async fn five_wrong_codes_are_the_end_for_a_while_and_a_known_device_has_its_own
 async fn the_seed_and_the_recovery_codes_cannot_be_read_from_the_database() {
     let entrance = Entrance::open().await;
     let context = entrance.enter("member").await;
-    let shown = entrance.second_factors.enroll(&context).await.unwrap();
+    let shown = entrance.second_factors.enroll(&context, &with_password(PASSWORD)).await.unwrap();
     let seed = totp_rs::Secret::Encoded(shown.seed.clone()).to_bytes().unwrap();
     let hex: String = seed.iter().map(|byte| format!("{byte:02x}")).collect();
     assert!(shown.uri.contains(&format!("secret={}", shown.seed)) && shown.uri.starts_with("otpauth://totp/"));
@@ -173,8 +173,14 @@ async fn an_organisation_that_requires_it_lets_in_only_sessions_that_gave_one() 
     }
     let (authenticator, recovery) = entrance.enable(&first).await;
     entrance.db.begin(&first).await.expect("this session has given one");
+    unauthenticated(entrance.db.begin(&second).await.map(drop), "the other one, which had not, has ended");
+    // One that has not, however it came to be, can give a code later.
+    entrance.let_time_pass().await;
+    let second = entrance.context(&entrance.with_code("member", authenticator.code(0)).await.unwrap());
+    let ungiven = format!("UPDATE identity.sessions SET second_factor_at = NULL WHERE id = '{}'", second.session_id.unwrap());
+    entrance.database.execute(&ungiven).await;
     let refused = entrance.db.begin(&second).await;
-    assert!(matches!(refused, Err(Error::SecondFactorRequired)), "the other one has not: {refused:?}");
+    assert!(matches!(refused, Err(Error::SecondFactorRequired)), "{refused:?}");
     entrance.second_factors.verify(&second, &code(authenticator.code(1))).await.expect("a code can be given later");
     entrance.db.begin(&second).await.expect("and now it has");
 
@@ -214,14 +220,14 @@ async fn every_step_wants_its_proof() {
     ] {
         assert!(matches!(answer, Err(Error::NotFound(_))), "there is none yet: {answer:?}");
     }
-    let shown = factors.enroll(&context).await.unwrap();
-    let again = factors.enroll(&context).await.expect("begun again, another seed is shown");
+    let shown = factors.enroll(&context, &with_password(PASSWORD)).await.unwrap();
+    let again = factors.enroll(&context, &with_password(PASSWORD)).await.expect("begun again, another seed is shown");
     assert_ne!(shown.seed, again.seed);
     let (old, authenticator) = (entrance::Authenticator::new(&shown.seed), entrance::Authenticator::new(&again.seed));
     names(factors.confirm(&context, &first_code(old.code(0))).await, &["/code"]);
     entrance.login("member").await;
     let codes = factors.confirm(&context, &first_code(authenticator.code(0))).await.unwrap().recovery_codes;
-    conflict(factors.enroll(&context).await, "second_factor_on");
+    conflict(factors.enroll(&context, &with_password(PASSWORD)).await, "second_factor_on");
 
     let off = |code: &str, password: Option<&str>| TurnOffRequest { code: code.to_owned(), password: password.map(Into::into) };
     names(factors.disable(&context, &off(&authenticator.wrong(), None)).await, &["/password", "/code"]);
@@ -237,11 +243,11 @@ async fn every_step_wants_its_proof() {
     let never = Context { session_id: Some(SessionId::generate()), ..context.clone() };
     unauthenticated(factors.status(&never).await, "a session that never was");
     unauthenticated(
-        factors.enroll(&Context { user_id: entrance.tenant.owner.user_id, ..context.clone() }).await,
+        factors.enroll(&Context { user_id: entrance.tenant.owner.user_id, ..context.clone() }, &with_password(PASSWORD)).await,
         "another's session",
     );
     entrance.identity.logout(&context).await.unwrap();
-    unauthenticated(factors.enroll(&context).await, "an ended session");
+    unauthenticated(factors.enroll(&context, &with_password(PASSWORD)).await, "an ended session");
     crm_testkit::refusals::forbidden(factors.status(&entrance.tenant.member).await, "without a session");
 }
 
@@ -291,4 +297,77 @@ async fn whoever_sends_letters_is_told_at_once() {
     let off = TurnOffRequest { code: renewed[1].clone(), password: Some(PASSWORD.into()) };
     entrance.second_factors.disable(&context, &off).await.unwrap();
     assert!(entrance.was_announced().await, "turned off");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn beginning_takes_the_password_of_who_has_one() {
+    let entrance = Entrance::open().await;
+    let (context, factors) = (entrance.enter("member").await, &entrance.second_factors);
+    let judged = |answer: Result<_>| match answer {
+        Err(Error::Invalid(fields)) => (fields[0].pointer.clone(), fields[0].code.clone()),
+        other => panic!("{:?}", other.map(drop)),
+    };
+    for _ in 0..11 {
+        let answer = factors.enroll(&context, &EnrollmentRequest::default()).await;
+        assert_eq!(judged(answer), ("/password".into(), "required".into()), "saying none is no try");
+    }
+    for _ in 0..10 {
+        let answer = factors.enroll(&context, &with_password("wrong")).await;
+        assert_eq!(judged(answer), ("/password".into(), "wrong".into()));
+    }
+    let turned_away = factors.enroll(&context, &with_password(PASSWORD)).await;
+    assert!(matches!(turned_away, Err(Error::Limited { .. })), "tries are counted: {turned_away:?}");
+    assert_eq!(entrance.database.number("SELECT count(*) FROM identity.second_factors").await, 0, "nothing has begun");
+    factors.enroll(&entrance.enter("colleague").await, &with_password(PASSWORD)).await.expect("and of another person apart");
+
+    entrance.database.execute("DELETE FROM identity.throttles; DELETE FROM identity.credentials").await;
+    factors.enroll(&context, &EnrollmentRequest::default()).await.expect("who has no password is asked for none");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn turning_it_on_ends_the_other_sessions_of_the_person_alone() {
+    let entrance = Entrance::open().await;
+    let second = entrance.database.tenant("Second").await;
+    entrance.database.add_member(second.organization_id, &entrance.tenant.email("member"), crm_kernel::Role::Viewer).await;
+    let stolen = entrance.login("member").await;
+    let away = entrance.identity.switch(&entrance.context(&stolen), second.organization_id, &elsewhere(1)).await.unwrap();
+    let (own, colleague) = (entrance.enter("member").await, entrance.enter("colleague").await);
+    let (authenticator, _) = entrance.enable(&own).await;
+    for tokens in [&stolen, &away] {
+        unauthenticated(entrance.db.begin(&entrance.context(tokens)).await.map(drop), "from before");
+        unauthenticated(entrance.identity.refresh(&tokens.refresh_token, &elsewhere(1)).await, "from before");
+    }
+    entrance.db.begin(&own).await.expect("the one that turned it on goes on");
+    entrance.db.begin(&colleague).await.expect("and those of others");
+    let ended = "SELECT count(*) FROM identity.sessions WHERE ended_reason = 'second_factor_enabled'";
+    assert_eq!(entrance.database.number(ended).await, 2);
+
+    let other = entrance.context(&entrance.with_code("member", authenticator.code(1)).await.unwrap());
+    entrance.let_time_pass().await;
+    let shown = entrance.second_factors.replace(&own, &code(authenticator.code(0))).await.unwrap();
+    let new = entrance::Authenticator::new(&shown.seed);
+    entrance.second_factors.confirm(&own, &first_code(new.code(0))).await.unwrap();
+    entrance.db.begin(&other).await.expect("another device in its place ends none that has given a code");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn api_tokens_have_given_none_once_it_is_off() {
+    let entrance = Entrance::open().await;
+    let (own, colleague) = (entrance.enter("member").await, entrance.enter("colleague").await);
+    let (_, recovery) = entrance.enable(&own).await;
+    for (number, person) in [&own, &colleague].iter().enumerate() {
+        let made = format!(
+            "INSERT INTO identity.api_tokens
+                    (organization_id, id, user_id, name, token_hash, second_factor, created_by_id, expires_at)
+             VALUES ('{0}', '{2}', '{1}', 'program', sha256('{number}'), true, '{1}', now() + interval '1 day')",
+            person.organization_id,
+            person.user_id,
+            uuid::Uuid::now_v7()
+        );
+        entrance.database.execute(&made).await;
+    }
+    let off = TurnOffRequest { code: recovery[0].clone(), password: Some(PASSWORD.into()) };
+    entrance.second_factors.disable(&own, &off).await.unwrap();
+    let given = "SELECT user_id::text FROM identity.api_tokens WHERE second_factor";
+    assert_eq!(entrance.database.texts(given).await, [colleague.user_id.to_string()], "those of others keep it");
 }

@@ -1,5 +1,6 @@
 //! A person with an authenticator.
 
+use crm_testkit::PASSWORD;
 use serde_json::json;
 use totp_rs::{Algorithm, Secret, TOTP};
 
@@ -39,7 +40,7 @@ fn now() -> u64 {
 
 /// Begins, and waits for the first code.
 pub async fn enroll(caller: &Caller) -> Authenticator {
-    let answer = caller.call("POST", FACTOR).send().await.expect(200);
+    let answer = caller.post(FACTOR, &json!({ "password": PASSWORD })).await.expect(200);
     Authenticator::new(answer.body["seed"].as_str().unwrap())
 }
 

@@ -104,6 +104,14 @@ async fn what_takes_a_login_takes_no_api_token_and_no_narrowed_one() {
         caller.get("/api/v1/organizations/current/service-users").await.problem(403, "forbidden");
         let body = json!({ "name": "Never", "role": "admin" });
         caller.post("/api/v1/organizations/current/service-users", &body).await.problem(403, "forbidden");
+        // Nobody's access is a program's to give or take: what it gave would outlive it.
+        let member = format!("/api/v1/organizations/current/members/{}", world.tenant.viewer.user_id);
+        caller.patch(&member, &json!({ "role": "owner" })).await.problem(403, "forbidden");
+        caller.delete(&member).await.problem(403, "forbidden");
+        let to = json!({ "to": world.tenant.colleague.user_id });
+        caller.post(&format!("{member}/reassign"), &to).await.problem(403, "forbidden");
+        let invitation = json!({ "email": "friend@example.com", "role": "owner" });
+        caller.post("/api/v1/organizations/current/invitations", &invitation).await.problem(403, "forbidden");
     }
     app.nobody()
         .post("/api/v1/auth/refresh", &json!({ "refresh_token": program.token.as_deref().unwrap() }))
@@ -186,6 +194,8 @@ async fn a_person_sees_their_own_and_owner_and_admin_all() {
     let cursor = page.body["page"]["next_cursor"].as_str().unwrap().to_owned();
     let rest = world.owner().call("GET", &format!("{TOKENS}?limit=2")).query(&[("cursor", &cursor)]).send().await.expect(200);
     assert_eq!(rest.data().len(), 1);
+    world.caller("admin").delete(&at(&made[0].1)).await.problem(403, "forbidden");
+    made[0].0.get("companies").await.expect(200);
     // Revoked: by oneself, by an admin.
     world.member().delete(&at(&made[1].1)).await.expect(204);
     world.caller("admin").delete(&at(&made[2].1)).await.expect(204);

@@ -14,10 +14,12 @@ use super::{
     model::{Credentials, Me, OrganizationRole, Origin, Person, Tokens},
     second_factor::{self, Given, Proved},
     store::{self, Entry, Lifetimes, Opened, Opening, Proof},
-    throttle::{self, Attempt, Bucket, LoginBuckets, Purpose},
+    throttle::{self, Attempt, LoginBuckets},
 };
 use crate::{
-    Db, Members, Organizations, PgMembers, PgOrganizations, passwords,
+    Db, Members, Organizations, PgMembers, PgOrganizations,
+    expect::LOGIN_REFUSED,
+    passwords,
     sealing::SealingKeys,
     token::{self, Claims, KeyRing},
 };
@@ -172,6 +174,7 @@ impl PgIdentity {
         let (device_token, new_device) = new_secret()?;
         let entry = Entry {
             user: person.user,
+            password_hash: &person.password_hash,
             organization,
             given: &proved.given,
             keys: &[attempt.keys.clone(), proved.keys].concat(),
@@ -189,6 +192,8 @@ impl PgIdentity {
 /// A person whose password was right.
 struct Entering {
     user: UserId,
+    /// What the password was compared with; by now it may be another.
+    password_hash: String,
     /// The device, where the person has used it before.
     known_device: Option<Uuid>,
     /// The hash of the token that was sent for it, known or not.
@@ -207,10 +212,11 @@ impl Identity for PgIdentity {
         // The connection goes back before the hash is computed: a thousand logins must not hold the pool.
         let login =
             store::attempt_login(&mut *self.db.connection().await?, &email, device.as_deref(), (&buckets, origin.ip)).await?;
-        let right = place.verify(credentials.password.clone(), login.password_hash).await?;
-        let Some(user) = login.user.filter(|_| right) else { return Err(refused()) };
+        let right = place.verify(credentials.password.clone(), login.password_hash.clone()).await?;
+        let known = login.user.zip(login.password_hash).filter(|_| right);
+        let Some((user, password_hash)) = known else { return Err(refused()) };
         let mut connection = self.db.connection().await?;
-        let person = Entering { user, known_device: login.device, device };
+        let person = Entering { user, password_hash, known_device: login.device, device };
         let entered = self.admit(&mut connection, credentials, origin, (person, &login.attempt)).await;
         if matches!(entered, Err(Error::SecondFactorMissing | Error::Limited { .. })) {
             // The password was right: codes have a count of their own.
@@ -219,14 +225,13 @@ impl Identity for PgIdentity {
         entered
     }
 
-    async fn refresh(&self, refresh_token: &str, origin: &Origin) -> Result<Tokens> {
+    async fn refresh(&self, refresh_token: &str, _origin: &Origin) -> Result<Tokens> {
+        // Not counted: 256 bits are not guessed, and a count of addresses would let one person keep an office out.
         let (new_token, new_hash) = new_secret()?;
         let mut connection = self.db.connection().await?;
-        let attempt = Attempt::begin(&mut connection, [Bucket::address(Purpose::Refresh, origin.ip)]).await?;
         let old_hash = Sha256::digest(refresh_token);
         let rotated = store::rotate_refresh(&mut connection, &old_hash, &new_hash, self.lifetimes().refresh).await?;
         let rotated = rotated.ok_or_else(|| Error::unauthenticated("the refresh token is not valid"))?;
-        attempt.succeeded(&mut connection).await?;
         let opened = Opened { session_id: rotated.session_id, role: rotated.role };
         self.tokens(rotated.user_id, rotated.organization_id, opened, new_token)
     }
@@ -274,7 +279,7 @@ impl Identity for PgIdentity {
 }
 
 fn refused() -> Error {
-    Error::unauthenticated("e-mail, password or organisation is wrong")
+    Error::unauthenticated(LOGIN_REFUSED)
 }
 
 /// 256 random bits as text, and the hash under which they are stored. A fast hash is right: there is nothing to guess.

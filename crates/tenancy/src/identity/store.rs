@@ -119,6 +119,8 @@ pub(super) async fn attempt_login(
 /// What a login that was right brings along.
 pub(super) struct Entry<'a> {
     pub user: UserId,
+    /// What the password was compared with.
+    pub password_hash: &'a str,
     pub organization: OrganizationId,
     pub given: &'a Given,
     /// Tries to be taken back.
@@ -134,8 +136,9 @@ pub(super) async fn log_in(
     lifetimes: Lifetimes,
     origin: &Origin,
 ) -> Result<Opened> {
-    let query = sql_query("SELECT session_id, role FROM identity.log_in($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)")
+    let query = sql_query("SELECT session_id, role FROM identity.log_in($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)")
         .bind::<SqlUuid, _>(entry.user)
+        .bind::<Text, _>(entry.password_hash)
         .bind::<SqlUuid, _>(entry.organization)
         .bind::<Binary, _>(entry.refresh_hash)
         .bind::<Integer, _>(lifetimes.session)

@@ -37,15 +37,13 @@ use crate::expect::error;
 pub enum Purpose {
     /// A password at a login.
     Login,
-    /// A refresh token.
-    Refresh,
     /// An account that is asked for; every call counts.
     Register,
     /// A letter that resets a password; every call counts.
     Forgot,
     /// The secret of such a letter.
     Reset,
-    /// The secret of a letter that confirms a sign-up or an address.
+    /// The secret of a letter that confirms a sign-up or an address, and the password that belongs to a sign-up.
     Confirm,
     /// The password, again, of a person who is in.
     Password,
@@ -61,7 +59,6 @@ impl Purpose {
     fn word(self) -> &'static str {
         match self {
             Self::Login => "login",
-            Self::Refresh => "refresh",
             Self::Register => "register",
             Self::Forgot => "forgot",
             Self::Reset => "reset",
@@ -130,6 +127,11 @@ impl Bucket {
     pub(super) fn codes(user: UserId, device: Option<Uuid>) -> Self {
         let subject = device.map_or_else(|| user.to_string(), |device| format!("{user} {device}"));
         Self { key: key(Purpose::SecondFactor, "person", &subject), limit: Purpose::SecondFactor.of_account() }
+    }
+
+    /// Whoever holds the link of a letter, wherever they come from.
+    pub(super) fn link(purpose: Purpose, link: Uuid) -> Self {
+        Self { key: key(purpose, "link", &link.to_string()), limit: purpose.of_account() }
     }
 
     /// A person who is in: what is tried at the door does not count here, nor the other way round.

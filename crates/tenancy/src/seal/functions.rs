@@ -57,6 +57,7 @@ pub const CALLABLE: &[(&str, &str)] = &[
         "identity.request_registration(uuid, bytea, text, text, text, text, text, boolean, text, text, text, text, boolean)",
         "there is no tenant before somebody has signed up; it does not answer who is known",
     ),
+    ("identity.find_registration(uuid, bytea)", "a password is compared before there is an account; needs the link's secret"),
     ("identity.confirm_registration(uuid, bytea, text)", "makes person and organisation for whoever holds the link's secret"),
     (
         "identity.request_password_reset(uuid, bytea, text)",
@@ -86,7 +87,7 @@ pub const CALLABLE: &[(&str, &str)] = &[
         "a try is counted and a password compared before the person is known",
     ),
     (
-        "identity.log_in(uuid, uuid, bytea, integer, integer, text, text, bigint, bytea, bytea[], bytea, bytea)",
+        "identity.log_in(uuid, text, uuid, bytea, integer, integer, text, text, bigint, bytea, bytea[], bytea, bytea)",
         "code, session, device and throttle are one: each is not the application's to write",
     ),
     ("identity.take_attempt(bytea[], double precision[], double precision[])", "tries are counted before anyone is known"),

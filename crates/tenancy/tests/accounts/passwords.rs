@@ -184,12 +184,16 @@ async fn neither_a_change_nor_a_reset_makes_a_second_factor_or_loses_one() {
     let (early, enabling) = (desk.login(&email, PASSWORD).await.unwrap(), desk.login(&email, PASSWORD).await.unwrap());
     let factors = PgSecondFactors::new(desk.db.clone(), desk.keys.clone(), std::sync::Arc::default());
     let context = desk.context(&enabling);
-    let authenticator = Authenticator::new(&factors.enroll(&context).await.unwrap().seed);
+    let authenticator =
+        Authenticator::new(&factors.enroll(&context, &crate::entrance::with_password(PASSWORD)).await.unwrap().seed);
     factors.confirm(&context, &FirstCodeRequest { code: authenticator.code(0) }).await.unwrap();
     let given = async |tokens: &Tokens| factors.status(&desk.context(tokens)).await.unwrap().given;
+    desk.is_over(&early).await;
+    let again = "UPDATE identity.sessions SET ended_at = NULL, ended_reason = NULL WHERE ended_reason = 'second_factor_enabled'";
+    desk.database.execute(again).await;
     assert!(given(&enabling).await && !given(&early).await);
 
-    // A session from before the second factor was turned on goes on, and nothing that grows from it has one.
+    // Of a session that has not given the second factor, however it came to be, nothing grows that has one.
     let refreshed = desk.identity.refresh(&early.refresh_token, &origin()).await.unwrap();
     assert!(!given(&refreshed).await);
     let switched = desk.identity.switch(&desk.context(&refreshed), second.organization_id, &origin()).await.unwrap();
@@ -208,4 +212,42 @@ async fn neither_a_change_nor_a_reset_makes_a_second_factor_or_loses_one() {
     desk.is_over(&again).await;
     let missing = desk.login(&email, OTHER).await;
     assert!(matches!(missing, Err(Error::SecondFactorMissing)), "the letter is no second factor: {missing:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_with_the_old_password_does_not_outlive_the_change() {
+    let desk = Desk::new(AccountOptions::default()).await;
+    let tenant = desk.database.tenant("Acme").await;
+    let email = tenant.email("member");
+    let hash = crm_tenancy::passwords::hash(OTHER.into()).await.unwrap();
+    let sessions = "SELECT count(*) FROM identity.sessions WHERE ended_at IS NULL";
+    // The change is made and not committed until the login, which has compared the old password, waits for it.
+    let change = format!(
+        "DO $$
+         BEGIN
+             PERFORM identity.replace_password(id, '{hash}', 'password_changed', NULL, NULL, NULL) FROM users WHERE email = '{email}';
+             FOR round IN 1..600 LOOP
+                 PERFORM pg_stat_clear_snapshot();
+                 IF EXISTS (SELECT FROM pg_stat_activity WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid))) THEN
+                     RETURN;
+                 END IF;
+                 PERFORM pg_sleep(0.05);
+             END LOOP;
+             RAISE 'no login waited';
+         END
+         $$"
+    );
+    let (raced, ()) = tokio::join!(desk.login(&email, PASSWORD), desk.database.execute(&change));
+    let wrong = desk.login(&email, "wrong").await;
+    assert_eq!(format!("{:?}", raced.as_ref().err()), format!("{:?}", wrong.as_ref().err()), "as a wrong password");
+    unauthenticated(raced, "the password is no longer the one that was compared");
+    assert_eq!(desk.database.number(sessions).await, 0, "and nothing of it stays");
+    desk.login(&email, OTHER).await.expect("the new one counts");
+    // A person whose password was taken away meanwhile has none to be right about.
+    let gone = change.replace(
+        &change[change.find("PERFORM identity").unwrap()..change.find("FOR round").unwrap()],
+        &format!("DELETE FROM identity.credentials USING users WHERE users.id = user_id AND email = '{email}';\n"),
+    );
+    let (raced, ()) = tokio::join!(desk.login(&email, OTHER), desk.database.execute(&gone));
+    unauthenticated(raced, "there is no password any more");
 }

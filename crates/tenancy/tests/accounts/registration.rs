@@ -10,7 +10,7 @@ use crm_tenancy::{
 };
 use crm_testkit::refusals::{conflict, forbidden, invalid, unauthenticated};
 
-use super::{Desk, OTHER, PASSWORD, origin, registration};
+use super::{Desk, OTHER, PASSWORD, entrance::elsewhere, origin, registration};
 
 const EMAIL: &str = "zoe@example.com";
 
@@ -21,7 +21,7 @@ impl Desk {
     }
 
     async fn confirm(&self, token: &str, slug: Option<&str>) -> crm_kernel::Result<Tokens> {
-        let confirmation = RegistrationConfirmation { token: token.into(), slug: slug.map(Into::into) };
+        let confirmation = RegistrationConfirmation { token: token.into(), password: OTHER.into(), slug: slug.map(Into::into) };
         self.accounts.confirm_registration(&confirmation, &origin()).await
     }
 }
@@ -76,6 +76,50 @@ async fn a_link_that_opens_nothing_is_one_answer() {
     refusals.push(invalid(desk.confirm(&token, None).await, "/token", "unusable", "a used one opens nothing"));
     assert!(refusals.iter().all(|refusal| format!("{refusal:?}") == format!("{:?}", refusals[0])), "{refusals:?}");
     assert_eq!(desk.database.number("SELECT count(*) FROM organizations").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_who_signs_up_with_an_address_gets_no_account_when_its_holder_follows_the_link() {
+    let desk = Desk::new(AccountOptions::default()).await;
+    let strange = "the password of a stranger";
+    desk.register(&Registration { password: strange.into(), ..registration(EMAIL) }).await;
+    let token = desk.token("confirm_registration", EMAIL).await;
+    for _ in 0..3 {
+        invalid(desk.confirm(&token, None).await, "/password", "wrong", "the holder did not choose the stranger's password");
+    }
+    unauthenticated(desk.login(EMAIL, strange).await, "the click has made no account");
+    assert_eq!(desk.database.number("SELECT count(*) FROM users").await, 0);
+    // The holder's own sign-up is another link, which nothing has spoiled.
+    desk.register(&registration(EMAIL)).await;
+    let own = desk.token("confirm_registration", EMAIL).await;
+    assert_ne!(own, token);
+    desk.confirm(&own, None).await.unwrap();
+    let theirs = RegistrationConfirmation { token, password: strange.into(), slug: None };
+    invalid(desk.accounts.confirm_registration(&theirs, &origin()).await, "/token", "unusable", "it ended with the other");
+    unauthenticated(desk.login(EMAIL, strange).await, "the account is its holder's");
+    desk.login(EMAIL, OTHER).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_stays_usable_after_wrong_passwords_of_which_there_are_ten() {
+    let desk = Desk::new(AccountOptions::default()).await;
+    desk.register(&registration(EMAIL)).await;
+    let token = desk.token("confirm_registration", EMAIL).await;
+    let confirm = async |password: &str, number: u32| {
+        let confirmation = RegistrationConfirmation { token: token.clone(), password: password.into(), slug: None };
+        desk.accounts.confirm_registration(&confirmation, &elsewhere(number)).await
+    };
+    for password in [String::new(), "x".repeat(1025)] {
+        invalid(confirm(&password, 0).await, "/password", "length", "no password is like this");
+    }
+    for number in 0..10 {
+        invalid(confirm("wrong", number).await, "/password", "wrong", "counted, from wherever it comes");
+        desk.database.execute("UPDATE identity.throttles SET counted_at = now() + interval '1 day'").await;
+    }
+    let turned_away = confirm(OTHER, 10).await;
+    assert!(matches!(turned_away, Err(Error::Limited { .. })), "{turned_away:?}");
+    desk.database.execute("UPDATE identity.throttles SET counted_at = now() - interval '1 hour'").await;
+    confirm(OTHER, 11).await.expect("after a while the right one is judged");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -75,7 +75,7 @@ async fn secrets_are_not_guessed_and_a_right_one_does_not_count() {
     let here = from("192.0.2.9");
     let reset = async |token: String| desk.accounts.reset_password(&PasswordReset { token, password: OTHER.into() }, &here).await;
     let confirm = async |token: String, slug: Option<&str>| {
-        let confirmation = RegistrationConfirmation { token, slug: slug.map(Into::into) };
+        let confirmation = RegistrationConfirmation { token, password: OTHER.into(), slug: slug.map(Into::into) };
         desk.accounts.confirm_registration(&confirmation, &here).await
     };
     desk.ask_for_reset(&email, &here).await.unwrap();
@@ -92,7 +92,12 @@ async fn secrets_are_not_guessed_and_a_right_one_does_not_count() {
     desk.sign_up("new@example.com", &here).await.unwrap();
     let right = desk.token("confirm_registration", "new@example.com").await;
     confirm(right, Some("new")).await.unwrap();
-    assert_eq!(judged(async |_| confirm(guess("confirm_registration"), None).await).await, SECRETS);
+    let confirm_at_once = async |_| {
+        // Nothing is forgotten, however long the hashes take.
+        desk.database.execute("UPDATE identity.throttles SET counted_at = now() + interval '1 day'").await;
+        confirm(guess("confirm_registration"), None).await
+    };
+    assert_eq!(judged(confirm_at_once).await, SECRETS);
     let address = async |_| desk.accounts.confirm_email(&LinkToken { token: guess("confirm_email") }, &from("192.0.2.11")).await;
     assert_eq!(judged(address).await, SECRETS);
     desk.login(&email, OTHER).await.expect("logins are counted elsewhere");

@@ -8,7 +8,7 @@ use crm_tenancy::{
     Db, Identity, PgIdentity,
     identity::{
         Credentials, IdentityOptions, Origin, Tokens,
-        second_factor::{FirstCodeRequest, PgSecondFactors, SecondFactors},
+        second_factor::{EnrollmentRequest, FirstCodeRequest, PgSecondFactors, SecondFactors},
         sessions::PgSessions,
     },
     sealing::SealingKeys,
@@ -72,7 +72,7 @@ impl Entrance {
 
     /// Turns a second factor on and gives its authenticator and recovery codes.
     pub async fn enable(&self, context: &Context) -> (Authenticator, Vec<String>) {
-        let shown = self.second_factors.enroll(context).await.expect("a seed");
+        let shown = self.second_factors.enroll(context, &with_password(PASSWORD)).await.expect("a seed");
         let authenticator = Authenticator::new(&shown.seed);
         let code = FirstCodeRequest { code: authenticator.code(0) };
         let codes = self.second_factors.confirm(context, &code).await.expect("the code of the seed confirms it");
@@ -111,6 +111,11 @@ impl Authenticator {
         let right: Vec<String> = (-3..=3).map(|later| self.code(later)).collect();
         (0..).map(|number: u32| format!("{number:06}")).find(|code| !right.contains(code)).unwrap()
     }
+}
+
+/// What beginning a second factor takes of who has this password.
+pub fn with_password(password: &str) -> EnrollmentRequest {
+    EnrollmentRequest { password: Some(password.to_owned()) }
 }
 
 /// From this address.

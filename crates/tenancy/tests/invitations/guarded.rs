@@ -16,12 +16,17 @@ use uuid::Uuid;
 use crate::{
     Stage, accepts, asks,
     coming_in::{external, external_at},
-    entrance::{Authenticator, from},
+    entrance::{Authenticator, from, with_password},
     set_up,
 };
 
 fn is_limited<T>(answer: &Result<T>) -> bool {
     matches!(answer, Err(Error::Limited { retry_after_seconds }) if *retry_after_seconds > 0)
+}
+
+/// The identity of this subject, to be linked by who has the password of everybody.
+fn links(subject: &str) -> LinkRequest {
+    LinkRequest { token: external(subject), password: Some(PASSWORD.into()) }
 }
 
 fn is_missing<T: std::fmt::Debug>(answer: Result<T>, why: &str) {
@@ -34,7 +39,7 @@ fn is_missing<T: std::fmt::Debug>(answer: Result<T>, why: &str) {
 impl Stage {
     async fn enable(&self, context: &Context) -> (Authenticator, Vec<String>) {
         let factors = PgSecondFactors::new(self.database.db(), self.keys.clone(), Arc::default());
-        let authenticator = Authenticator::new(&factors.enroll(context).await.unwrap().seed);
+        let authenticator = Authenticator::new(&factors.enroll(context, &with_password(PASSWORD)).await.unwrap().seed);
         let confirmed = factors.confirm(context, &FirstCodeRequest { code: authenticator.code(0) }).await.unwrap();
         (authenticator, confirmed.recovery_codes)
     }
@@ -104,7 +109,7 @@ async fn wrong_codes_are_counted_at_every_door_together() {
     let stage = set_up().await;
     let elsewhere = stage.database.tenant("Umbrella").await;
     let session = stage.session(&elsewhere.email("member")).await;
-    stage.external.link(&session, &LinkRequest { token: external("mine") }).await.unwrap();
+    stage.external.link(&session, &links("mine")).await.unwrap();
     let (authenticator, _) = stage.enable(&session).await;
     let (_, token) = stage.invite(&elsewhere.email("member"), Role::Viewer).await;
     let accept = async |code: String| {
@@ -127,8 +132,8 @@ async fn wrong_codes_are_counted_at_every_door_together() {
 async fn a_provider_is_a_second_factor_only_where_it_is_trusted_and_linked() {
     let stage = set_up().await;
     let elsewhere = stage.database.tenant("Umbrella").await;
-    let (early, session) = (stage.session(&elsewhere.email("member")).await, stage.session(&elsewhere.email("member")).await);
-    stage.external.link(&session, &LinkRequest { token: external("mine") }).await.unwrap();
+    let session = stage.session(&elsewhere.email("member")).await;
+    stage.external.link(&session, &links("mine")).await.unwrap();
     let (authenticator, _) = stage.enable(&session).await;
 
     is_missing(stage.exchange(external("mine"), None).await, "the provider says nothing of a second factor");
@@ -137,12 +142,15 @@ async fn a_provider_is_a_second_factor_only_where_it_is_trusted_and_linked() {
     let tokens = stage.exchange(external_at("aal2", "mine"), None).await.expect("the provider's word counts");
     assert!(stage.given(&tokens).await);
 
-    // A session from before the second factor must not make a way in that goes round it.
-    let theirs = LinkRequest { token: external_at("aal2", "of a thief") };
+    // A session that has not given the second factor, however it came to be, must not make a way in that goes round it.
+    let early = stage.context(&tokens).await;
+    let ungiven = format!("UPDATE identity.sessions SET second_factor_at = NULL WHERE id = '{}'", early.session_id.unwrap());
+    stage.database.execute(&ungiven).await;
+    let theirs = LinkRequest { token: external_at("aal2", "of a thief"), ..links("of a thief") };
     let refused = stage.external.link(&early, &theirs).await;
     assert!(matches!(refused, Err(Error::SecondFactorRequired)), "{refused:?}");
     while stage.was_announced().await {}
-    let linked = stage.external.link(&session, &LinkRequest { token: external("another") }).await.expect("this one has given it");
+    let linked = stage.external.link(&session, &links("another")).await.expect("this one has given it");
     assert!(stage.was_announced().await, "linking is told");
     stage.external.unlink(&session, linked.id).await.unwrap();
     assert!(stage.was_announced().await, "and unlinking");
@@ -179,10 +187,10 @@ async fn external_tokens_are_not_guessed() {
     }
     assert!(is_limited(&stage.external.exchange(&request(external("mine")), &here).await));
     for _ in 0..10 {
-        let forged = LinkRequest { token: external("s") + "x" };
+        let forged = LinkRequest { token: external("s") + "x", ..links("s") };
         unauthenticated(stage.external.link(&session, &forged).await, "forged");
     }
-    let right = LinkRequest { token: external("mine") };
+    let right = links("mine");
     assert!(is_limited(&stage.external.link(&session, &right).await), "of this person");
     let other = stage.session(&stage.tenant.email("viewer")).await;
     stage.external.link(&other, &right).await.expect("not of another");
@@ -190,4 +198,34 @@ async fn external_tokens_are_not_guessed() {
         stage.external.exchange(&request(external("mine")), &from("192.0.2.10")).await.expect("who is right is not counted");
     }
     stage.session(&stage.tenant.email("member")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_identity_is_linked_with_the_password_of_who_has_one() {
+    let stage = set_up().await;
+    let session = stage.session(&stage.tenant.email("member")).await;
+    let stolen = async |password: Option<&str>| {
+        let request = LinkRequest { password: password.map(Into::into), ..links("of a thief") };
+        stage.external.link(&session, &request).await
+    };
+    let code = |answer: Result<_>| match answer {
+        Err(Error::Invalid(fields)) => (fields[0].pointer.clone(), fields[0].code.clone()),
+        other => panic!("{:?}", other.map(drop)),
+    };
+    for _ in 0..11 {
+        assert_eq!(code(stolen(None).await), ("/password".into(), "required".into()), "saying none is no try");
+    }
+    for _ in 0..10 {
+        assert_eq!(code(stolen(Some("wrong")).await), ("/password".into(), "wrong".into()));
+    }
+    assert!(is_limited(&stolen(Some(PASSWORD)).await), "tries are counted");
+    assert_eq!(stage.count("SELECT count(*) FROM identity.external_identities").await, 0, "nothing was linked");
+    stage.database.execute("DELETE FROM identity.throttles").await;
+    for subject in ["of a thief", "mine"] {
+        stage.external.link(&session, &links(subject)).await.expect("who is right is not counted, and links");
+    }
+
+    stage.database.execute("DELETE FROM identity.credentials").await;
+    let request = LinkRequest { password: None, ..links("another") };
+    stage.external.link(&session, &request).await.expect("who has no password is asked for none");
 }

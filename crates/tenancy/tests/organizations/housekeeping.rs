@@ -212,10 +212,10 @@ async fn sessions_are_emptied_and_deleted_when_they_have_long_ended() {
     scene.database.execute(&sql.concat()).await;
     let done = housekeeping::run(&scene.db).await.unwrap();
     assert_eq!((done["sessions"], done["refresh_tokens"], done["session_addresses"]), (1, 1, 3), "{done:?}");
-    let left = format!("SELECT user_id FROM identity.sessions WHERE ip IS NOT NULL ORDER BY user_id");
+    let left = "SELECT user_id FROM identity.sessions WHERE ip IS NOT NULL ORDER BY user_id";
     let mut expected = [&tenant.owner, &tenant.admin, &theirs].map(|person| person.user_id.to_string());
     expected.sort();
-    assert_eq!(scene.database.texts(&left).await, expected, "another organisation keeps its addresses for longer");
+    assert_eq!(scene.database.texts(left).await, expected, "another organisation keeps its addresses for longer");
     assert_eq!(scene.number("SELECT count(*) FROM identity.refresh_tokens").await, 5, "those of a living session stay");
 }
 

@@ -105,6 +105,17 @@ impl Scene {
         }
     }
 
+    /// Until somebody in this database waits for a lock.
+    async fn somebody_waits(&self) {
+        let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        let looking = async {
+            while self.number(waiting).await == 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, looking).await.expect("somebody waits for a lock");
+    }
+
     async fn number(&self, query: &str) -> i64 {
         self.database.number(query).await
     }

@@ -6,6 +6,7 @@ use crm_tenancy::{
     members::{MemberChanges, MemberStatus, SettableStatus},
 };
 use crm_testkit::refusals::{forbidden, invalid, not_found, stale, unauthenticated};
+use diesel_async::SimpleAsyncConnection;
 
 use crate::{PATIENCE, Scene};
 
@@ -171,7 +172,6 @@ async fn two_owners_who_demote_each_other_leave_one_in_every_of_50_rounds() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_second_connection_waits_and_then_sees_what_the_first_has_done() {
-    use diesel_async::SimpleAsyncConnection;
     let scene = Scene::create().await;
     let (one, other) = (scene.tenant.owner.clone(), scene.co_owner().await);
     let demote = |whom: &Context| format!("UPDATE memberships SET role = 'member' WHERE user_id = '{}'", whom.user_id);
@@ -180,12 +180,45 @@ async fn the_second_connection_waits_and_then_sees_what_the_first_has_done() {
     let back = demote(&one);
     let second = scene.raw(&other, &back);
     let finish = async {
-        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        scene.somebody_waits().await;
         first.batch_execute("COMMIT").await.unwrap();
     };
     let (answer, ()) = tokio::time::timeout(PATIENCE, async { tokio::join!(second, finish) }).await.unwrap();
     assert_eq!(answer, "manager_only", "whoever was demoted meanwhile may not");
     assert_eq!((scene.standing(&one).await, scene.standing(&other).await), ("owner active".into(), "member active".into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_opens_while_its_person_is_suspended_is_ended_with_the_others() {
+    let scene = Scene::create().await;
+    let member = &scene.tenant.member;
+    let mut door = scene.database.admin().await;
+    let open = format!(
+        "BEGIN; SELECT identity.start_session('{}', '{}', sha256('x'), 600, 600, NULL, NULL, 'password', false)",
+        member.user_id, member.organization_id
+    );
+    door.batch_execute(&open).await.unwrap();
+    let suspend = scene.change(&scene.tenant.owner, member, status(SettableStatus::Suspended));
+    let finish = async {
+        scene.somebody_waits().await;
+        door.batch_execute("COMMIT").await.unwrap();
+    };
+    let (suspended, ()) = tokio::time::timeout(PATIENCE, async { tokio::join!(suspend, finish) }).await.unwrap();
+    suspended.unwrap();
+    let open = format!("SELECT count(*) FROM identity.sessions WHERE user_id = '{}' AND ended_at IS NULL", member.user_id);
+    assert_eq!(scene.number(&open).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_api_token_moves_rights_whatever_the_gateway_thinks() {
+    let scene = Scene::create().await;
+    let tenant = &scene.tenant;
+    let program = scene.api_token(&tenant.owner, 30).await;
+    forbidden(scene.change(&program, &tenant.viewer, role(Role::Owner)).await, "what it gives would outlive it");
+    forbidden(scene.change(&program, &tenant.admin, status(SettableStatus::Suspended)).await, "nor does it take");
+    forbidden(scene.members.remove(&program, tenant.viewer.user_id, &Expected::Any, None).await, "anything away");
+    let title = MemberChanges { title: Some(Some("Analyst".into())), ..MemberChanges::default() };
+    scene.change(&program, &tenant.viewer, title).await.expect("a title opens nothing");
 }
 
 #[tokio::test(flavor = "multi_thread")]

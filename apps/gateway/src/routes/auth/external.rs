@@ -60,7 +60,7 @@ async fn exchange(request: HttpRequest, services: Data<Services>, body: Body<Exc
 
 /// Link an external identity to me
 ///
-/// Of who has a second factor only in a session that has given it.
+/// Takes the password of who has one. Of who has a second factor only in a session that has given it.
 #[api_v2_operation(operation_id = "linkIdentity", tags("Session"))]
 async fn link(caller: Caller, services: Data<Services>, body: Body<LinkRequest>) -> Answer<Made<ExternalIdentity>> {
     Ok(Made(services.external_identities.link(&caller.context, &body.0).await?))

@@ -74,8 +74,9 @@ async fn register(request: HttpRequest, services: Data<Services>, body: Body<Reg
 
 /// Confirm a sign-up by the link of its letter
 ///
-/// Makes the account and the organisation, whose owner the caller is. A link that was used, has expired or never was is a 422 at
-/// `/token`; a name in addresses that was chosen at sign-up and is taken by now is a 409 at `/slug`: send the token again with another.
+/// Makes the account and the organisation, whose owner the caller is. The password is the one of the sign-up: a link alone does not tell
+/// who chose it. A link that was used, has expired or never was is a 422 at `/token`; another password is a 422 at `/password`, and the
+/// link stays; a name in addresses that was chosen at sign-up and is taken by now is a 409 at `/slug`: send the token again with another.
 #[api_v2_operation(operation_id = "confirmRegistration", tags("Account"))]
 async fn confirm(request: HttpRequest, services: Data<Services>, body: Body<RegistrationConfirmation>) -> Answer<Made<Tokens>> {
     Ok(Made(services.accounts.confirm_registration(&body.0, &origin(&request)).await?))

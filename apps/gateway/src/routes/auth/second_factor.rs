@@ -3,7 +3,7 @@
 use actix_web::web::Data;
 use crm_kernel::{Result, validation};
 use crm_tenancy::identity::second_factor::{
-    CodeRequest, FirstCodeRequest, RecoveryCodes, SecondFactorSeed, SecondFactorStatus, TurnOffRequest,
+    CodeRequest, EnrollmentRequest, FirstCodeRequest, RecoveryCodes, SecondFactorSeed, SecondFactorStatus, TurnOffRequest,
 };
 use paperclip::actix::{api_v2_operation, web};
 
@@ -33,6 +33,12 @@ impl Input for CodeRequest {
     }
 }
 
+impl Input for EnrollmentRequest {
+    fn check(&self) -> Result<()> {
+        validation::check(self)
+    }
+}
+
 impl Input for FirstCodeRequest {
     fn check(&self) -> Result<()> {
         validation::check(self)
@@ -52,12 +58,16 @@ async fn status(caller: Caller, services: Data<Services>) -> Answer<Plain<Second
 }
 
 /// Begin: a seed for my authenticator, shown once
+///
+/// Takes the password of who has one.
 #[api_v2_operation(operation_id = "enrollSecondFactor", tags("SecondFactor"))]
-async fn enroll(caller: Caller, services: Data<Services>) -> Answer<Plain<SecondFactorSeed>> {
-    Ok(Plain(services.second_factors.enroll(&caller.context).await?))
+async fn enroll(caller: Caller, services: Data<Services>, body: Body<EnrollmentRequest>) -> Answer<Plain<SecondFactorSeed>> {
+    Ok(Plain(services.second_factors.enroll(&caller.context, &body.0).await?))
 }
 
 /// Turn it on with the first code; answers recovery codes, shown once
+///
+/// Every other session of mine ends.
 #[api_v2_operation(operation_id = "confirmSecondFactor", tags("SecondFactor"))]
 async fn confirm(caller: Caller, services: Data<Services>, body: Body<FirstCodeRequest>) -> Answer<Plain<RecoveryCodes>> {
     Ok(Plain(services.second_factors.confirm(&caller.context, &body.0).await?))

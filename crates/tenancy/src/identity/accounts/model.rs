@@ -75,7 +75,8 @@ pub struct Registration {
     pub locale: Option<String>,
 }
 
-/// The token of a letter that confirms a sign-up.
+/// The token of a letter that confirms a sign-up, and the password that was chosen: whoever reads the mail of an address must not make
+/// an account that a stranger's password opens.
 #[derive(Clone, Deserialize, Validate)]
 #[cfg_attr(feature = "openapi", derive(paperclip::actix::Apiv2Schema))]
 #[serde(deny_unknown_fields)]
@@ -83,6 +84,9 @@ pub struct Registration {
 pub struct RegistrationConfirmation {
     /// From the link in the letter.
     pub token: String,
+    /// The password that was chosen at sign-up.
+    #[garde(length(bytes, min = 1, max = 1024))]
+    pub password: String,
     /// Another name of the organisation in addresses, when the one that was asked for is taken by now.
     #[serde(default)]
     #[garde(length(chars, max = 100), inner(custom(validation::slug)))]

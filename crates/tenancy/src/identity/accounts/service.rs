@@ -16,7 +16,7 @@ use super::{
 use crate::{
     Db, PgIdentity,
     identity::{
-        Origin, Tokens,
+        Origin, Tokens, password_proof,
         password_rules::judge_password,
         secrets::{link_secret, parse_link_token},
         store::Proof,
@@ -38,8 +38,8 @@ pub trait Accounts: Send + Sync {
     /// whoever reads mail there. `Forbidden` where nobody may sign up.
     async fn register(&self, registration: &Registration, origin: &Origin) -> Result<Registered>;
 
-    /// Makes the account and its organisation and enters. A token that is used, expired or unknown is `Invalid` at `/token`; a chosen
-    /// name of the organisation that is taken by now is `Conflict` at `/slug`, and the token can be used again with another.
+    /// Makes the account and its organisation and enters. A token that is used, expired or unknown is `Invalid` at `/token`; a password
+    /// that is not the one of the sign-up is `Invalid` at `/password`, and the token can be used again with the right one; a chosen name of the organisation that is taken by now is `Conflict` at `/slug`, and the token can be used again with another.
     async fn confirm_registration(&self, confirmation: &RegistrationConfirmation, origin: &Origin) -> Result<Tokens>;
 
     /// Asks for a letter with which a password can be set. The same answer whether or not there is an account.
@@ -114,12 +114,7 @@ impl PgAccounts {
         let own = store::find_own(&mut tx).await?;
         // The connection goes back before the hash is computed.
         tx.commit().await?;
-        let attempt =
-            Attempt::begin(&mut *self.db.connection().await?, [Bucket::inside(Purpose::Password, context.user_id)]).await?;
-        let is_right = passwords::verify(password.to_owned(), own.password_hash.clone()).await?;
-        if is_right {
-            attempt.succeeded(&mut *self.db.connection().await?).await?;
-        }
+        let is_right = password_proof::is_right(&self.db, context.user_id, password, own.password_hash.clone()).await?;
         Ok((own, is_right))
     }
 
@@ -174,8 +169,23 @@ impl Accounts for PgAccounts {
     async fn confirm_registration(&self, confirmation: &RegistrationConfirmation, origin: &Origin) -> Result<Tokens> {
         invalid_unless_empty(faults(confirmation))?;
         let link = link(&confirmation.token)?;
+        // The place comes first: who is turned away for want of one has not tried anything.
+        let place = passwords::queue()?;
+        let buckets = [Bucket::address(Purpose::Confirm, origin.ip), Bucket::link(Purpose::Confirm, link.id)];
         let mut connection = self.db.connection().await?;
-        let attempt = Attempt::begin(&mut connection, [Bucket::address(Purpose::Confirm, origin.ip)]).await?;
+        let attempt = Attempt::begin(&mut connection, buckets).await?;
+        let pending = store::find_registration(&mut connection, &link).await?;
+        // The connection goes back before the hash is computed, which takes as long for a link that opens nothing.
+        drop(connection);
+        let opens = pending.is_some();
+        let is_right = place.verify(confirmation.password.clone(), pending).await?;
+        if !opens {
+            return Err(unusable());
+        }
+        if !is_right {
+            return Err(Error::invalid("/password", "wrong", "is not the password that was chosen at sign-up"));
+        }
+        let mut connection = self.db.connection().await?;
         let made = store::confirm_registration(&mut connection, &link, confirmation.slug.as_deref()).await;
         if !matches!(made, Ok(None)) {
             attempt.succeeded(&mut connection).await?;

@@ -59,6 +59,12 @@ struct Made {
 }
 
 #[derive(QueryableByName)]
+struct Pending {
+    #[diesel(sql_type = Text)]
+    password_hash: String,
+}
+
+#[derive(QueryableByName)]
 struct Whose {
     #[diesel(sql_type = Text)]
     email: String,
@@ -97,6 +103,15 @@ pub(super) async fn request_registration(
         .bind::<Text, _>(new.locale)
         .bind::<Bool, _>(new.wants_letter);
     query.execute(connection).await.map(|_| ()).map_err(error)
+}
+
+/// What the password of whoever confirms is compared with; `None` when the link opens nothing.
+pub(super) async fn find_registration(connection: &mut AsyncPgConnection, link: &Link) -> Result<Option<String>> {
+    let query = sql_query("SELECT password_hash FROM identity.find_registration($1, $2)")
+        .bind::<SqlUuid, _>(link.id)
+        .bind::<Binary, _>(&link.secret_hash);
+    let pending: Option<Pending> = query.get_result(connection).await.optional().map_err(error)?;
+    Ok(pending.map(|pending| pending.password_hash))
 }
 
 pub(super) async fn confirm_registration(

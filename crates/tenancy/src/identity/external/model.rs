@@ -29,6 +29,10 @@ pub struct LinkRequest {
     /// The JWT: of OpenID providers the ID token, of GoTrue the access token.
     #[garde(length(bytes, min = 1, max = 16384))]
     pub token: String,
+    /// The current password; required of who has one. None is asked of who has none, as those who come in with another identity provider.
+    #[serde(default)]
+    #[garde(length(bytes, max = 1024))]
+    pub password: Option<String>,
 }
 
 impl std::fmt::Debug for ExchangeRequest {

@@ -14,7 +14,8 @@ use crate::{
     Db, PgIdentity,
     identity::{
         model::{Origin, Tokens},
-        second_factor::Proved,
+        password_proof,
+        second_factor::{self, Proved},
         service::new_secret,
         throttle::{Attempt, Bucket, Purpose},
     },
@@ -27,7 +28,7 @@ pub trait ExternalIdentities: Send + Sync {
     /// reason; `NotLinked` for a right one whose identity is nobody's here; `SecondFactorMissing` when a code is asked for.
     async fn exchange(&self, request: &ExchangeRequest, origin: &Origin) -> Result<Tokens>;
 
-    /// Links the token's identity to the caller; `Conflict` when it is somebody else's, whose is not told; `SecondFactorRequired` in a
+    /// Links the token's identity to the caller; takes the password of who has one, because what is linked is a way in. `Conflict` when it is somebody else's, whose is not told; `SecondFactorRequired` in a
     /// session that has not given the second factor that the caller has.
     async fn link(&self, context: &Context, request: &LinkRequest) -> Result<ExternalIdentity>;
 
@@ -93,6 +94,8 @@ impl ExternalIdentities for PgExternalIdentities {
         // An ended session counts nothing for the person.
         drop(self.db.begin(context).await?);
         let token = self.verified(Bucket::inside(Purpose::Exchange, context.user_id), &request.token).await?;
+        let hash = second_factor::password_hash(&mut *self.db.connection().await?, context).await?;
+        password_proof::require(&self.db, context, hash, request.password.as_deref()).await?;
         let mut tx = self.db.begin(context).await?;
         let id = store::link(&mut tx, &token).await?;
         let linked = store::list(&mut tx).await?.into_iter().find(|identity| identity.id == id);

@@ -12,6 +12,8 @@ mod service;
 mod store;
 
 pub(super) use codes::Given;
-pub use model::{CodeRequest, FirstCodeRequest, RecoveryCodes, SecondFactorSeed, SecondFactorStatus, TurnOffRequest};
+pub use model::{
+    CodeRequest, EnrollmentRequest, FirstCodeRequest, RecoveryCodes, SecondFactorSeed, SecondFactorStatus, TurnOffRequest,
+};
 pub use service::{PgSecondFactors, SecondFactors};
-pub(super) use service::{Proved, prove};
+pub(super) use service::{Proved, password_hash, prove};

@@ -47,6 +47,23 @@ impl std::fmt::Debug for RecoveryCodes {
     }
 }
 
+/// What beginning takes.
+#[derive(Clone, Default, Deserialize, garde::Validate)]
+#[cfg_attr(feature = "openapi", derive(paperclip::actix::Apiv2Schema))]
+#[serde(deny_unknown_fields)]
+pub struct EnrollmentRequest {
+    /// The current password; required of who has one. None is asked of who has none, as those who come in with another identity provider.
+    #[serde(default)]
+    #[garde(length(bytes, max = 1024))]
+    pub password: Option<String>,
+}
+
+impl std::fmt::Debug for EnrollmentRequest {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("EnrollmentRequest(secret)")
+    }
+}
+
 /// A code.
 #[derive(Clone, Deserialize, garde::Validate)]
 #[cfg_attr(feature = "openapi", derive(paperclip::actix::Apiv2Schema))]

@@ -10,12 +10,17 @@ use uuid::Uuid;
 
 use super::{
     codes::{self, Given},
-    model::{CodeRequest, FirstCodeRequest, RecoveryCodes, SecondFactorSeed, SecondFactorStatus, TurnOffRequest},
+    model::{
+        CodeRequest, EnrollmentRequest, FirstCodeRequest, RecoveryCodes, SecondFactorSeed, SecondFactorStatus, TurnOffRequest,
+    },
     store::{self, State},
 };
 use crate::{
     Db,
-    identity::throttle::{Attempt, Bucket, Purpose},
+    identity::{
+        password_proof,
+        throttle::{Attempt, Bucket, Purpose},
+    },
     passwords,
     sealing::SealingKeys,
 };
@@ -29,13 +34,15 @@ pub trait SecondFactors: Send + Sync {
     /// Whether there is one, and what is asked for.
     async fn status(&self, context: &Context) -> Result<SecondFactorStatus>;
 
-    /// A seed, shown once, that waits for its first code; another one each time. `Conflict` when it is on already.
-    async fn enroll(&self, context: &Context) -> Result<SecondFactorSeed>;
+    /// A seed, shown once, that waits for its first code; another one each time. Takes the password of who has one: a thief of a token
+    /// would keep the person out with it. `Conflict` when it is on already.
+    async fn enroll(&self, context: &Context, request: &EnrollmentRequest) -> Result<SecondFactorSeed>;
 
     /// The same for who has one, such as on another device: the old one stays good until the new one is confirmed.
     async fn replace(&self, context: &Context, request: &CodeRequest) -> Result<SecondFactorSeed>;
 
-    /// Turns it on with a code of the seed that waits, for this session too; answers recovery codes, shown once.
+    /// Turns it on with a code of the seed that waits, for this session too, and ends the others, which began without it; answers
+    /// recovery codes, shown once.
     async fn confirm(&self, context: &Context, request: &FirstCodeRequest) -> Result<RecoveryCodes>;
 
     /// Gives a code in a session that began without one.
@@ -104,14 +111,15 @@ impl SecondFactors for PgSecondFactors {
         })
     }
 
-    async fn enroll(&self, context: &Context) -> Result<SecondFactorSeed> {
-        let mut connection = self.db.connection().await?;
-        let state = store::read(&mut connection, context).await?;
+    async fn enroll(&self, context: &Context, request: &EnrollmentRequest) -> Result<SecondFactorSeed> {
+        validation::check(request)?;
+        let state = store::read(&mut *self.db.connection().await?, context).await?;
+        password_proof::require(&self.db, context, state.password_hash.clone(), request.password.as_deref()).await?;
         if state.enabled_at.is_some() {
             return Err(already_on());
         }
         let (sealed, shown) = self.seed(context, &state)?;
-        let begun = store::begin(&mut connection, context, &Given::default(), &sealed).await;
+        let begun = store::begin(&mut *self.db.connection().await?, context, &Given::default(), &sealed).await;
         // Turned on by another call in between.
         begun.map_err(|error| if matches!(error, Error::SecondFactorMissing) { already_on() } else { error })?;
         Ok(shown)
@@ -194,6 +202,11 @@ impl SecondFactors for PgSecondFactors {
         self.letters_queued.notify_one();
         attempt.succeeded(&mut connection).await
     }
+}
+
+/// What the password of the caller, whose session is checked, is compared with; none for who has no password.
+pub(in crate::identity) async fn password_hash(connection: &mut AsyncPgConnection, context: &Context) -> Result<Option<String>> {
+    Ok(store::read(connection, context).await?.password_hash)
 }
 
 /// What a login has of the second factor.
