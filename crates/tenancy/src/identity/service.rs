@@ -1,6 +1,9 @@
 //! The use cases of identity.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -156,6 +159,28 @@ impl PgIdentity {
         })
     }
 
+    async fn try_login(&self, credentials: &Credentials, origin: &Origin) -> Result<Tokens> {
+        // The place comes first: who is turned away for want of one has not tried anything.
+        let place = passwords::queue()?;
+        let email = throttle::normalized(&credentials.email);
+        let buckets = LoginBuckets::new(&email, origin.ip);
+        let device = credentials.device_token.as_deref().map(|token| Sha256::digest(token).to_vec());
+        // The connection goes back before the hash is computed: a thousand logins must not hold the pool.
+        let login =
+            store::attempt_login(&mut *self.db.connection().await?, &email, device.as_deref(), (&buckets, origin.ip)).await?;
+        let right = place.verify(credentials.password.clone(), login.password_hash.clone()).await?;
+        let known = login.user.zip(login.password_hash).filter(|_| right);
+        let Some((user, password_hash)) = known else { return Err(refused()) };
+        let mut connection = self.db.connection().await?;
+        let person = Entering { user, password_hash, known_device: login.device, device };
+        let entered = self.admit(&mut connection, credentials, origin, (person, &login.attempt)).await;
+        if matches!(entered, Err(Error::SecondFactorMissing | Error::Limited { .. })) {
+            // The password was right: codes have a count of their own.
+            login.attempt.succeeded(&mut connection).await?;
+        }
+        entered
+    }
+
     /// What follows a right password: the organisation, the code, the session.
     async fn admit(
         &self,
@@ -204,23 +229,12 @@ struct Entering {
 impl Identity for PgIdentity {
     async fn login(&self, credentials: &Credentials, origin: &Origin) -> Result<Tokens> {
         validation::check(credentials)?;
-        // The place comes first: who is turned away for want of one has not tried anything.
-        let place = passwords::queue()?;
-        let email = throttle::normalized(&credentials.email);
-        let buckets = LoginBuckets::new(&email, origin.ip);
-        let device = credentials.device_token.as_deref().map(|token| Sha256::digest(token).to_vec());
-        // The connection goes back before the hash is computed: a thousand logins must not hold the pool.
-        let login =
-            store::attempt_login(&mut *self.db.connection().await?, &email, device.as_deref(), (&buckets, origin.ip)).await?;
-        let right = place.verify(credentials.password.clone(), login.password_hash.clone()).await?;
-        let known = login.user.zip(login.password_hash).filter(|_| right);
-        let Some((user, password_hash)) = known else { return Err(refused()) };
-        let mut connection = self.db.connection().await?;
-        let person = Entering { user, password_hash, known_device: login.device, device };
-        let entered = self.admit(&mut connection, credentials, origin, (person, &login.attempt)).await;
-        if matches!(entered, Err(Error::SecondFactorMissing | Error::Limited { .. })) {
-            // The password was right: codes have a count of their own.
-            login.attempt.succeeded(&mut connection).await?;
+        let began = Instant::now();
+        let entered = self.try_login(credentials, origin).await;
+        if entered.is_err() {
+            // A known account takes other ways through memory and disk than an unknown one: a few thousandths of a second, which
+            // many tries would show.
+            tokio::time::sleep(until_the_beat(began.elapsed())).await;
         }
         entered
     }
@@ -276,6 +290,15 @@ impl Identity for PgIdentity {
         };
         Ok(Me { user, organization, role: member.role, organizations })
     }
+}
+
+/// Refusals are told on full beats.
+const BEAT: Duration = Duration::from_millis(100);
+
+/// How long it is until the next beat after this time.
+fn until_the_beat(elapsed: Duration) -> Duration {
+    let into = elapsed.as_nanos() % BEAT.as_nanos();
+    BEAT.saturating_sub(Duration::from_nanos(u64::try_from(into).unwrap_or_default()))
 }
 
 fn refused() -> Error {
