@@ -107,7 +107,7 @@ async fn all_others_end_everywhere_and_this_one_goes_on() {
     for ended in [&other, &entrance.context(&away)] {
         unauthenticated(entrance.db.begin(ended).await, "all others have ended");
     }
-    unauthenticated(entrance.identity.refresh(&away.refresh_token, &Origin::default()).await, "and cannot be refreshed");
+    unauthenticated(entrance.identity.refresh(&away.refresh_token).await, "and cannot be refreshed");
     assert_eq!(count(&entrance, "SELECT count(*) FROM q_log WHERE activity_type = 'session_ended'").await, 2);
     forbidden(entrance.sessions.end_others(&entrance.tenant.member).await, "without a session there is no this one");
 }

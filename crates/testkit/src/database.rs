@@ -55,6 +55,44 @@ impl TestDatabase {
     pub async fn execute(&self, sql: &str) {
         server::run(&mut self.admin().await, sql).await;
     }
+
+    /// Makes a change as the administrator that is not committed yet: whoever comes now reads what was before, and waits.
+    pub async fn hold(&self, change: &str) -> Held {
+        let mut connection = self.admin().await;
+        server::run(&mut connection, &format!("BEGIN; {change}")).await;
+        Held(connection)
+    }
+}
+
+/// A change that is not committed yet.
+pub struct Held(AsyncPgConnection);
+
+impl Held {
+    /// Commits as soon as somebody waits for it.
+    pub async fn commit_under_a_waiter(self) {
+        self.change_and_commit_under_a_waiter("NULL").await;
+    }
+
+    /// The same, with a second change, in PL/pgSQL, while the other one waits.
+    pub async fn change_and_commit_under_a_waiter(mut self, second: &str) {
+        let block = format!(
+            "DO $$
+             BEGIN
+                 FOR round IN 1..600 LOOP
+                     PERFORM pg_stat_clear_snapshot();
+                     IF EXISTS (SELECT FROM pg_stat_activity WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid))) THEN
+                         {second};
+                         RETURN;
+                     END IF;
+                     PERFORM pg_sleep(0.05);
+                 END LOOP;
+                 RAISE 'nobody waited';
+             END
+             $$;
+             COMMIT"
+        );
+        server::run(&mut self.0, &block).await;
+    }
 }
 
 impl Drop for TestDatabase {

@@ -25,13 +25,23 @@ async fn logins_roles_and_settings_are_there_with_who_when_whence_and_what() {
     world.owner().patch(CURRENT, &json!({ "name": "New name" })).await.expect(200);
     world.owner().post(&format!("{CURRENT}/teams"), &json!({ "name": "Team" })).await.expect(201);
     world.owner().patch(&member, &json!({ "status": "suspended" })).await.expect(200);
+    let wrong = json!({ "email": world.tenant.email("viewer"), "password": "not the password" });
+    app.nobody().post("/api/v1/auth/login", &wrong).await.problem(401, "unauthenticated");
     let address = format!("{CURRENT}/audit");
+    // Written beside the answer, not before it.
+    let refused = format!("{address}?activity_type=login_refused");
+    let began = std::time::Instant::now();
+    while world.owner().get(&refused).await.expect(200).data().is_empty() {
+        assert!(began.elapsed().as_secs() < 30, "a wrong password is in the list");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
     let list = world.caller("admin").get(&format!("{address}?limit=200")).await.expect(200);
     let kind = |row: &Value| format!("{} {}", row["entity_type"].as_str().unwrap(), row["activity_type"].as_str().unwrap());
     let kinds: BTreeSet<String> = list.data().iter().map(kind).collect();
     for wanted in [
         "session login",
         "session session_ended",
+        "credential login_refused",
         "member updated",
         "member status_changed",
         "organization updated",

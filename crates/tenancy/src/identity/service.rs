@@ -59,7 +59,7 @@ pub trait Identity: Send + Sync {
 
     /// Exchanges a refresh token for new tokens. `Unauthenticated` when it is unknown, expired or was used before; in
     /// the last case the session has been ended, because one of two holders must be a thief.
-    async fn refresh(&self, refresh_token: &str, origin: &Origin) -> Result<Tokens>;
+    async fn refresh(&self, refresh_token: &str) -> Result<Tokens>;
 
     /// Ends the session of the context, with effect on the next request everywhere.
     async fn logout(&self, context: &Context) -> Result<()>;
@@ -170,7 +170,12 @@ impl PgIdentity {
             store::attempt_login(&mut *self.db.connection().await?, &email, device.as_deref(), (&buckets, origin.ip)).await?;
         let right = place.verify(credentials.password.clone(), login.password_hash.clone()).await?;
         let known = login.user.zip(login.password_hash).filter(|_| right);
-        let Some((user, password_hash)) = known else { return Err(refused()) };
+        let Some((user, password_hash)) = known else {
+            if let Some(user) = login.user {
+                self.tell_refused(user, origin);
+            }
+            return Err(refused());
+        };
         let mut connection = self.db.connection().await?;
         let person = Entering { user, password_hash, known_device: login.device, device };
         let entered = self.admit(&mut connection, credentials, origin, (person, &login.attempt)).await;
@@ -179,6 +184,18 @@ impl PgIdentity {
             login.attempt.succeeded(&mut connection).await?;
         }
         entered
+    }
+
+    /// Writes a wrong password into the log of the person's organisations, beside the answer: an account that is not there has
+    /// nothing to write, and the answer must not come later for one that is.
+    fn tell_refused(&self, user: UserId, origin: &Origin) {
+        let (db, origin) = (self.db.clone(), origin.clone());
+        tokio::spawn(async move {
+            let told = async { store::log_refused_login(&mut *db.connection().await?, user, &origin).await };
+            if let Err(error) = told.await {
+                tracing::warn!(%error, "a refused login is missing in the log");
+            }
+        });
     }
 
     /// What follows a right password: the organisation, the code, the session.
@@ -239,7 +256,7 @@ impl Identity for PgIdentity {
         entered
     }
 
-    async fn refresh(&self, refresh_token: &str, _origin: &Origin) -> Result<Tokens> {
+    async fn refresh(&self, refresh_token: &str) -> Result<Tokens> {
         // Not counted: 256 bits are not guessed, and a count of addresses would let one person keep an office out.
         let (new_token, new_hash) = new_secret()?;
         let mut connection = self.db.connection().await?;
@@ -252,7 +269,7 @@ impl Identity for PgIdentity {
 
     async fn logout(&self, context: &Context) -> Result<()> {
         let session = store::session_of(context)?;
-        store::end_session(&mut *self.db.connection().await?, session, "logout").await?;
+        store::log_out(&mut *self.db.connection().await?, session, context.user_id).await?;
         Ok(())
     }
 

@@ -154,6 +154,16 @@ pub(super) async fn log_in(
     Ok(Opened { session_id: row.session_id, role: role(&row.role)? })
 }
 
+/// A wrong password of somebody who has an account.
+pub(super) async fn log_refused_login(connection: &mut AsyncPgConnection, user: UserId, origin: &Origin) -> Result<()> {
+    let query = sql_query("SELECT identity.log_refused_login($1, $2, $3, $4)")
+        .bind::<SqlUuid, _>(user)
+        .bind::<Nullable<Text>, _>(origin.ip.map(|ip| ip.to_canonical().to_string()))
+        .bind::<Nullable<Text>, _>(origin.user_agent.as_deref().map(|agent| agent.replace('\0', "")))
+        .bind::<Text, _>(origin.request_id.replace('\0', ""));
+    query.execute(connection).await.map(drop).map_err(error)
+}
+
 /// The session of the context; what only a login's session may do is refused to all others.
 pub(super) fn session_of(context: &Context) -> Result<SessionId> {
     context.session_id.ok_or_else(|| Error::forbidden("only a session from a login can do this"))
@@ -276,7 +286,7 @@ pub(super) async fn rotate_refresh(
     Ok(Some(Rotated { session_id, user_id, organization_id, role: role(&text)? }))
 }
 
-pub(super) async fn end_session(connection: &mut AsyncPgConnection, session: SessionId, reason: &str) -> Result<bool> {
-    let query = sql_query("SELECT identity.end_session($1, $2) AS ended").bind::<SqlUuid, _>(session).bind::<Text, _>(reason);
+pub(super) async fn log_out(connection: &mut AsyncPgConnection, session: SessionId, user: UserId) -> Result<bool> {
+    let query = sql_query("SELECT identity.log_out($1, $2) AS ended").bind::<SqlUuid, _>(session).bind::<SqlUuid, _>(user);
     query.get_result(connection).await.map(|row: Ended| row.ended).map_err(error)
 }

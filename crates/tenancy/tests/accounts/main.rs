@@ -82,10 +82,7 @@ impl Desk {
 
     async fn is_over(&self, tokens: &Tokens) {
         unauthenticated(self.db.begin(&self.context(tokens)).await, "the session has ended");
-        unauthenticated(
-            self.identity.refresh(&tokens.refresh_token, &Origin::default()).await,
-            "its refresh token has ended with it",
-        );
+        unauthenticated(self.identity.refresh(&tokens.refresh_token).await, "its refresh token has ended with it");
     }
 
     async fn events(&self, kind: &str) -> i64 {

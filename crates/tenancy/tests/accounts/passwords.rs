@@ -194,7 +194,7 @@ async fn neither_a_change_nor_a_reset_makes_a_second_factor_or_loses_one() {
     assert!(given(&enabling).await && !given(&early).await);
 
     // Of a session that has not given the second factor, however it came to be, nothing grows that has one.
-    let refreshed = desk.identity.refresh(&early.refresh_token, &origin()).await.unwrap();
+    let refreshed = desk.identity.refresh(&early.refresh_token).await.unwrap();
     assert!(!given(&refreshed).await);
     let switched = desk.identity.switch(&desk.context(&refreshed), second.organization_id, &origin()).await.unwrap();
     assert!(!given(&switched).await);
@@ -221,33 +221,19 @@ async fn a_login_with_the_old_password_does_not_outlive_the_change() {
     let email = tenant.email("member");
     let hash = crm_tenancy::passwords::hash(OTHER.into()).await.unwrap();
     let sessions = "SELECT count(*) FROM identity.sessions WHERE ended_at IS NULL";
-    // The change is made and not committed until the login, which has compared the old password, waits for it.
     let change = format!(
-        "DO $$
-         BEGIN
-             PERFORM identity.replace_password(id, '{hash}', 'password_changed', NULL, NULL, NULL) FROM users WHERE email = '{email}';
-             FOR round IN 1..600 LOOP
-                 PERFORM pg_stat_clear_snapshot();
-                 IF EXISTS (SELECT FROM pg_stat_activity WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid))) THEN
-                     RETURN;
-                 END IF;
-                 PERFORM pg_sleep(0.05);
-             END LOOP;
-             RAISE 'no login waited';
-         END
-         $$"
+        "SELECT identity.replace_password(id, '{hash}', 'password_changed', NULL, NULL, NULL) FROM users WHERE email = '{email}'"
     );
-    let (raced, ()) = tokio::join!(desk.login(&email, PASSWORD), desk.database.execute(&change));
+    let held = desk.database.hold(&change).await;
+    let (raced, ()) = tokio::join!(desk.login(&email, PASSWORD), held.commit_under_a_waiter());
     let wrong = desk.login(&email, "wrong").await;
     assert_eq!(format!("{:?}", raced.as_ref().err()), format!("{:?}", wrong.as_ref().err()), "as a wrong password");
     unauthenticated(raced, "the password is no longer the one that was compared");
     assert_eq!(desk.database.number(sessions).await, 0, "and nothing of it stays");
     desk.login(&email, OTHER).await.expect("the new one counts");
     // A person whose password was taken away meanwhile has none to be right about.
-    let gone = change.replace(
-        &change[change.find("PERFORM identity").unwrap()..change.find("FOR round").unwrap()],
-        &format!("DELETE FROM identity.credentials USING users WHERE users.id = user_id AND email = '{email}';\n"),
-    );
-    let (raced, ()) = tokio::join!(desk.login(&email, OTHER), desk.database.execute(&gone));
+    let gone = format!("DELETE FROM identity.credentials USING users WHERE users.id = user_id AND email = '{email}'");
+    let held = desk.database.hold(&gone).await;
+    let (raced, ()) = tokio::join!(desk.login(&email, OTHER), held.commit_under_a_waiter());
     unauthenticated(raced, "there is no password any more");
 }

@@ -152,6 +152,35 @@ async fn who_has_an_account_proves_to_be_its_owner() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_proof_that_was_changed_meanwhile_opens_nothing() {
+    let stage = set_up().await;
+    let elsewhere = stage.database.tenant("Umbrella").await;
+    let email = elsewhere.email("member");
+    let (made, token) = stage.invite(&email, Role::Admin).await;
+    let hash = crm_tenancy::passwords::hash("another passphrase".into()).await.unwrap();
+    let change =
+        format!("UPDATE identity.credentials SET password_hash = '{hash}' WHERE user_id = '{}'", elsewhere.member.user_id);
+    let request = AcceptRequest { password: Some(PASSWORD.into()), ..accepts(&token) };
+    let held = stage.database.hold(&change).await;
+    let (raced, ()) = tokio::join!(stage.accept(&request), held.commit_under_a_waiter());
+    unauthenticated(raced, "the password is no longer the one that was compared");
+
+    let link = format!(
+        "INSERT INTO identity.external_identities (user_id, provider, issuer, subject)
+         VALUES ('{}', 'test', 'https://id.example.com', 'somebody')",
+        elsewhere.member.user_id
+    );
+    stage.database.execute(&link).await;
+    let request = AcceptRequest { external_token: Some(external("somebody")), ..accepts(&token) };
+    let unlink = "DELETE FROM identity.external_identities WHERE subject = 'somebody'";
+    let held = stage.database.hold(unlink).await;
+    let (raced, ()) = tokio::join!(stage.accept(&request), held.commit_under_a_waiter());
+    unauthenticated(raced, "the identity is no longer the person's");
+    assert_eq!(stage.status(made.id).await, "pending");
+    assert_eq!(stage.count("SELECT count(*) FROM memberships WHERE role = 'admin'").await, 2, "nobody came in");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn passwords_are_not_guessed_with_a_link() {
     let stage = set_up().await;
     let elsewhere = stage.database.tenant("Umbrella").await;

@@ -11,14 +11,14 @@ impl Scene {
     /// A company of the organisation, in the bin for so many days, or alive.
     async fn company(&self, organization: crm_kernel::OrganizationId, name: &str, days_in_bin: Option<u32>) -> String {
         let deleted = days_in_bin.map_or("NULL".to_owned(), |days| format!("now() - interval '{days} days'"));
+        let id = crm_kernel::CompanyId::generate();
         self.database
             .execute(&format!(
-                "INSERT INTO crm_companies (organization_id, name, slug, deleted_at)
-                 VALUES ('{organization}', '{name}', gen_random_uuid(), {deleted})"
+                "INSERT INTO crm_companies (organization_id, id, name, slug, deleted_at)
+                 VALUES ('{organization}', '{id}', '{name}', gen_random_uuid(), {deleted})"
             ))
             .await;
-        let query = format!("SELECT id FROM crm_companies WHERE organization_id = '{organization}' AND name = '{name}'");
-        self.database.texts(&query).await.remove(0)
+        id.to_string()
     }
 
     async fn keep_bin(&self, organization: crm_kernel::OrganizationId, days: u32) {

@@ -171,6 +171,26 @@ async fn two_owners_who_demote_each_other_leave_one_in_every_of_50_rounds() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_rights_locks_the_organisation_before_the_member() {
+    let scene = Scene::create().await;
+    let (owner, member) = (&scene.tenant.owner, &scene.tenant.member);
+    // As a hand-over does it: the organisation, then its members. Taken the other way round the two would wait for each other.
+    let organization = format!("SELECT FROM organizations WHERE id = '{}' FOR NO KEY UPDATE", owner.organization_id);
+    let members = format!("UPDATE memberships SET title = 'Deputy' WHERE user_id = '{}'", member.user_id);
+    for changes in [role(Role::Viewer), status(SettableStatus::Suspended), reports_to(owner)] {
+        let change = scene.change(owner, member, changes);
+        let held = scene.database.hold(&organization).await;
+        let (changed, ()) = tokio::join!(change, held.change_and_commit_under_a_waiter(&members));
+        assert_eq!(changed.expect("it waited for its turn").title.as_deref(), Some("Deputy"), "and saw what came before");
+    }
+    let leave = scene.members.leave(&scene.tenant.viewer, None);
+    let members = members.replace(&member.user_id.to_string(), &scene.tenant.viewer.user_id.to_string());
+    let held = scene.database.hold(&organization).await;
+    let (left, ()) = tokio::join!(leave, held.change_and_commit_under_a_waiter(&members));
+    left.expect("who leaves waits as well");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_second_connection_waits_and_then_sees_what_the_first_has_done() {
     let scene = Scene::create().await;
     let (one, other) = (scene.tenant.owner.clone(), scene.co_owner().await);

@@ -98,6 +98,7 @@ async fn the_currency_stays_once_a_deal_has_an_amount_also_when_both_come_at_onc
         let sql = deal("100");
         let (changed, made) = tokio::join!(
             async {
+                // Waits for nothing: each turn begins at another moment of the insert.
                 tokio::time::sleep(std::time::Duration::from_millis(turn)).await;
                 scene.organizations.update(&scene.tenant.owner, &Expected::Any, &euro).await
             },

@@ -70,8 +70,8 @@ async fn login(request: HttpRequest, services: Data<Services>, body: Body<Creden
 
 /// Exchange a refresh token for new tokens
 #[api_v2_operation(operation_id = "refresh", tags("Session"))]
-async fn refresh(request: HttpRequest, services: Data<Services>, body: Body<RefreshRequest>) -> Answer<Plain<Tokens>> {
-    Ok(Plain(services.identity.refresh(&body.0.refresh_token, &origin(&request)).await?))
+async fn refresh(services: Data<Services>, body: Body<RefreshRequest>) -> Answer<Plain<Tokens>> {
+    Ok(Plain(services.identity.refresh(&body.0.refresh_token).await?))
 }
 
 /// End this session, everywhere and at once

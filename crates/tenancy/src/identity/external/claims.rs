@@ -12,6 +12,8 @@ use super::providers::{Provider, SecondFactor, Trust};
 
 /// Seconds ahead at which a token that is good for one use may expire: so long it is remembered.
 const LONGEST_ONCE: f64 = 24.0 * 60.0 * 60.0;
+/// Seconds since 1970 that a provider can mean: the year 9999, the last that dates have room for. More is no moment but a mistake.
+const LAST_MOMENT: f64 = 253_402_300_799.0;
 /// Characters of a subject, as OpenID Connect has them.
 const LONGEST_SUBJECT: usize = 255;
 
@@ -47,6 +49,7 @@ impl Claims {
             && !self.sub.contains('\0')
             && self.is_for(provider)
             && skew.is_not_past(self.exp)
+            && self.exp <= LAST_MOMENT
             && self.nbf.is_none_or(|from| skew.has_come(from))
             && self.iat.is_none_or(|issued| skew.has_come(issued))
             && (!provider.one_time || self.can_be_spent(skew.now))

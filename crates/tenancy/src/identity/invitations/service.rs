@@ -152,6 +152,7 @@ impl PgInvitations {
         } else {
             self.prove_password(link, &found, request.password.as_ref().ok_or_else(unproved)?).await?;
             acceptance.proved = found.user_id;
+            acceptance.password_hash.clone_from(&found.password_hash);
         }
         let (refresh_token, hash) = new_secret()?;
         let mut connection = self.db.connection().await?;

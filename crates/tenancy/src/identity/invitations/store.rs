@@ -138,6 +138,7 @@ pub(super) async fn find(connection: &mut AsyncPgConnection, link: &Link) -> Res
 pub(super) struct Acceptance<'a> {
     pub proved: Option<UserId>,
     pub full_name: &'a str,
+    /// Of a new account its own; of one that is there what its password was compared with.
     pub password_hash: Option<String>,
     pub external: Option<&'a VerifiedToken>,
     pub second_factor: Proved,
