@@ -77,7 +77,7 @@ pub const OPERATIONS: &[Operation] = &[
     operation("POST", "/api/v1/auth/password/reset", "account:reset_password", Access::Public),
     operation("POST", "/api/v1/auth/password/change", "account:change_password", Access::Session),
     operation("POST", "/api/v1/auth/email", "account:change_email", Access::Session),
-    operation("POST", "/api/v1/auth/email/confirm", "account:confirm_email", Access::Public),
+    operation("POST", "/api/v1/auth/email/confirm", "account:confirm_email", Access::Session),
     operation("GET", "/api/v1/auth/tokens", "api_token:list", Access::Session),
     operation("POST", "/api/v1/auth/tokens", "api_token:create", Access::Session),
     operation("GET", "/api/v1/auth/tokens/{id}", "api_token:get", Access::Session),

@@ -87,7 +87,6 @@ async fn what_cannot_be_understood_is_named() {
         ("/api/v1/auth/register/confirm", vec!["/token", "/password"]),
         ("/api/v1/auth/password/forgot", vec!["/email"]),
         ("/api/v1/auth/password/reset", vec!["/token", "/password"]),
-        ("/api/v1/auth/email/confirm", vec!["/token"]),
     ] {
         let refused = app.nobody().post(path, &json!({})).await.problem(400, "malformed");
         assert!(
@@ -145,7 +144,7 @@ async fn a_forgotten_password_is_set_anew() {
     app.nobody().post("/api/v1/auth/refresh", &stale).await.problem(401, "unauthenticated");
     assert!(!password_opens(&app, &email, PASSWORD).await && password_opens(&app, &email, OTHER).await);
 
-    let log = "activities?entity_type=credential";
+    let log = "activities?entity_type=credential&activity_type=password_reset";
     let owner = app.login(&tenant.email("owner")).await;
     let told = owner.get(log).await.expect(200);
     assert_eq!(told.data().len(), 1, "{}", told.text);
@@ -196,10 +195,17 @@ async fn an_address_is_changed_by_its_letter() {
     change(EMAIL, PASSWORD).await.expect(202);
     let token = json!({ "token": app.letter_token("confirm_email", EMAIL).await });
     app.database.add_member(tenant.organization_id, EMAIL, crm_kernel::Role::Viewer).await;
-    app.nobody().post("/api/v1/auth/email/confirm", &token).await.problem(409, "conflict").names(&["/email"]);
+    app.nobody().post("/api/v1/auth/email/confirm", &token).await.problem(401, "unauthenticated");
+    app.login(&tenant.email("owner"))
+        .await
+        .post("/api/v1/auth/email/confirm", &token)
+        .await
+        .problem(422, "invalid")
+        .names(&["/token"]);
+    member.post("/api/v1/auth/email/confirm", &token).await.problem(409, "conflict").names(&["/email"]);
     app.database.execute(&format!("UPDATE users SET email = 'gone@example.com' WHERE email = '{EMAIL}'")).await;
-    app.nobody().post("/api/v1/auth/email/confirm", &token).await.expect(204);
-    app.nobody().post("/api/v1/auth/email/confirm", &token).await.problem(422, "invalid").names(&["/token"]);
+    member.post("/api/v1/auth/email/confirm", &token).await.expect(204);
+    member.post("/api/v1/auth/email/confirm", &token).await.problem(422, "invalid").names(&["/token"]);
     let me = member.get("/api/v1/auth/me").await.expect(200);
     assert_eq!(me.body["user"]["email"], EMAIL);
     log_in(&app.nobody(), EMAIL).await;

@@ -165,7 +165,7 @@ async fn does_less(app: &App, world: &World, narrowed: &Narrowed) {
     twice.post("contacts", &contact).await.problem(403, "forbidden");
     twice.get("companies").await.problem(403, "forbidden");
 
-    let whole = json!({ "organization_id": world.tenant.organization_id });
+    let whole = json!({ "organization_id": world.tenant.organization_id, "refresh_token": world.owner().refresh_token });
     for token in [&narrowed.reading, &narrowed.contacts, &narrowed.one, &narrowed.reports, &narrowed.twice] {
         let holder = app.holder(token);
         holder.post("/api/v1/auth/switch", &whole).await.problem(403, "forbidden");

@@ -112,11 +112,12 @@ async fn a_link_that_is_dead_has_one_answer_and_a_persons_own_proof_is_asked_for
         ("/api/v1/auth/invitations/look", "/api/v1/auth/invitations/accept", "/api/v1/auth/invitations/join");
     app.nobody().post(look, &json!({})).await.problem(400, "malformed").names(&["/token"]);
     app.nobody().post(accept, &json!({ "token": "x", "role": "owner" })).await.problem(400, "malformed").names(&["/role"]);
-    app.nobody().post(join, &json!({ "token": "x" })).await.problem(401, "unauthenticated");
+    let joins = |caller: &Caller, token: &str| json!({ "token": token, "refresh_token": caller.refresh_token });
+    app.nobody().post(join, &joins(&app.nobody(), "x")).await.problem(401, "unauthenticated");
     for token in ["", "x", &"x".repeat(200), &format!("{}.{}", Uuid::now_v7().simple(), "x".repeat(43))] {
         app.nobody().post(look, &json!({ "token": token })).await.problem(404, "not_found");
         app.nobody().post(accept, &json!({ "token": token, "password": "x" })).await.problem(404, "not_found");
-        world.member().post(join, &json!({ "token": token })).await.problem(404, "not_found");
+        world.member().post(join, &joins(world.member(), &token)).await.problem(404, "not_found");
     }
     app.nobody().post(look, &json!({ "token": "x".repeat(201) })).await.problem(422, "invalid").names(&["/token"]);
 
@@ -125,7 +126,7 @@ async fn a_link_that_is_dead_has_one_answer_and_a_persons_own_proof_is_asked_for
     send(json!({ "token": token })).await.problem(422, "invalid").names(&["/full_name"]);
     send(json!({ "token": token, "full_name": "New" })).await.problem(422, "invalid").names(&["/password"]);
     send(json!({ "token": token, "full_name": " ", "password": PASSWORD })).await.problem(422, "invalid").names(&["/full_name"]);
-    world.member().post(join, &json!({ "token": token })).await.problem(403, "forbidden");
+    world.member().post(join, &joins(world.member(), &token)).await.problem(403, "forbidden");
 
     let member = world.tenant.email("member");
     let token = app.invited_elsewhere(&member, "Initech").await;
@@ -138,11 +139,11 @@ async fn a_link_that_is_dead_has_one_answer_and_a_persons_own_proof_is_asked_for
         .await
         .problem(422, "invalid")
         .names(&["/external_token"]);
-    world.caller("viewer").post(join, &json!({ "token": token })).await.problem(403, "forbidden");
-    let joined = world.member().post(join, &json!({ "token": token })).await.expect(201);
+    world.caller("viewer").post(join, &joins(world.caller("viewer"), &token)).await.problem(403, "forbidden");
+    let joined = world.member().post(join, &joins(world.member(), &token)).await.expect(201);
     let there = app.holder(joined.body["access_token"].as_str().unwrap());
     assert_eq!(there.get("/api/v1/auth/me").await.expect(200).body["organization"]["name"], "Initech");
-    world.member().post(join, &json!({ "token": token })).await.problem(404, "not_found");
+    world.member().post(join, &joins(world.member(), &token)).await.problem(404, "not_found");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -86,6 +86,8 @@ fn rule(table: &str, constraint: &str, information: &(dyn DatabaseErrorInformati
         "not_a_member" => return Error::unauthenticated("no longer an active member of this organisation"),
         "token_revoked" => return Error::unauthenticated("the token has been revoked or has expired"),
         "session_ended" => return Error::unauthenticated("the session has ended"),
+        "refresh_refused" => return Error::unauthenticated("the refresh token is not valid"),
+        "organization_unknown" => return Error::NotFound("organization"),
         "login_refused" => return Error::unauthenticated(LOGIN_REFUSED),
         "invitation_unknown" => return Error::NotFound("invitation"),
         "invitation_forbidden" => return Error::forbidden("only an owner may invite an owner, or change such an invitation"),

@@ -12,6 +12,7 @@ use crm_tenancy::{
 use crm_testkit::{
     PASSWORD, Tenant, TestDatabase,
     refusals::{forbidden, not_found, unauthenticated},
+    to,
 };
 
 struct Door {
@@ -192,7 +193,11 @@ async fn switching_needs_a_membership_and_gives_a_session_of_its_own() {
     door.database.add_member(second.organization_id, &door.tenant.email("member"), Role::Viewer).await;
     let tokens = door.login("member").await;
     let context = door.context(&tokens);
-    let switched = door.identity.switch(&context, second.organization_id, &Origin::default()).await.expect("a member may switch");
+    let switched = door
+        .identity
+        .switch(&context, &to(&tokens, second.organization_id), &Origin::default())
+        .await
+        .expect("a member may switch");
     assert_eq!(
         (switched.organization_id, switched.role, switched.user_id),
         (second.organization_id, Role::Viewer, tokens.user_id)
@@ -203,19 +208,19 @@ async fn switching_needs_a_membership_and_gives_a_session_of_its_own() {
     let mixed = Context { organization_id: second.organization_id, ..context.clone() };
     unauthenticated(door.db.begin(&mixed).await, "a session opens its own organisation alone");
 
-    let never = door.identity.switch(&context, OrganizationId::generate(), &Origin::default()).await;
+    let never = door.identity.switch(&context, &to(&tokens, OrganizationId::generate()), &Origin::default()).await;
     let never = not_found(never, "an unknown organisation is not there");
     let theirs = not_found(
-        door.identity.switch(&context, foreign.organization_id, &Origin::default()).await,
+        door.identity.switch(&context, &to(&tokens, foreign.organization_id), &Origin::default()).await,
         "a foreign organisation is not there",
     );
     assert_eq!(format!("{theirs:?}"), format!("{never:?}"), "a foreign organisation is refused exactly like an unknown one");
     door.identity.logout(&context).await.expect("the first session can be ended");
     unauthenticated(
-        door.identity.switch(&context, second.organization_id, &Origin::default()).await,
+        door.identity.switch(&context, &to(&tokens, second.organization_id), &Origin::default()).await,
         "an ended session cannot make another",
     );
-    door.db.begin(&there).await.expect("the second session lives on");
+    unauthenticated(door.db.begin(&there).await, "it is one login: the second session ended with the first");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,7 +12,7 @@ use crm_tenancy::{
     },
     sealing::SealingKeys,
 };
-use crm_testkit::{PASSWORD, refusals::unauthenticated};
+use crm_testkit::{PASSWORD, refusals::unauthenticated, to};
 use entrance::{Entrance, elsewhere, with_password};
 use futures_util::future::join_all;
 
@@ -330,7 +330,8 @@ async fn turning_it_on_ends_the_other_sessions_of_the_person_alone() {
     let second = entrance.database.tenant("Second").await;
     entrance.database.add_member(second.organization_id, &entrance.tenant.email("member"), crm_kernel::Role::Viewer).await;
     let stolen = entrance.login("member").await;
-    let away = entrance.identity.switch(&entrance.context(&stolen), second.organization_id, &elsewhere(1)).await.unwrap();
+    let away =
+        entrance.identity.switch(&entrance.context(&stolen), &to(&stolen, second.organization_id), &elsewhere(1)).await.unwrap();
     let (own, colleague) = (entrance.enter("member").await, entrance.enter("colleague").await);
     let (authenticator, _) = entrance.enable(&own).await;
     for tokens in [&stolen, &away] {

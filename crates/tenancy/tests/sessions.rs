@@ -7,11 +7,14 @@ use crm_kernel::{Context, Role, SessionId};
 use crm_tenancy::{
     Identity,
     identity::{
-        Origin,
+        Origin, SwitchRequest, Tokens,
         sessions::{SessionMethod, Sessions},
     },
 };
-use crm_testkit::refusals::{forbidden, not_found, unauthenticated};
+use crm_testkit::{
+    refusals::{forbidden, not_found, unauthenticated},
+    to,
+};
 use entrance::{Entrance, from};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -26,7 +29,7 @@ async fn the_list_shows_ones_own_living_sessions_in_all_organisations_newest_fir
     entrance.database.execute(&set).await;
     let first = entrance.identity.login(&entrance.credentials("member"), &from("2001:db8::7")).await.unwrap();
     let context = entrance.context(&first);
-    let switched = entrance.identity.switch(&context, second.organization_id, &Origin::default()).await.unwrap();
+    let switched = entrance.identity.switch(&context, &to(&first, second.organization_id), &Origin::default()).await.unwrap();
     entrance.enter("colleague").await;
 
     let list = entrance.sessions.list(&context).await.unwrap().data;
@@ -98,9 +101,9 @@ async fn all_others_end_everywhere_and_this_one_goes_on() {
     let entrance = Entrance::open().await;
     let second = entrance.database.tenant("Second").await;
     entrance.database.add_member(second.organization_id, &entrance.tenant.email("member"), Role::Viewer).await;
-    let (here, other, colleague) =
-        (entrance.enter("member").await, entrance.enter("member").await, entrance.enter("colleague").await);
-    let away = entrance.identity.switch(&here, second.organization_id, &Origin::default()).await.unwrap();
+    let first = entrance.login("member").await;
+    let (here, other, colleague) = (entrance.context(&first), entrance.enter("member").await, entrance.enter("colleague").await);
+    let away = entrance.identity.switch(&here, &to(&first, second.organization_id), &Origin::default()).await.unwrap();
     entrance.sessions.end_others(&here).await.unwrap();
     entrance.db.begin(&here).await.expect("this one goes on");
     entrance.db.begin(&colleague).await.expect("other people are not meant");
@@ -113,12 +116,103 @@ async fn all_others_end_everywhere_and_this_one_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_login_is_one_whatever_was_opened_from_it_and_an_access_token_alone_opens_nothing() {
+    let entrance = Entrance::open().await;
+    let (member, second) = (entrance.tenant.email("member"), entrance.database.tenant("Second").await);
+    entrance.database.add_member(second.organization_id, &member, Role::Viewer).await;
+    let first = entrance.login("member").await;
+    let here = entrance.context(&first);
+    let open = async |from: &Tokens, organization| {
+        entrance.identity.switch(&entrance.context(from), &to(from, organization), &Origin::default()).await
+    };
+    let others = [entrance.login("member").await.refresh_token, entrance.login("owner").await.refresh_token];
+    for wrong in [String::new(), "guess".into()].into_iter().chain(others) {
+        let request = SwitchRequest { organization_id: second.organization_id, refresh_token: wrong };
+        unauthenticated(entrance.identity.switch(&here, &request, &Origin::default()).await, "not of this session");
+    }
+    // The limits of the login hold for what grows from it.
+    let aged = "UPDATE identity.sessions SET login_at = login_at - interval '10 days', expires_at = now() + interval '1 minute'";
+    entrance.database.execute(&format!("{aged} WHERE id = '{}'", here.session_id.unwrap())).await;
+    let away = open(&first, second.organization_id).await.unwrap();
+    let same = open(&away, entrance.tenant.organization_id).await.expect("and back again");
+    let longest = "SELECT max(extract(epoch FROM expires_at - now())::bigint) FROM identity.sessions WHERE method = 'switch'";
+    assert!(entrance.database.number(longest).await <= 60, "nothing outlives the login");
+    let longest = "SELECT max(extract(epoch FROM token.expires_at - now())::bigint)
+                     FROM identity.refresh_tokens AS token JOIN identity.sessions AS session ON session.id = token.session_id
+                    WHERE session.method = 'switch'";
+    assert!(entrance.database.number(longest).await <= 60, "no token of it either");
+
+    entrance.identity.logout(&here).await.unwrap();
+    for tokens in [&first, &away, &same] {
+        unauthenticated(entrance.db.begin(&entrance.context(tokens)).await, "it ended with the login");
+        unauthenticated(entrance.identity.refresh(&tokens.refresh_token).await, "and is not refreshed");
+    }
+    // A stolen refresh token that is used twice ends what was opened with it.
+    let stolen = entrance.login("member").await;
+    let away = open(&stolen, second.organization_id).await.unwrap();
+    entrance.identity.refresh(&stolen.refresh_token).await.unwrap();
+    unauthenticated(entrance.identity.refresh(&stolen.refresh_token).await, "one of two is a thief");
+    unauthenticated(entrance.db.begin(&entrance.context(&away)).await, "whoever opened this");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_opens_while_all_are_ended_is_ended_too() {
+    let entrance = Entrance::open().await;
+    let second = entrance.database.tenant("Second").await;
+    let person =
+        entrance.database.add_member(second.organization_id, &entrance.tenant.email("member"), Role::Viewer).await.user_id;
+    let alive = format!("SELECT count(*) FROM identity.sessions WHERE user_id = '{person}' AND ended_at IS NULL");
+    let enders = [
+        format!("SELECT identity.replace_password('{person}', 'x', 'password_reset', NULL, NULL, NULL)"),
+        format!("SELECT identity.end_sessions('{person}', NULL, NULL, 'revoked')"),
+    ];
+    let hash =
+        entrance.database.texts(&format!("SELECT password_hash FROM identity.credentials WHERE user_id = '{person}'")).await;
+    for ender in enders {
+        let first = entrance.login("member").await;
+        let (context, request) = (entrance.context(&first), to(&first, second.organization_id));
+        let held = entrance.database.hold(&ender).await;
+        let nowhere = Origin::default();
+        let switching = entrance.identity.switch(&context, &request, &nowhere);
+        let (switched, ()) = tokio::join!(switching, held.commit_under_a_waiter());
+        unauthenticated(switched, "the session it would grow from has ended");
+        assert_eq!(entrance.database.number(&alive).await, 0, "{ender}");
+        let back = format!("UPDATE identity.credentials SET password_hash = '{}' WHERE user_id = '{person}'", hash[0]);
+        entrance.database.execute(&back).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_has_more_than_a_hundred_sessions_and_the_one_least_used_goes() {
+    let entrance = Entrance::open().await;
+    let first = entrance.login("member").await;
+    let person = first.user_id;
+    let many = format!(
+        "INSERT INTO identity.sessions (user_id, organization_id, expires_at, created_at)
+         SELECT '{person}', '{}', now() + interval '1 day', now() - interval '1 hour' FROM generate_series(1, 98)",
+        entrance.tenant.organization_id
+    );
+    entrance.database.execute(&many).await;
+    entrance.identity.refresh(&first.refresh_token).await.expect("in use");
+    let alive = format!("SELECT count(*) FROM identity.sessions WHERE user_id = '{person}' AND ended_at IS NULL");
+    for _ in 0..3 {
+        entrance.login("member").await;
+    }
+    assert_eq!(entrance.database.number(&alive).await, 100);
+    entrance.db.begin(&entrance.context(&first)).await.expect("the one in use is not the least used");
+    let told = "SELECT count(*) FROM crm_activity_details WHERE description = 'too_many'";
+    assert_eq!(entrance.database.number(told).await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn managers_end_the_sessions_of_members_here_and_an_admin_not_an_owners() {
     let entrance = Entrance::open().await;
     let second = entrance.database.tenant("Second").await;
     entrance.database.add_member(second.organization_id, &entrance.tenant.email("member"), Role::Viewer).await;
-    let (owner, admin, member) = (entrance.enter("owner").await, entrance.enter("admin").await, entrance.enter("member").await);
-    let away = entrance.context(&entrance.identity.switch(&member, second.organization_id, &Origin::default()).await.unwrap());
+    let (owner, admin, first) = (entrance.enter("owner").await, entrance.enter("admin").await, entrance.login("member").await);
+    let member = entrance.context(&first);
+    let away = entrance.identity.switch(&member, &to(&first, second.organization_id), &Origin::default()).await.unwrap();
+    let away = entrance.context(&away);
     for (who, whom) in [(&member, &admin), (&admin, &owner)] {
         forbidden(entrance.sessions.end_of_member(who, whom.user_id).await, "may not");
         entrance.db.begin(whom).await.expect("nothing has ended");

@@ -120,6 +120,11 @@ async fn an_attacker_elsewhere_does_not_keep_the_person_out() {
     assert!(is_limited(&entrance.identity.login(&with(&device), &elsewhere(1002)).await), "the old one is worth nothing");
     entrance.identity.login(&with(&next), &elsewhere(1003)).await.expect("the new one is");
     assert!(is_limited(&entrance.right("owner", &elsewhere(1004)).await), "the attacker's count stays");
+    // The address from which the owner comes is no device, in whatever spelling it is sent as one.
+    for address in ["198.51.100.7", "198.51.100.7/32", "address 198.51.100.7/32"] {
+        let posing = entrance.identity.login(&with(address), &elsewhere(1005)).await;
+        assert!(is_limited(&posing), "{address} would tell that the account exists, and have tries of its own");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

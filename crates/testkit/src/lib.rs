@@ -29,6 +29,6 @@ pub use database::TestDatabase;
 pub use golden::golden;
 pub use plans::Plan;
 pub use questions::ActivityRow;
-pub use tenant::{PASSWORD, Tenant};
+pub use tenant::{PASSWORD, Tenant, to};
 pub use trees::{KEYS, TEXTS, Trees};
 pub use verdicts::verdicts;

@@ -3,6 +3,7 @@
 use crm_kernel::{Context, OrganizationId, Role, slug::slugify};
 use crm_tenancy::{
     Provisioning,
+    identity::{SwitchRequest, Tokens},
     provisioning::{Founded, NewMember, NewOrganization, NewPerson},
 };
 use tokio::sync::OnceCell;
@@ -90,4 +91,10 @@ fn person<'a>(email: &'a str, password_hash: &'a str) -> NewPerson<'a> {
 
 async fn hash() -> &'static str {
     HASH.get_or_init(|| async { crm_tenancy::passwords::hash(PASSWORD.to_owned()).await.unwrap() }).await
+}
+
+/// What enters another organisation of the same person.
+#[must_use]
+pub fn to(tokens: &Tokens, organization_id: OrganizationId) -> SwitchRequest {
+    SwitchRequest { organization_id, refresh_token: tokens.refresh_token.clone() }
 }

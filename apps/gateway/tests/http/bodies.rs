@@ -226,7 +226,12 @@ async fn missing_fields_are_named_with_all_the_others() {
     nobody.post("/api/v1/auth/login", &json!({})).await.problem(400, "malformed").names(&["/email", "/password"]);
     let strange = json!({ "password": 1, "zzz": 1 });
     nobody.post("/api/v1/auth/login", &strange).await.problem(400, "malformed").names(&["/email", "/password", "/zzz"]);
-    world.member().post("/api/v1/auth/switch", &json!({})).await.problem(400, "malformed").names(&["/organization_id"]);
+    world
+        .member()
+        .post("/api/v1/auth/switch", &json!({}))
+        .await
+        .problem(400, "malformed")
+        .names(&["/organization_id", "/refresh_token"]);
     world.member().post("contacts", &json!({})).await.problem(422, "invalid").names(&["/first_name", "/last_name"]);
     world.member().post("companies", &json!({})).await.problem(422, "invalid").names(&["/name"]);
     world.member().post("deals", &json!({})).await.problem(422, "invalid").names(&["/name"]);

@@ -99,7 +99,9 @@ impl World {
             "TurnOffRequest" => {
                 json!({ "code": enabled_elsewhere(app, person).await.code(1), "password": crm_testkit::PASSWORD })
             }
-            "SwitchRequest" => json!({ "organization_id": self.tenant.organization_id }),
+            "SwitchRequest" => {
+                json!({ "organization_id": self.tenant.organization_id, "refresh_token": person.caller.refresh_token })
+            }
             "RegistrationConfirmation" => {
                 let email = format!("{label}@nowhere.example.com");
                 app.nobody().post("/api/v1/auth/register", &example("Registration", label)).await.expect(202);
@@ -123,6 +125,10 @@ impl World {
             "ExchangeRequest" => json!({ "token": app.linked(person.context.user_id, label).await }),
             "LinkRequest" => json!({ "token": external_token(label), "password": crm_testkit::PASSWORD }),
             "InvitationTokenRequest" => json!({ "token": app.invited_elsewhere(&person.email, label).await }),
+            "JoinRequest" => {
+                let token = app.invited_elsewhere(&person.email, label).await;
+                json!({ "token": token, "refresh_token": person.caller.refresh_token })
+            }
             "AcceptRequest" => {
                 let token = app.invited_elsewhere(&format!("{}@invited.example.com", uuid::Uuid::now_v7().simple()), label).await;
                 json!({ "token": token, "full_name": label, "password": crm_testkit::PASSWORD })

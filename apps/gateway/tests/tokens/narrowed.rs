@@ -78,7 +78,7 @@ async fn a_narrowed_token_asks_only_through_parents_it_may_read() {
 async fn a_narrowed_token_cannot_be_exchanged_for_a_whole_one() {
     let app = App::start().await;
     let world = World::create(&app, "Acme").await;
-    let target = json!({ "organization_id": world.tenant.organization_id });
+    let target = json!({ "organization_id": world.tenant.organization_id, "refresh_token": world.owner().refresh_token });
     world.owner().post("/api/v1/auth/switch", &target).await.expect(200);
     let later = SystemTime::now() + MINUTE;
     for block in

@@ -45,6 +45,26 @@ async fn its_program_works_as_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn its_tokens_end_with_the_rights_of_who_made_them() {
+    let app = App::start().await;
+    let world = World::create(&app, "Acme").await;
+    let user = make(world.owner(), "Website", "admin").await;
+    let kept = program_of(&app, world.owner(), &user, &json!({ "name": "Of the owner" })).await;
+    let admins = "/api/v1/organizations/current/members";
+    for (number, change) in [json!({ "role": "member" }), json!({ "status": "suspended" })].into_iter().enumerate() {
+        let email = format!("admin-{number}@acme.example.com");
+        let person = app.database.add_member(world.tenant.organization_id, &email, crm_kernel::Role::Admin).await.user_id;
+        let program = program_of(&app, &app.login(&email).await, &user, &json!({ "name": "Of an admin" })).await;
+        program.get("companies").await.expect(200);
+        world.owner().patch(&format!("{admins}/{person}"), &json!({ "title": "Deputy" })).await.expect(200);
+        program.get("companies").await.expect(200);
+        world.owner().patch(&format!("{admins}/{person}"), &change).await.expect(200);
+        is_turned_away(program.get("companies").await, "whoever made it has seen it, and may no longer make any");
+    }
+    kept.get("companies").await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn it_cannot_log_in() {
     let app = App::start().await;
     let world = World::create(&app, "Acme").await;

@@ -107,7 +107,9 @@ async fn a_wrong_login_says_nothing_about_what_is_wrong() {
 async fn switching_enters_only_an_organisation_of_ones_own() {
     let app = App::start().await;
     let (acme, umbrella) = (World::create(&app, "Acme").await, app.database.tenant("Umbrella").await);
-    let target = json!({ "organization_id": umbrella.organization_id });
+    let target = json!({ "organization_id": umbrella.organization_id, "refresh_token": acme.owner().refresh_token });
+    let guessed = json!({ "organization_id": umbrella.organization_id, "refresh_token": "guessed" });
+    acme.owner().post("/api/v1/auth/switch", &guessed).await.problem(401, "unauthenticated");
     acme.owner().post("/api/v1/auth/switch", &target).await.problem(404, "not_found");
     app.database.add_member(umbrella.organization_id, &acme.tenant.email("owner"), Role::Viewer).await;
     let switched = acme.owner().post("/api/v1/auth/switch", &target).await.expect(200).body;
@@ -117,5 +119,5 @@ async fn switching_enters_only_an_organisation_of_ones_own() {
     there.post("companies", &json!({ "name": "Never" })).await.problem(403, "forbidden");
     assert_eq!(acme.owner().get("companies").await.expect(200).data().len(), 3, "the old token stays where it was");
     acme.owner().call("POST", "/api/v1/auth/logout").send().await.expect(204);
-    there.get("companies").await.expect(200);
+    is_turned_away(there.get("companies").await, "it is one login");
 }

@@ -20,7 +20,7 @@ pub mod sessions;
 mod store;
 pub mod throttle;
 
-pub use model::{Credentials, Me, OrganizationRole, Origin, Person, Tokens};
+pub use model::{Credentials, Me, OrganizationRole, Origin, Person, SwitchRequest, Tokens};
 pub use password_rules::judge_password;
 pub use secrets::link_token;
 pub use service::{Identity, IdentityOptions, PgIdentity};

@@ -50,6 +50,17 @@ pub struct Origin {
     pub request_id: String,
 }
 
+/// Another organisation of the same person.
+#[derive(Clone, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(paperclip::actix::Apiv2Schema))]
+#[serde(deny_unknown_fields)]
+pub struct SwitchRequest {
+    /// One of `organizations` of `GET /auth/me`.
+    pub organization_id: OrganizationId,
+    /// That of the session, not used yet. It stays good.
+    pub refresh_token: String,
+}
+
 /// What a login, refresh or switch gives.
 #[derive(Clone, Serialize)]
 #[cfg_attr(feature = "openapi", derive(paperclip::actix::Apiv2Schema))]

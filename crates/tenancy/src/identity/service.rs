@@ -14,9 +14,9 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::{
-    model::{Credentials, Me, OrganizationRole, Origin, Person, Tokens},
+    model::{Credentials, Me, OrganizationRole, Origin, Person, SwitchRequest, Tokens},
     second_factor::{self, Given, Proved},
-    store::{self, Entry, Lifetimes, Opened, Opening, Proof},
+    store::{self, Birth, Entry, Lifetimes, Opened, Proof},
     throttle::{self, Attempt, LoginBuckets},
 };
 use crate::{
@@ -61,11 +61,12 @@ pub trait Identity: Send + Sync {
     /// the last case the session has been ended, because one of two holders must be a thief.
     async fn refresh(&self, refresh_token: &str) -> Result<Tokens>;
 
-    /// Ends the session of the context, with effect on the next request everywhere.
+    /// Ends the session of the context and every other of the same login, with effect on the next request everywhere.
     async fn logout(&self, context: &Context) -> Result<()>;
 
-    /// Enters another organisation of the same person with a session of its own; `NotFound` when it is not theirs.
-    async fn switch(&self, context: &Context, organization: OrganizationId, origin: &Origin) -> Result<Tokens>;
+    /// Enters another organisation of the same person with a session of its own, which belongs to the same login; `NotFound` when
+    /// it is not theirs. An access token alone is not enough: it is good for minutes, and what it would open lasts for months.
+    async fn switch(&self, context: &Context, change: &SwitchRequest, origin: &Origin) -> Result<Tokens>;
 
     /// Who the context is.
     async fn me(&self, context: &Context) -> Result<Me>;
@@ -130,10 +131,25 @@ impl PgIdentity {
         origin: &Origin,
     ) -> Result<Tokens> {
         let (refresh_token, hash) = new_secret()?;
+        let birth = Birth { refresh_hash: &hash, lifetimes: self.lifetimes(), origin };
         let mut connection = self.db.connection().await?;
-        let opening = (Opening::Login(user, proof), organization);
-        let opened = store::open_session(&mut connection, opening, &hash, self.lifetimes(), origin).await?;
+        let opened = store::start_session(&mut connection, (user, organization), proof, birth).await?;
         self.tokens(user, organization, opened, refresh_token)
+    }
+
+    /// Opens a session for somebody who has just set this password, and whose others have ended with that.
+    pub(super) async fn reenter(
+        &self,
+        context: &Context,
+        (password_hash, second_factor): (&str, bool),
+        origin: &Origin,
+    ) -> Result<Tokens> {
+        let (refresh_token, hash) = new_secret()?;
+        let birth = Birth { refresh_hash: &hash, lifetimes: self.lifetimes(), origin };
+        let mut connection = self.db.connection().await?;
+        let person = (context.user_id, context.organization_id);
+        let opened = store::reenter(&mut connection, person, (password_hash, second_factor), birth).await?;
+        self.tokens(context.user_id, context.organization_id, opened, refresh_token)
     }
 
     pub(super) fn tokens(
@@ -273,20 +289,16 @@ impl Identity for PgIdentity {
         Ok(())
     }
 
-    async fn switch(&self, context: &Context, organization: OrganizationId, origin: &Origin) -> Result<Tokens> {
-        let session = store::session_of(context)?;
+    async fn switch(&self, context: &Context, change: &SwitchRequest, origin: &Origin) -> Result<Tokens> {
+        let session = (store::session_of(context)?, context.user_id);
         // Proves that the session is alive before it is used to make another.
         drop(self.db.begin(context).await?);
-        let mut connection = self.db.connection().await?;
         let (refresh_token, hash) = new_secret()?;
-        let opening = (Opening::Switch(session), organization);
-        let opened = store::open_session(&mut connection, opening, &hash, self.lifetimes(), origin).await;
-        // The session was alive a moment ago, so what is refused is the organisation.
-        let opened = opened.map_err(|error| match error {
-            Error::Unauthenticated(_) => Error::NotFound("organization"),
-            error => error,
-        })?;
-        self.tokens(context.user_id, organization, opened, refresh_token)
+        let birth = Birth { refresh_hash: &hash, lifetimes: self.lifetimes(), origin };
+        let known_hash = Sha256::digest(&change.refresh_token);
+        let mut connection = self.db.connection().await?;
+        let opened = store::switch_session(&mut connection, session, &known_hash, change.organization_id, birth).await?;
+        self.tokens(context.user_id, change.organization_id, opened, refresh_token)
     }
 
     async fn me(&self, context: &Context) -> Result<Me> {

@@ -205,50 +205,83 @@ pub(super) struct Proof {
     pub second_factor: bool,
 }
 
-/// What a new session grows from.
-pub(super) enum Opening {
-    /// A person who has proved to be themselves.
-    Login(UserId, Proof),
-    /// Another session of the same person.
-    Switch(SessionId),
-}
-
 /// A session that was opened, and as what its person entered.
 pub(super) struct Opened {
     pub session_id: SessionId,
     pub role: Role,
 }
 
-pub(super) async fn open_session(
-    connection: &mut AsyncPgConnection,
-    (opening, organization): (Opening, OrganizationId),
-    refresh_hash: &[u8],
-    lifetimes: Lifetimes,
-    origin: &Origin,
-) -> Result<Opened> {
-    let (text, from) = match opening {
-        Opening::Login(user, _) => {
-            ("SELECT session_id, role FROM identity.start_session($1, $2, $3, $4, $5, $6, $7, $8, $9)", user.uuid())
-        }
-        Opening::Switch(session) => {
-            ("SELECT session_id, role FROM identity.switch_session($1, $2, $3, $4, $5, $6, $7)", session.uuid())
-        }
-    };
-    let query = sql_query(text)
-        .into_boxed::<Pg>()
-        .bind::<SqlUuid, _>(from)
-        .bind::<SqlUuid, _>(organization)
-        .bind::<Binary, _>(refresh_hash)
-        .bind::<Integer, _>(lifetimes.session)
-        .bind::<Integer, _>(lifetimes.refresh)
-        .bind::<Nullable<Text>, _>(origin.ip.map(|ip| ip.to_string()))
-        .bind::<Nullable<Text>, _>(origin.user_agent.as_deref().map(|agent| agent.replace('\0', "")));
-    let query = match opening {
-        Opening::Login(_, proof) => query.bind::<Text, _>(proof.method).bind::<Bool, _>(proof.second_factor),
-        Opening::Switch(_) => query,
-    };
+/// What every new session has: its secret, how long it lives, from where it comes.
+#[derive(Clone, Copy)]
+pub(super) struct Birth<'a> {
+    pub refresh_hash: &'a [u8],
+    pub lifetimes: Lifetimes,
+    pub origin: &'a Origin,
+}
+
+type Opener = BoxedSqlQuery<'static, Pg, SqlQuery>;
+
+impl Birth<'_> {
+    /// Five arguments, in the order that every function has which opens a session.
+    fn bind(&self, query: Opener) -> Opener {
+        query
+            .bind::<Binary, _>(self.refresh_hash.to_vec())
+            .bind::<Integer, _>(self.lifetimes.session)
+            .bind::<Integer, _>(self.lifetimes.refresh)
+            .bind::<Nullable<Text>, _>(self.origin.ip.map(|ip| ip.to_canonical().to_string()))
+            .bind::<Nullable<Text>, _>(self.origin.user_agent.as_deref().map(|agent| agent.replace('\0', "")))
+    }
+}
+
+async fn opened(connection: &mut AsyncPgConnection, query: Opener) -> Result<Opened> {
     let row: SessionRow = query.get_result(connection).await.map_err(error)?;
     Ok(Opened { session_id: row.session_id, role: role(&row.role)? })
+}
+
+/// A session of a person who has proved to be themselves.
+pub(super) async fn start_session(
+    connection: &mut AsyncPgConnection,
+    (user, organization): (UserId, OrganizationId),
+    proof: Proof,
+    birth: Birth<'_>,
+) -> Result<Opened> {
+    let query = sql_query("SELECT session_id, role FROM identity.start_session($1, $2, $3, $4, $5, $6, $7, $8, $9)")
+        .into_boxed::<Pg>()
+        .bind::<SqlUuid, _>(user)
+        .bind::<SqlUuid, _>(organization);
+    opened(connection, birth.bind(query).bind::<Text, _>(proof.method).bind::<Bool, _>(proof.second_factor)).await
+}
+
+/// A session of a person whose password was set to this a moment ago, and nobody has set it again.
+pub(super) async fn reenter(
+    connection: &mut AsyncPgConnection,
+    (user, organization): (UserId, OrganizationId),
+    (password_hash, second_factor): (&str, bool),
+    birth: Birth<'_>,
+) -> Result<Opened> {
+    let query = sql_query("SELECT session_id, role FROM identity.reenter($1, $2, $3, $4, $5, $6, $7, $8, $9)")
+        .into_boxed::<Pg>()
+        .bind::<SqlUuid, _>(user)
+        .bind::<Text, _>(password_hash.to_owned())
+        .bind::<SqlUuid, _>(organization);
+    opened(connection, birth.bind(query).bind::<Bool, _>(second_factor)).await
+}
+
+/// A further session of the same login in another organisation, for whoever has the refresh token of the first.
+pub(super) async fn switch_session(
+    connection: &mut AsyncPgConnection,
+    (session, user): (SessionId, UserId),
+    known_hash: &[u8],
+    organization: OrganizationId,
+    birth: Birth<'_>,
+) -> Result<Opened> {
+    let query = sql_query("SELECT session_id, role FROM identity.switch_session($1, $2, $3, $4, $5, $6, $7, $8, $9)")
+        .into_boxed::<Pg>()
+        .bind::<SqlUuid, _>(session)
+        .bind::<SqlUuid, _>(user)
+        .bind::<Binary, _>(known_hash.to_vec())
+        .bind::<SqlUuid, _>(organization);
+    opened(connection, birth.bind(query)).await
 }
 
 fn role(text: &str) -> Result<Role> {

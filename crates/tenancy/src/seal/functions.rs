@@ -22,7 +22,10 @@ pub const CALLABLE: &[(&str, &str)] = &[
         "identity.start_session(uuid, uuid, bytea, integer, integer, text, text, text, boolean)",
         "sessions are not the application's to write",
     ),
-    ("identity.switch_session(uuid, uuid, bytea, integer, integer, text, text)", "as start_session, in another organisation"),
+    (
+        "identity.switch_session(uuid, uuid, bytea, uuid, bytea, integer, integer, text, text)",
+        "as start_session, in another organisation",
+    ),
     ("identity.rotate_refresh(bytea, bytea, integer)", "found by hash before the tenant is known"),
     (
         "identity.invite(uuid, text, text, text, uuid, uuid, uuid, bytea, integer)",
@@ -49,6 +52,10 @@ pub const CALLABLE: &[(&str, &str)] = &[
     ),
     ("identity.list_external_identities()", "the caller's own"),
     ("identity.unlink_external_identity(uuid)", "as link_external_identity; never the last way in"),
+    (
+        "identity.reenter(uuid, text, uuid, bytea, integer, integer, text, text, boolean)",
+        "as start_session, for a person whose password was just set",
+    ),
     ("identity.log_out(uuid, uuid)", "signing out ends what the application cannot write"),
     ("identity.log_refused_login(uuid, text, text, text)", "writes the log of organisations that the one who tries is not in"),
     ("identity.claim_letters(integer, integer)", "the queue of letters belongs to no tenant"),

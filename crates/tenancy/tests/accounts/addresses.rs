@@ -14,8 +14,8 @@ impl Desk {
         self.accounts.change_email(context, &change).await.map(|accepted| accepted.message)
     }
 
-    async fn confirm_address(&self, token: &str) -> crm_kernel::Result<()> {
-        self.accounts.confirm_email(&LinkToken { token: token.into() }, &origin()).await
+    async fn confirm_address(&self, context: &Context, token: &str) -> crm_kernel::Result<()> {
+        self.accounts.confirm_email(context, &LinkToken { token: token.into() }).await
     }
 }
 
@@ -24,19 +24,35 @@ async fn an_address_counts_once_its_letter_was_answered() {
     let desk = Desk::new(AccountOptions::default()).await;
     let old = desk.database.tenant("Acme").await.email("member");
     let tokens = desk.login(&old, PASSWORD).await.unwrap();
-    desk.ask(&desk.context(&tokens), &NEW.to_uppercase(), PASSWORD).await.unwrap();
+    let context = desk.context(&tokens);
+    desk.ask(&context, &NEW.to_uppercase(), PASSWORD).await.unwrap();
     desk.login(&old, PASSWORD).await.expect("the old one counts until then");
     let token = desk.token("confirm_email", NEW).await;
-    desk.confirm_address(&token).await.unwrap();
+    desk.confirm_address(&context, &token).await.unwrap();
     desk.login(NEW, PASSWORD).await.expect("the new one counts");
     unauthenticated(desk.login(&old, PASSWORD).await, "the old one does not");
     desk.is_alive(&tokens).await;
     assert_eq!(desk.letters(&old).await, ["email_changed"]);
     assert_eq!(desk.letters(NEW).await, ["confirm_email"]);
     assert_eq!(desk.events("email_changed").await, 1);
-    let unusable = invalid(desk.confirm_address(&token).await, "/token", "unusable", "a link works once");
-    let unknown = invalid(desk.confirm_address("nonsense").await, "/token", "unusable", "an unknown one never");
+    let unusable = invalid(desk.confirm_address(&context, &token).await, "/token", "unusable", "a link works once");
+    let unknown = invalid(desk.confirm_address(&context, "nonsense").await, "/token", "unusable", "an unknown one never");
     assert_eq!(format!("{unusable:?}"), format!("{unknown:?}"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_follows_the_link_of_somebody_elses_letter_gives_nothing_away() {
+    let desk = Desk::new(AccountOptions::default()).await;
+    let (tenant, attacker) = (desk.database.tenant("Acme").await, desk.database.tenant("Umbrella").await);
+    let context = desk.context(&desk.login(&attacker.email("owner"), PASSWORD).await.unwrap());
+    desk.ask(&context, "victim@example.com", PASSWORD).await.unwrap();
+    let token = desk.token("confirm_email", "victim@example.com").await;
+    let other = desk.context(&desk.login(&tenant.email("owner"), PASSWORD).await.unwrap());
+    let refused = invalid(desk.confirm_address(&other, &token).await, "/token", "unusable", "a click alone is no consent");
+    let unknown = invalid(desk.confirm_address(&other, "nonsense").await, "/token", "unusable", "an unknown one never");
+    assert_eq!(format!("{refused:?}"), format!("{unknown:?}"));
+    unauthenticated(desk.login("victim@example.com", PASSWORD).await, "the attacker's password opens nothing there");
+    desk.confirm_address(&context, &token).await.expect("who asked and reads the letter is one person");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -48,7 +64,7 @@ async fn links_to_the_old_address_open_nothing_any_more() {
     desk.accounts.forget_password(&forgotten, &origin()).await.unwrap();
     let reset = desk.token("reset_password", &old).await;
     desk.ask(&context, NEW, PASSWORD).await.unwrap();
-    desk.confirm_address(&desk.token("confirm_email", NEW).await).await.unwrap();
+    desk.confirm_address(&context, &desk.token("confirm_email", NEW).await).await.unwrap();
     let reset = crm_tenancy::identity::accounts::PasswordReset { token: reset, password: "a password of my own".into() };
     invalid(desk.accounts.reset_password(&reset, &origin()).await, "/token", "unusable", "the mailbox may be another's by now");
 }
@@ -72,7 +88,7 @@ async fn an_address_that_was_taken_meanwhile_is_a_conflict_for_its_holder_alone(
     desk.ask(&context, NEW, PASSWORD).await.unwrap();
     let token = desk.token("confirm_email", NEW).await;
     desk.database.add_member(tenant.organization_id, NEW, crm_kernel::Role::Viewer).await;
-    conflict(desk.confirm_address(&token).await, "/email", "somebody has it");
+    conflict(desk.confirm_address(&context, &token).await, "/email", "somebody has it");
     desk.login(&tenant.email("member"), PASSWORD).await.expect("the old address counts on");
 }
 
@@ -84,9 +100,10 @@ async fn of_two_who_confirm_one_address_at_once_one_wins() {
     for who in ["member", "colleague"] {
         let context = desk.context(&desk.login(&tenant.email(who), PASSWORD).await.unwrap());
         desk.ask(&context, NEW, PASSWORD).await.unwrap();
-        tokens.push(desk.token("confirm_email", NEW).await);
+        tokens.push((context, desk.token("confirm_email", NEW).await));
     }
-    let (one, two) = tokio::join!(desk.confirm_address(&tokens[0]), desk.confirm_address(&tokens[1]));
+    let [(one, first), (two, second)] = &tokens[..] else { panic!("there are two") };
+    let (one, two) = tokio::join!(desk.confirm_address(one, first), desk.confirm_address(two, second));
     assert!(one.is_ok() != two.is_ok(), "{one:?} {two:?}");
     let lost = if one.is_ok() { two } else { one };
     conflict(lost, "/email", "the other has it now");
@@ -110,7 +127,7 @@ async fn a_change_needs_the_password_a_session_and_a_new_address() {
     assert!(desk.letters("further@example.com").await.is_empty(), "three letters an hour for one person");
     let token = desk.token("confirm_email", NEW).await;
     desk.database.execute("UPDATE identity.links SET expires_at = now()").await;
-    invalid(desk.confirm_address(&token).await, "/token", "unusable", "a link expires");
+    invalid(desk.confirm_address(&context, &token).await, "/token", "unusable", "a link expires");
     let silent = Desk::new(AccountOptions { sign_up: SignUp::Confirm, delivery: Delivery::Off }).await;
     let refused = silent.ask(&context, NEW, PASSWORD).await;
     assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");

@@ -9,7 +9,10 @@ use crm_tenancy::{
         second_factor::{CodeRequest, FirstCodeRequest, PgSecondFactors, SecondFactors},
     },
 };
-use crm_testkit::refusals::{forbidden, invalid, unauthenticated};
+use crm_testkit::{
+    refusals::{forbidden, invalid, unauthenticated},
+    to,
+};
 
 use super::{Desk, OTHER, PASSWORD, entrance::Authenticator, origin};
 
@@ -37,7 +40,7 @@ async fn a_reset_sets_the_password_and_ends_every_session() {
     let email = tenant.email("member");
     desk.database.add_member(second.organization_id, &email, crm_kernel::Role::Viewer).await;
     let first = desk.login(&email, PASSWORD).await.unwrap();
-    let other = desk.identity.switch(&desk.context(&first), second.organization_id, &origin()).await.unwrap();
+    let other = desk.identity.switch(&desk.context(&first), &to(&first, second.organization_id), &origin()).await.unwrap();
     let colleague = desk.login(&tenant.email("colleague"), PASSWORD).await.unwrap();
     desk.forget(&email.to_uppercase()).await;
     desk.is_alive(&first).await;
@@ -196,7 +199,8 @@ async fn neither_a_change_nor_a_reset_makes_a_second_factor_or_loses_one() {
     // Of a session that has not given the second factor, however it came to be, nothing grows that has one.
     let refreshed = desk.identity.refresh(&early.refresh_token).await.unwrap();
     assert!(!given(&refreshed).await);
-    let switched = desk.identity.switch(&desk.context(&refreshed), second.organization_id, &origin()).await.unwrap();
+    let switched =
+        desk.identity.switch(&desk.context(&refreshed), &to(&refreshed, second.organization_id), &origin()).await.unwrap();
     assert!(!given(&switched).await);
     let changed = desk.change(&desk.context(&refreshed), PASSWORD, OTHER).await.unwrap();
     assert!(!given(&changed).await, "a right password is one factor");

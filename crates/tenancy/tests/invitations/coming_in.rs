@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use crm_kernel::{Error, Role};
 use crm_tenancy::identity::{
-    Identity, Origin,
+    Identity,
     invitations::{AcceptRequest, Invitations},
 };
 use crm_testkit::{
@@ -74,8 +74,7 @@ async fn every_dead_link_has_one_answer() {
     let answer = async |token: &str| {
         let look = not_found(stage.look(&asks(token)).await, "dead").to_string();
         let accept = not_found(stage.accept(&newcomer(token)).await, "dead").to_string();
-        let session = stage.session(&stage.tenant.email("viewer")).await;
-        let join = not_found(stage.invitations.join(&session, &asks(token), &Origin::default()).await, "dead").to_string();
+        let join = not_found(stage.join(&stage.tenant.email("viewer"), token).await, "dead").to_string();
         assert_eq!((&look, &look), (&accept, &join));
         look
     };
@@ -193,8 +192,7 @@ async fn passwords_are_not_guessed_with_a_link() {
         stage.accept(&tries(PASSWORD)).await,
         "after ten wrong ones a link takes no password, not even the right one",
     );
-    let session = stage.session(&elsewhere.email("member")).await;
-    stage.invitations.join(&session, &asks(&token), &Origin::default()).await.expect("but a session of the person");
+    stage.join(&elsewhere.email("member"), &token).await.expect("but a session of the person");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -213,10 +211,7 @@ async fn a_session_of_the_person_joins_and_anybody_elses_does_not() {
     let stage = set_up().await;
     let elsewhere = stage.database.tenant("Umbrella").await;
     let (_, token) = stage.invite(&elsewhere.email("member"), Role::Viewer).await;
-    let join = async |email: &str| {
-        let session = stage.session(email).await;
-        stage.invitations.join(&session, &asks(&token), &Origin::default()).await
-    };
+    let join = async |email: &str| stage.join(email, &token).await;
     forbidden(join(&elsewhere.email("owner")).await, "the invitation is for an address");
     forbidden(join(&stage.tenant.email("viewer")).await, "the invitation is for an address");
     let tokens = join(&elsewhere.email("member")).await.unwrap();

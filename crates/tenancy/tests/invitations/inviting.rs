@@ -237,6 +237,13 @@ async fn letters_and_pending_invitations_are_bounded() {
                           sent_lately = ARRAY(SELECT at - interval '1 hour' FROM unnest(sent_lately) AS at)";
     stage.database.execute(earlier).await;
     stage.invite("new@example.com", Role::Member).await;
+    // One mailbox, however many organisations write to it.
+    let elsewhere = stage.database.tenant("Umbrella").await.owner;
+    for _ in 0..4 {
+        let made = stage.invitations.create(&elsewhere, &invitation("new@example.com", Role::Member)).await.unwrap();
+        stage.invitations.revoke(&elsewhere, made.id).await.unwrap();
+    }
+    limited(stage.invitations.create(&elsewhere, &invitation("new@example.com", Role::Member)).await.unwrap_err());
 
     let fill = format!(
         "INSERT INTO identity.invitations (organization_id, email, role, secret_id, secret_hash, invited_by_id, sent_at, expires_at)
@@ -246,7 +253,8 @@ async fn letters_and_pending_invitations_are_bounded() {
     );
     stage.database.execute(&fill).await;
     conflict(stage.invitations.create(owner, &invitation("last@example.com", Role::Member)).await, "", "500 are pending");
-    let all = "UPDATE identity.invitations SET sent_at = now(), closed_as = 'revoked', closed_at = now()";
+    let all =
+        "UPDATE identity.invitations SET sent_at = now(), sent_lately = ARRAY[now()], closed_as = 'revoked', closed_at = now()";
     stage.database.execute(all).await;
     limited(stage.invitations.create(owner, &invitation("last@example.com", Role::Member)).await.unwrap_err());
 }

@@ -16,7 +16,8 @@ use crm_tenancy::{
         Credentials, Identity, IdentityOptions, Origin, Tokens,
         external::{Document, ExternalTokens, KeySource, PgExternalIdentities, Providers},
         invitations::{
-            AcceptRequest, Invitation, InvitationPreview, InvitationTokenRequest, Invitations, NewInvitation, PgInvitations,
+            AcceptRequest, Invitation, InvitationPreview, InvitationTokenRequest, Invitations, JoinRequest, NewInvitation,
+            PgInvitations,
         },
         link_token,
     },
@@ -102,6 +103,14 @@ impl Stage {
 
     pub(crate) async fn accept(&self, request: &AcceptRequest) -> crm_kernel::Result<Tokens> {
         self.invitations.accept(request, &Origin::default()).await
+    }
+
+    /// Accepts in a session of this person.
+    pub(crate) async fn join(&self, email: &str, token: &str) -> crm_kernel::Result<Tokens> {
+        let credentials = Credentials { email: email.into(), password: PASSWORD.into(), ..Credentials::default() };
+        let session = self.identity.login(&credentials, &Origin::default()).await.unwrap();
+        let request = JoinRequest { token: token.into(), refresh_token: session.refresh_token.clone() };
+        self.invitations.join(&self.context(&session).await, &request, &Origin::default()).await
     }
 
     /// The context of a login.

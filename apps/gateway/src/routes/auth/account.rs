@@ -1,6 +1,6 @@
 //! `/auth/me` and `/auth/email`: what people say of themselves, and where mail reaches them.
 
-use actix_web::{HttpRequest, web::Data};
+use actix_web::web::Data;
 use crm_kernel::{Result, validation};
 use crm_tenancy::identity::{
     Me,
@@ -8,7 +8,6 @@ use crm_tenancy::identity::{
 };
 use paperclip::actix::{api_v2_operation, web};
 
-use super::session::origin;
 use crate::{
     answer::{Empty, Plain, Promised},
     body::{Body, Input},
@@ -63,7 +62,7 @@ async fn change_email(caller: Caller, services: Data<Services>, body: Body<Email
 /// A link that was used, has expired or never was is a 422 at `/token`; an address that somebody has taken meanwhile is a 409 at
 /// `/email`.
 #[api_v2_operation(operation_id = "confirmEmail", tags("Account"))]
-async fn confirm_email(request: HttpRequest, services: Data<Services>, body: Body<LinkToken>) -> Answer<Empty> {
-    services.accounts.confirm_email(&body.0, &origin(&request)).await?;
+async fn confirm_email(caller: Caller, services: Data<Services>, body: Body<LinkToken>) -> Answer<Empty> {
+    services.accounts.confirm_email(&caller.context, &body.0).await?;
     Ok(Empty)
 }

@@ -4,7 +4,7 @@ use actix_web::{HttpRequest, web::Data};
 use crm_kernel::{Result, validation};
 use crm_tenancy::identity::{
     Tokens,
-    invitations::{AcceptRequest, InvitationPreview, InvitationTokenRequest},
+    invitations::{AcceptRequest, InvitationPreview, InvitationTokenRequest, JoinRequest},
 };
 use paperclip::actix::{api_v2_operation, web};
 
@@ -26,6 +26,12 @@ pub fn routes(configuration: &mut web::ServiceConfig) {
 }
 
 impl Input for InvitationTokenRequest {
+    fn check(&self) -> Result<()> {
+        validation::check(self)
+    }
+}
+
+impl Input for JoinRequest {
     fn check(&self) -> Result<()> {
         validation::check(self)
     }
@@ -57,11 +63,6 @@ async fn accept(request: HttpRequest, services: Data<Services>, body: Body<Accep
 
 /// Accept an invitation as who I am logged in
 #[api_v2_operation(operation_id = "joinByInvitation", tags("Session"))]
-async fn join(
-    caller: Caller,
-    request: HttpRequest,
-    services: Data<Services>,
-    body: Body<InvitationTokenRequest>,
-) -> Answer<Made<Tokens>> {
+async fn join(caller: Caller, request: HttpRequest, services: Data<Services>, body: Body<JoinRequest>) -> Answer<Made<Tokens>> {
     Ok(Made(services.invitations.join(&caller.context, &body.0, &origin(&request)).await?))
 }

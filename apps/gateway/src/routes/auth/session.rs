@@ -1,9 +1,9 @@
 //! `/auth`: entering, staying, leaving.
 
 use actix_web::{HttpRequest, web::Data};
-use crm_kernel::{OrganizationId, Result, validation};
+use crm_kernel::{Result, validation};
 use crm_tenancy::{
-    identity::{Credentials, Me, Origin, Tokens},
+    identity::{Credentials, Me, Origin, SwitchRequest, Tokens},
     token::Reach,
 };
 use paperclip::actix::{Apiv2Schema, api_v2_operation, web};
@@ -34,14 +34,6 @@ pub fn routes(configuration: &mut web::ServiceConfig) {
 pub struct RefreshRequest {
     /// From the last login or refresh; good for one use.
     pub refresh_token: String,
-}
-
-/// Another organisation of the same person.
-#[derive(Deserialize, Apiv2Schema)]
-#[serde(deny_unknown_fields)]
-pub struct SwitchRequest {
-    /// One of `organizations` of `GET /auth/me`.
-    pub organization_id: OrganizationId,
 }
 
 impl Input for Credentials {
@@ -89,7 +81,7 @@ async fn switch(
     services: Data<Services>,
     body: Body<SwitchRequest>,
 ) -> Answer<Plain<Tokens>> {
-    Ok(Plain(services.identity.switch(&caller.context, body.0.organization_id, &origin(&request)).await?))
+    Ok(Plain(services.identity.switch(&caller.context, &body.0, &origin(&request)).await?))
 }
 
 /// Who am I, and where do I belong?

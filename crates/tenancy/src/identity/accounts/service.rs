@@ -54,8 +54,9 @@ pub trait Accounts: Send + Sync {
     /// Asks for a letter that confirms a new address. The same answer whether or not somebody else has it.
     async fn change_email(&self, context: &Context, change: &EmailChange) -> Result<Accepted>;
 
-    /// Changes the address; `Conflict` at `/email` when somebody has taken it meanwhile.
-    async fn confirm_email(&self, token: &LinkToken, origin: &Origin) -> Result<()>;
+    /// Changes the address, for the person who asked for the letter and nobody else: whoever reads it must not give an account of
+    /// somebody else an address of theirs with a click. `Conflict` at `/email` when somebody has taken it meanwhile.
+    async fn confirm_email(&self, context: &Context, token: &LinkToken) -> Result<()>;
 
     /// Changes name, time zone and language of the caller.
     async fn update_profile(&self, context: &Context, changes: &ProfileChanges) -> Result<()>;
@@ -236,8 +237,7 @@ impl Accounts for PgAccounts {
         let second_factor = changed.ok_or_else(|| Error::Invalid(vec![wrong_password()]))?;
         tx.commit().await?;
         self.letters_queued.notify_one();
-        let proof = Proof { method: "password", second_factor };
-        self.identity.enter(context.user_id, context.organization_id, proof, origin).await
+        self.identity.reenter(context, (&hash, second_factor), origin).await
     }
 
     async fn change_email(&self, context: &Context, change: &EmailChange) -> Result<Accepted> {
@@ -258,16 +258,17 @@ impl Accounts for PgAccounts {
         Ok(Accepted::default())
     }
 
-    async fn confirm_email(&self, token: &LinkToken, origin: &Origin) -> Result<()> {
+    async fn confirm_email(&self, context: &Context, token: &LinkToken) -> Result<()> {
         let link = link(&token.token)?;
-        let mut connection = self.db.connection().await?;
-        let attempt = Attempt::begin(&mut connection, [Bucket::address(Purpose::Confirm, origin.ip)]).await?;
-        let done = store::confirm_email_change(&mut connection, &link, origin).await;
-        if !matches!(done, Ok(false)) {
-            attempt.succeeded(&mut connection).await?;
+        let attempt =
+            Attempt::begin(&mut *self.db.connection().await?, [Bucket::inside(Purpose::Confirm, context.user_id)]).await?;
+        let mut tx = self.db.begin(context).await?;
+        if !store::confirm_email_change(&mut tx, &link).await? {
+            return Err(unusable());
         }
+        tx.commit().await?;
         self.letters_queued.notify_one();
-        if done? { Ok(()) } else { Err(unusable()) }
+        attempt.succeeded(&mut *self.db.connection().await?).await
     }
 
     async fn update_profile(&self, context: &Context, changes: &ProfileChanges) -> Result<()> {

@@ -184,14 +184,12 @@ pub(super) async fn request_email_change(tx: &mut Tx, link: &Link, email: &str) 
     query.execute(tx).await.map(|_| ()).expect_any(PERSON)
 }
 
-pub(super) async fn confirm_email_change(connection: &mut AsyncPgConnection, link: &Link, origin: &Origin) -> Result<bool> {
-    let query = sql_query("SELECT identity.confirm_email_change($1, $2, $3, $4, $5) AS answer")
+/// In the transaction of the person who asked; false for what opens nothing of theirs.
+pub(super) async fn confirm_email_change(tx: &mut Tx, link: &Link) -> Result<bool> {
+    let query = sql_query("SELECT identity.confirm_email_change($1, $2, NULL, NULL, NULL) AS answer")
         .bind::<SqlUuid, _>(link.id)
-        .bind::<Binary, _>(&link.secret_hash)
-        .bind::<Nullable<Text>, _>(origin.ip.map(|ip| ip.to_string()))
-        .bind::<Nullable<Text>, _>(agent(origin))
-        .bind::<Text, _>(origin.request_id.replace('\0', ""));
-    query.get_result(connection).await.map(|row: Answered| row.answer).expect_any(PERSON)
+        .bind::<Binary, _>(&link.secret_hash);
+    query.get_result(tx).await.map(|row: Answered| row.answer).expect_any(PERSON)
 }
 
 pub(super) async fn update_profile(tx: &mut Tx, changes: &ProfileChanges) -> Result<()> {

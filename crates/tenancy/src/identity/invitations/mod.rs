@@ -10,6 +10,7 @@ mod service;
 mod store;
 
 pub use model::{
-    AcceptRequest, FIELDS, Invitation, InvitationPreview, InvitationStatus, InvitationTokenRequest, NewInvitation, default_sort,
+    AcceptRequest, FIELDS, Invitation, InvitationPreview, InvitationStatus, InvitationTokenRequest, JoinRequest, NewInvitation,
+    default_sort,
 };
 pub use service::{Invitations, PgInvitations};

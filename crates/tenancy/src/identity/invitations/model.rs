@@ -117,6 +117,19 @@ pub struct InvitationTokenRequest {
     pub token: String,
 }
 
+/// The token of a link, from somebody who is logged in.
+#[derive(Clone, Deserialize, garde::Validate)]
+#[cfg_attr(feature = "openapi", derive(paperclip::actix::Apiv2Schema))]
+#[serde(deny_unknown_fields)]
+#[garde(allow_unvalidated)]
+pub struct JoinRequest {
+    /// What stands behind the `#` of the letter's link.
+    #[garde(length(bytes, max = 200))]
+    pub token: String,
+    /// That of the session that joins, not used yet; it stays good. See `POST /auth/switch`.
+    pub refresh_token: String,
+}
+
 /// The token of a link, and what proves or makes the person.
 #[derive(Clone, Deserialize, garde::Validate)]
 #[cfg_attr(feature = "openapi", derive(paperclip::actix::Apiv2Schema))]
@@ -154,6 +167,7 @@ macro_rules! secret {
     };
 }
 secret!(InvitationTokenRequest);
+secret!(JoinRequest);
 secret!(AcceptRequest);
 
 /// What the holder of a link learns.

@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::{
-    model::{AcceptRequest, Invitation, InvitationPreview, InvitationTokenRequest, NewInvitation},
+    model::{AcceptRequest, Invitation, InvitationPreview, InvitationTokenRequest, JoinRequest, NewInvitation},
     store::{self, Acceptance, Found, Link},
 };
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
     expect::UNPROVED,
     identity::{
         external::{ExternalTokens, find_person},
-        model::{Origin, Tokens},
+        model::{Origin, SwitchRequest, Tokens},
         password_rules::judge_password,
         second_factor::Proved,
         secrets::{link_secret, parse_link_token},
@@ -61,7 +61,7 @@ pub trait Invitations: Send + Sync {
     async fn accept(&self, request: &AcceptRequest, origin: &Origin) -> Result<Tokens>;
 
     /// Comes in as the person of the session; answers with a session in the new organisation.
-    async fn join(&self, context: &Context, request: &InvitationTokenRequest, origin: &Origin) -> Result<Tokens>;
+    async fn join(&self, context: &Context, request: &JoinRequest, origin: &Origin) -> Result<Tokens>;
 }
 
 /// Invitations kept in PostgreSQL.
@@ -243,13 +243,14 @@ impl Invitations for PgInvitations {
         self.counted(origin, self.come_in(&link, request, origin)).await
     }
 
-    async fn join(&self, context: &Context, request: &InvitationTokenRequest, origin: &Origin) -> Result<Tokens> {
+    async fn join(&self, context: &Context, request: &JoinRequest, origin: &Origin) -> Result<Tokens> {
         validation::check(request)?;
         let link = link(&request.token)?;
         let mut tx = self.db.begin(context).await?;
-        let organization = store::join(&mut tx, &link).await?;
+        let organization_id = store::join(&mut tx, &link).await?;
         tx.commit().await?;
-        self.identity.switch(context, organization, origin).await
+        let change = SwitchRequest { organization_id, refresh_token: request.refresh_token.clone() };
+        self.identity.switch(context, &change, origin).await
     }
 }
 
