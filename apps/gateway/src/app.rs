@@ -12,6 +12,7 @@ use paperclip::actix::{OpenApiExt, web};
 use serde_json::Value;
 
 use crate::{
+    contract::{self, Contract},
     openapi,
     problem::{self, Problem},
     request, routes,
@@ -29,8 +30,10 @@ pub fn app(
     let paths = actix_web::web::PathConfig::default().error_handler(|_, _| Problem(Error::NotFound("record")).into());
     App::new()
         .app_data(services)
+        .app_data(Data::new(Contract::of(&document)))
         .app_data(document)
         .app_data(paths)
+        .wrap(from_fn(contract::keep))
         .wrap(Compress::default())
         .wrap(from_fn(request::around))
         // Before the scope of the API, which answers for everything below /api/v1 that comes after it.

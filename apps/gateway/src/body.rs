@@ -1,11 +1,17 @@
 //! JSON bodies: bounded, typed, with every bad field named at once by its pointer.
 //!
 //! Must stay true: a body of more than 2 MiB or nested deeper than 64 is refused before it is understood; unknown fields
-//! are refused by name, because a field that is silently ignored looks like one that was saved.
+//! are refused by name, because a field that is silently ignored looks like one that was saved, and so are names that are there
+//! twice.
 
 use std::{future::Future, pin::Pin, time::Duration};
 
-use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header::CONTENT_TYPE, web::Bytes};
+use actix_web::{
+    FromRequest, HttpRequest,
+    dev::Payload,
+    http::{Method, header::CONTENT_TYPE},
+    web::Bytes,
+};
 use crm_kernel::{Error, FieldError, Result};
 use futures_util::StreamExt;
 use paperclip::{
@@ -15,7 +21,10 @@ use paperclip::{
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::problem::{Problem, problem};
+use crate::{
+    json,
+    problem::{Problem, problem},
+};
 
 /// Bytes a body may have.
 const LARGEST: usize = 2 * 1024 * 1024;
@@ -60,12 +69,18 @@ impl<T: Input + 'static> FromRequest for Body<T> {
 
 fn is_json(request: &HttpRequest) -> Result<(), actix_web::Error> {
     let header = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let kind = header.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    if kind == "application/json" || kind == "application/merge-patch+json" {
+    let header = header.to_ascii_lowercase();
+    let mut parts = header.split(';').map(str::trim);
+    let kind = parts.next().unwrap_or_default();
+    let is_patch = request.method() == Method::PATCH;
+    let is_utf8 = parts.filter_map(|part| part.strip_prefix("charset=")).all(|name| matches!(name.trim_matches('"'), "utf-8" | "utf8"));
+    if is_utf8 && (kind == "application/json" || is_patch && kind == "application/merge-patch+json") {
         return Ok(());
     }
     let status = actix_web::http::StatusCode::UNSUPPORTED_MEDIA_TYPE;
-    let answer = problem(status, "unsupported_media_type", "Unsupported media type", "send a body of type application/json", &[]);
+    let wanted = if is_patch { "application/json or application/merge-patch+json" } else { "application/json" };
+    let detail = format!("Content-Type: send a body of type {wanted}, in UTF-8");
+    let answer = problem(status, "unsupported_media_type", "Unsupported media type", &detail, &[]);
     Err(actix_web::error::InternalError::from_response("media type", answer).into())
 }
 
@@ -102,8 +117,7 @@ fn parse(bytes: &[u8]) -> Result<Value> {
     if separators > MOST_VALUES {
         return Err(Error::malformed("", "too_many", format!("a body may have {MOST_VALUES} values at most")));
     }
-    let value: Value = serde_json::from_slice(bytes)
-        .map_err(|error| Error::malformed("", "json", format!("not JSON: line {} column {}", error.line(), error.column())))?;
+    let value = json::parse(bytes)?;
     if depth(&value, 0) > DEEPEST {
         return Err(Error::malformed("", "depth", format!("nested deeper than {DEEPEST}")));
     }

@@ -124,6 +124,11 @@ fn identify(request: &HttpRequest) -> Result<(Context, Verdict, Reach)> {
     Ok((context, decision.verdict, decision.reach))
 }
 
+/// Whether there is a token that is worth an answer: what else is wrong with a request is for those who have one.
+pub(crate) fn proof(request: &HttpRequest) -> Result<()> {
+    identify(request).map(drop)
+}
+
 fn bearer(request: &HttpRequest) -> Result<&str> {
     let missing = || Error::unauthenticated("send the access token as: Authorization: Bearer <token>");
     let mut values = request.headers().get_all("authorization");

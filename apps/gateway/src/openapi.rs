@@ -62,7 +62,7 @@ fn describe(document: &mut Value) {
         "type": "object",
         "required": ["pointer", "code", "message"],
         "properties": {
-            "pointer": { "type": "string", "description": "JSON pointer into the body, or the name of a query parameter." },
+            "pointer": { "type": "string", "description": "JSON pointer into the body, or the name of a query parameter or header." },
             "code": { "type": "string", "description": "Stable word for programs." },
             "message": { "type": "string", "description": "One sentence for people." },
         },

@@ -290,7 +290,7 @@ async fn in_addresses_headers_and_logins() {
                 .http
                 .get(format!("{}/api/v1/a-crm/companies?limit=1", owner.base))
                 .bearer_auth(owner.token.as_deref().unwrap());
-            for name in ["x-request-id", "user-agent", "if-match", "if-none-match", "accept-language", "referer"] {
+            for name in ["x-request-id", "user-agent", "if-none-match", "if-range", "accept-language", "referer"] {
                 request = request.header(name, value.clone());
             }
             let answer = request.send().await.unwrap();

@@ -81,6 +81,30 @@ async fn two_writers_at_once_cannot_make_a_cycle() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_ring_that_many_writers_close_at_once_stays_open() {
+    let (database, tenant, companies) = set_up().await;
+    for _ in 0..5 {
+        let mut ring = Vec::new();
+        for _ in 0..3 {
+            ring.push(below(&companies, &tenant.owner, None).await.id);
+        }
+        let (one, two, three) = tokio::join!(
+            move_below(&companies, &tenant.owner, ring[0], Some(ring[1])),
+            move_below(&companies, &tenant.admin, ring[1], Some(ring[2])),
+            move_below(&companies, &tenant.owner, ring[2], Some(ring[0]))
+        );
+        let refused: Vec<_> = [one, two, three].into_iter().filter(Result::is_err).collect();
+        assert_eq!(refused.len(), 1, "whoever comes last closes the ring, and nobody else is refused: {refused:?}");
+        for moved in refused {
+            invalid(moved, "/parent_id", "parent_cycle", "the last writer must be refused");
+        }
+    }
+    let ring = "SELECT count(*) FROM crm_companies AS one JOIN crm_companies AS two ON two.id = one.parent_id \
+                JOIN crm_companies AS three ON three.id = two.parent_id AND three.parent_id = one.id";
+    assert_eq!(database.number(ring).await, 0, "no three companies are each other's parents");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_chain_has_an_end() {
     let (_database, tenant, companies) = set_up().await;
     let ids = chain(&companies, &tenant.owner, DEEPEST + 1).await;

@@ -2,6 +2,7 @@
 
 mod fields;
 mod model;
+mod rules;
 mod schema;
 mod service;
 mod store;

@@ -36,9 +36,9 @@ pub struct Contact {
     pub last_name: String,
     /// E-mail address; unique among living contacts of the organisation, whatever its case.
     pub email: Option<String>,
-    /// Telephone number, as people write it.
+    /// Telephone number: `+41446681800`, with an extension `+41446681800;ext=12`. Sent as people write it.
     pub phone: Option<String>,
-    /// Mobile number, as people write it.
+    /// Mobile number, in the same form.
     pub mobile: Option<String>,
     /// Job title.
     pub title: Option<String>,
@@ -93,10 +93,10 @@ pub struct NewContact {
     /// E-mail address; unique among living contacts of the organisation, whatever its case.
     #[serde(default)]
     pub email: Option<String>,
-    /// Telephone number, as people write it.
+    /// Telephone number: `+41446681800`, with an extension `+41446681800;ext=12`. Sent as people write it.
     #[serde(default)]
     pub phone: Option<String>,
-    /// Mobile number, as people write it.
+    /// Mobile number, in the same form.
     #[serde(default)]
     pub mobile: Option<String>,
     /// Job title.
@@ -151,13 +151,13 @@ pub struct ContactChanges {
     pub last_name: Option<String>,
     /// E-mail address; unique among living contacts of the organisation, whatever its case.
     #[serde(deserialize_with = "nullable")]
-    #[garde(length(chars, max = 255), email)]
+    #[garde(length(chars, max = 255), inner(inner(custom(validation::email))))]
     pub email: Option<Option<String>>,
-    /// Telephone number, as people write it.
+    /// Telephone number: `+41446681800`, with an extension `+41446681800;ext=12`. Sent as people write it.
     #[serde(deserialize_with = "nullable")]
     #[garde(length(chars, max = 50), inner(inner(custom(validation::storable))))]
     pub phone: Option<Option<String>>,
-    /// Mobile number, as people write it.
+    /// Mobile number, in the same form.
     #[serde(deserialize_with = "nullable")]
     #[garde(length(chars, max = 50), inner(inner(custom(validation::storable))))]
     pub mobile: Option<Option<String>>,

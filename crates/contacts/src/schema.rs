@@ -60,3 +60,11 @@ diesel::table! {
         lead_score_key -> BigInt,
     }
 }
+
+diesel::table! {
+    /// Read here: the country whose telephone numbers need not say it.
+    organizations (id) {
+        id -> Uuid,
+        country -> Nullable<Text>,
+    }
+}

@@ -1,12 +1,12 @@
 //! The contract of contacts, and its use cases on PostgreSQL.
 
 use async_trait::async_trait;
-use crm_kernel::{ContactId, Context, Count, Deleted, Expected, ListQuery, Page, Result, Role, Total, validation};
+use crm_kernel::{ContactId, Context, Count, Deleted, Error, Expected, ListQuery, Page, Result, Role, Total};
 use crm_tenancy::Db;
 
 use crate::{
     model::{Contact, ContactChanges, NewContact},
-    store,
+    rules, store,
 };
 
 /// Contacts of one organisation. Another organisation's contact does not exist here: every method says `NotFound`.
@@ -86,7 +86,7 @@ impl Contacts for PgContacts {
     async fn create(&self, context: &Context, new: NewContact) -> Result<Contact> {
         let mut tx = self.db.begin(context).await?;
         tx.require(Role::may_write, "create contacts")?;
-        validation::check(&ContactChanges::from(new.clone()))?;
+        let new = rules::completed(&mut tx, new).await?;
         let contact = store::insert(&mut tx, &new).await?;
         tx.commit().await?;
         Ok(contact)
@@ -98,10 +98,11 @@ impl Contacts for PgContacts {
 
     async fn update(&self, context: &Context, id: ContactId, expected: &Expected, changes: &ContactChanges) -> Result<Contact> {
         let mut tx = self.db.begin(context).await?;
-        if let Err(invalid) = validation::check(changes) {
-            return Err(store::refusal(&mut tx, id, expected).await?.unwrap_or(invalid));
-        }
-        let contact = store::update(&mut tx, id, expected, changes).await?;
+        let changes = match rules::settled(&mut tx, changes).await {
+            Err(invalid @ Error::Invalid(_)) => return Err(store::refusal(&mut tx, id, expected).await?.unwrap_or(invalid)),
+            settled => settled?,
+        };
+        let contact = store::update(&mut tx, id, expected, &changes).await?;
         tx.commit().await?;
         Ok(contact)
     }

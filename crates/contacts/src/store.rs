@@ -15,10 +15,11 @@ use serde_json::{Value, json};
 use crate::{
     fields::VIEW,
     model::{Contact, ContactChanges, NewContact},
-    schema::{crm_contacts as contacts, q_contacts},
+    schema::{crm_contacts as contacts, organizations, q_contacts},
 };
 
 pub(crate) const CONTACT: Entity = Entity { name: "contact", table: "crm_contacts" };
+const ORGANIZATION: Entity = Entity { name: "organization", table: "organizations" };
 
 type Rows<'a> = q_contacts::BoxedQuery<'a, diesel::pg::Pg>;
 
@@ -72,6 +73,12 @@ pub(crate) fn position((contact, name_key): &(Contact, String), field: &str) -> 
 pub(crate) async fn count(tx: &mut Tx, query: &ListQuery) -> Result<i64> {
     let rows = narrowed(tx, query).select(q_contacts::id).limit(COUNT_BOUND + 1);
     Counted(rows).get_result(tx).await.expect_any(CONTACT)
+}
+
+/// The organisation's country, if it has said it.
+pub(crate) async fn country(tx: &mut Tx) -> Result<Option<String>> {
+    let own = organizations::table.filter(organizations::id.eq(tx.organization_id()));
+    own.select(organizations::country).first(tx).await.expect_one(ORGANIZATION)
 }
 
 pub(crate) async fn insert(tx: &mut Tx, new: &NewContact) -> Result<Contact> {

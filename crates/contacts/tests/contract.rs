@@ -25,7 +25,7 @@ fn new_contact(draft: Draft) -> NewContact {
         first_name: if every(2) { "ada" } else { "Zoë" }.to_owned(),
         last_name: format!("{} {}", if every(2) { "lovelace" } else { "Müller" }, number / 2),
         email: Some(format!("Person.{number}@Example.com")),
-        phone: every(2).then(|| format!("+41 61 000 00 {number:02}")),
+        phone: every(2).then(|| format!("+416100000{number:02}")),
         mobile: None,
         title: every(3).then(|| "Head of Purchasing".to_owned()),
         department: None,

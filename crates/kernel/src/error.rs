@@ -63,7 +63,7 @@ pub enum Error {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(paperclip::actix::Apiv2Schema))]
 pub struct FieldError {
-    /// RFC 6901 pointer into the body (`/tags/3`), or the name of a query parameter.
+    /// RFC 6901 pointer into the body (`/tags/3`), or the name of a query parameter or header.
     pub pointer: String,
     /// Stable word for programs: `required`, `length`, `unknown`, `unique`, or the name of a business rule.
     pub code: String,

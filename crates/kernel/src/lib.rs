@@ -7,13 +7,16 @@
 pub mod context;
 pub mod country;
 pub mod currency;
+pub mod email;
 pub mod error;
 pub mod fields;
 pub mod filter;
 pub mod ids;
 pub mod page;
+pub mod phone;
 pub mod query;
 pub mod slug;
+pub mod text;
 pub mod text_enum;
 pub mod validation;
 pub mod values;

@@ -2,10 +2,12 @@
 //!
 //! Must stay true: pointers are JSON pointers into the body the client sent, and all bad fields are named at once.
 
+use std::collections::HashSet;
+
 use garde::{Path, Report};
 use serde_json::Value;
 
-use crate::{Error, FieldError, Money, Object, Result, Tags};
+use crate::{Error, FieldError, Money, Object, Result, Tags, filter::fold, text::is_invisible};
 
 /// Runs the rules on an input.
 ///
@@ -46,7 +48,7 @@ fn code(message: &str) -> (&str, &str) {
 /// # Errors
 /// A sentence for the field.
 pub fn readable(text: &str, context: &()) -> garde::Result {
-    if text.trim().is_empty() {
+    if text.chars().all(|letter| letter.is_whitespace() || is_invisible(letter)) {
         return Err(garde::Error::new("required: must not be blank"));
     }
     storable(text, context)
@@ -69,24 +71,35 @@ pub fn slug(text: &str, _: &()) -> garde::Result {
     if text.split('-').all(word) { Ok(()) } else { Err(garde::Error::new("slug: lower case letters, digits and single hyphens")) }
 }
 
-/// At most 50 tags of 1 to 100 characters, none twice.
+/// At most 50 tags of 1 to 100 characters without control characters, none twice: tags that differ in case or accents alone are one.
 ///
 /// # Errors
 /// A sentence for the field.
 pub fn tags(tags: &Tags, _: &()) -> garde::Result {
-    let tags = &tags.0;
-    if tags.len() > 50 {
+    if tags.0.len() > 50 {
         return Err(garde::Error::new("too_many: at most 50 tags"));
     }
-    for (index, tag) in tags.iter().enumerate() {
-        if tag.trim().is_empty() || tag.chars().count() > 100 || tag.contains('\0') {
+    let mut known = HashSet::new();
+    for (index, tag) in tags.0.iter().enumerate() {
+        if tag.chars().any(char::is_control) {
+            return Err(garde::Error::new(format!("character: tag {index} must not contain control characters")));
+        }
+        if readable(tag, &()).is_err() || tag.chars().count() > 100 {
             return Err(garde::Error::new(format!("tag: tag {index} must have 1 to 100 characters")));
         }
-        if tags.iter().take(index).any(|earlier| earlier == tag) {
+        if !known.insert(fold(tag.trim())) {
             return Err(garde::Error::new(format!("duplicate: tag {index} is there twice")));
         }
     }
     Ok(())
+}
+
+/// An e-mail address; see [`crate::email`].
+///
+/// # Errors
+/// A sentence for the field.
+pub fn email(text: &str, (): &()) -> garde::Result {
+    if crate::email::is_address(text) { Ok(()) } else { Err(garde::Error::new("email: not an e-mail address")) }
 }
 
 /// Not below zero.
@@ -113,21 +126,43 @@ pub fn country(code: &str, (): &()) -> garde::Result {
     if crate::country::is_known(code) { Ok(()) } else { Err(garde::Error::new("country: not an ISO 3166-1 alpha-2 code")) }
 }
 
-/// A web address: http or https with a host.
+/// A web address: http or https, a host, nobody's password. Written so that every program reads the same in it: no spaces, no
+/// backslashes, nothing invisible.
 ///
 /// # Errors
 /// A sentence for the field.
 pub fn web_address(text: &str, context: &()) -> garde::Result {
     storable(text, context)?;
-    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-    let plausible = rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/') && !rest.chars().any(char::is_whitespace));
-    if plausible { Ok(()) } else { Err(garde::Error::new("url: expected http://… or https://…")) }
+    let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
+    let is_plain = !text.chars().any(|letter| letter.is_whitespace() || is_invisible(letter) || letter == '\\');
+    // `http:///x` and `https:x` are mended by the reader, and then mean another address than they show.
+    let shows_host = text.split_once("://").is_some_and(|(_, rest)| !rest.starts_with('/'));
+    if !is_plain || !shows_host || !matches!(scheme.as_deref(), Some("http" | "https")) {
+        return Err(garde::Error::new("url: expected http://… or https://…"));
+    }
+    match url::Url::parse(text) {
+        Ok(address) if address.username().is_empty() && address.password().is_none() && !holds_at(text) => Ok(()),
+        Ok(_) => Err(garde::Error::new("url: must not contain a user name or password")),
+        Err(_) => Err(garde::Error::new("url: expected http://… or https://…")),
+    }
+}
+
+/// Whether there is an `@` where host and port stand, although nothing may be before it.
+fn holds_at(address: &str) -> bool {
+    let authority = address.split_once("://").map_or("", |(_, rest)| rest);
+    authority.split(['/', '?', '#']).next().is_some_and(|authority| authority.contains('@'))
 }
 
 /// The bytes a JSON object of the caller's choice may have, as the database checks again.
 const OBJECT_BYTES: usize = 65_536;
+/// The keys it may have, as the database checks again.
+const OBJECT_KEYS: usize = 200;
+/// Characters of a key.
+const LONGEST_KEY: usize = 100;
+/// Levels of objects and lists, its own included.
+const DEEPEST: usize = 16;
 
-/// An object that can be stored: bounded, without U+0000.
+/// An object that can be stored: bounded, its keys readable, without U+0000.
 ///
 /// # Errors
 /// A sentence for the field.
@@ -138,7 +173,7 @@ pub fn object(object: &Object, _: &()) -> garde::Result {
 /// The keys an address may have; each is text of at most 255 characters.
 pub const ADDRESS_KEYS: &[&str] = &["street", "city", "region", "postal_code", "country"];
 
-/// A postal address: known keys, text values, all optional.
+/// A postal address: known keys, text values, all optional; the country by its code.
 ///
 /// # Errors
 /// A sentence for the field.
@@ -151,8 +186,22 @@ pub fn address(object: &Object, context: &()) -> garde::Result {
         if !value.is_null() && value.as_str().is_none_or(|text| text.chars().count() > 255) {
             return Err(garde::Error::new(format!("address: {key} must be text of at most 255 characters")));
         }
+        match (key.as_str(), value.as_str()) {
+            ("country", Some(code)) => country(code, context)?,
+            ("postal_code", Some(code)) => postal_code(code)?,
+            _ => {}
+        }
     }
     Ok(())
+}
+
+/// The codes of the world are letters and digits with spaces and hyphens between them; which of them a country has, it changes.
+fn postal_code(code: &str) -> garde::Result {
+    let plain = |letter: char| letter.is_alphanumeric() || letter == ' ' || letter == '-';
+    if code.chars().count() <= 20 && code.chars().all(plain) && (code.is_empty() || code.chars().any(char::is_alphanumeric)) {
+        return Ok(());
+    }
+    Err(garde::Error::new("postal_code: at most 20 letters and digits, with spaces and hyphens between them"))
 }
 
 /// A change to a JSON object, checked like the object itself.
@@ -175,23 +224,33 @@ pub fn address_change(change: &crate::ObjectChange, context: &()) -> garde::Resu
 }
 
 fn bounded(value: &Value) -> garde::Result {
-    let text = value.to_string();
-    if text.len() > OBJECT_BYTES {
+    if value.as_object().is_some_and(|map| map.len() > OBJECT_KEYS) {
+        return Err(garde::Error::new(format!("too_many: at most {OBJECT_KEYS} keys")));
+    }
+    if value.to_string().len() > OBJECT_BYTES {
         return Err(garde::Error::new(format!("length: at most {OBJECT_BYTES} bytes")));
     }
-    // serde_json writes U+0000 as this escape, and PostgreSQL's jsonb refuses it. An escaped backslash before it is
-    // another matter, so look at the decoded strings.
-    if text.contains("\\u0000") && contains_nul(value) {
-        return Err(garde::Error::new("character: must not contain U+0000"));
-    }
-    Ok(())
+    storable_inside(value, 1)
 }
 
-fn contains_nul(value: &Value) -> bool {
-    match value {
-        Value::String(text) => text.contains('\0'),
-        Value::Array(items) => items.iter().any(contains_nul),
-        Value::Object(map) => map.iter().any(|(key, item)| key.contains('\0') || contains_nul(item)),
-        _ => false,
+/// Looks at the decoded texts: in JSON, U+0000 is an escape, and so may be a backslash before the same letters.
+fn storable_inside(value: &Value, level: usize) -> garde::Result {
+    let inside = |item: &Value| storable_inside(item, level + 1);
+    if (value.is_object() || value.is_array()) && level > DEEPEST {
+        return Err(garde::Error::new(format!("depth: at most {DEEPEST} levels")));
     }
+    match value {
+        Value::String(text) => storable(text, &()),
+        Value::Array(items) => items.iter().try_for_each(inside),
+        Value::Object(map) => map.iter().try_for_each(|(name, item)| key(name).and_then(|()| inside(item))),
+        _ => Ok(()),
+    }
+}
+
+fn key(name: &str) -> garde::Result {
+    storable(name, &())?;
+    if name.trim().is_empty() || name.chars().count() > LONGEST_KEY || name.chars().any(char::is_control) {
+        return Err(garde::Error::new(format!("key: keys have 1 to {LONGEST_KEY} characters and no control characters")));
+    }
+    Ok(())
 }

@@ -266,7 +266,14 @@ fn filter<N: Noun>(context: &Context, filter: &mut Filter, name: &str, value: &s
     filter.add(context, field, value)
 }
 
-fn pairs(request: &HttpRequest) -> Result<Vec<(String, String)>, Problem> {
+/// The pairs of the query string.
+///
+/// # Errors
+/// `Malformed` when there are too many, or bytes that are no text: they would be asked for as something else.
+pub(crate) fn pairs(request: &HttpRequest) -> Result<Vec<(String, String)>, Problem> {
+    if percent_encoding::percent_decode_str(request.query_string()).decode_utf8().is_err() {
+        return Err(Problem(Error::malformed("", "encoding", "the query string is not UTF-8")));
+    }
     let pairs: Vec<_> =
         form_urlencoded::parse(request.query_string().as_bytes()).into_owned().take(MOST_PARAMETERS + 1).collect();
     if pairs.len() > MOST_PARAMETERS {

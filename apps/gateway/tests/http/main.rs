@@ -3,6 +3,7 @@
 
 mod bin;
 mod bodies;
+mod contract;
 mod lists;
 mod order;
 mod routes;

@@ -8,6 +8,7 @@ mod model;
 mod service;
 mod store;
 
+pub(in crate::identity) use model::mail_address;
 pub use model::{
     Accepted, AccountOptions, Delivery, EmailChange, ForgottenPassword, LinkToken, PasswordChange, PasswordReset, ProfileChanges,
     Registered, Registration, RegistrationConfirmation, SignUp,

@@ -63,7 +63,7 @@ pub struct Registration {
     pub time_zone: Option<String>,
     /// ISO 3166-1 alpha-2.
     #[serde(default)]
-    #[garde(inner(custom(country_code)))]
+    #[garde(inner(custom(validation::country)))]
     pub country: Option<String>,
     /// ISO 4217; `USD` when absent.
     #[serde(default)]
@@ -229,24 +229,11 @@ pub(super) fn invalid_unless_empty(faults: Vec<FieldError>) -> Result<()> {
     if faults.is_empty() { Ok(()) } else { Err(Error::Invalid(faults)) }
 }
 
-/// An address that mail could go to.
-fn mail_address(text: &str, _: &()) -> garde::Result {
-    let fault = || Err(garde::Error::new("email: not an e-mail address"));
-    let Some((local, domain)) = text.rsplit_once('@') else { return fault() };
-    let word = |part: &str| !part.is_empty() && !part.starts_with('-') && !part.ends_with('-');
-    let plain = |letter: char| letter.is_alphanumeric() || letter == '-';
-    let local_is_good = !local.is_empty()
-        && local.len() <= 64
-        && local.split('.').all(|part| !part.is_empty())
-        && local.chars().all(|letter| letter.is_alphanumeric() || "!#$%&'*+/=?^_`{|}~-.".contains(letter));
-    let domain_is_good = domain.contains('.') && domain.split('.').all(|part| word(part) && part.chars().all(plain));
-    if local_is_good && domain_is_good { Ok(()) } else { fault() }
-}
-
-/// Two capital letters, as ISO 3166-1 has them.
-fn country_code(text: &str, _: &()) -> garde::Result {
-    let is_code = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_uppercase());
-    if is_code { Ok(()) } else { Err(garde::Error::new("country: two capital letters, as ISO 3166-1 has them")) }
+/// An address that a letter of ours can go to: no quoted words, which few servers take, and a whole domain.
+pub(in crate::identity) fn mail_address(text: &str, context: &()) -> garde::Result {
+    validation::email(text, context)?;
+    let is_whole = text.rsplit_once('@').is_some_and(|(local, domain)| !local.starts_with('"') && domain.contains('.'));
+    if is_whole { Ok(()) } else { Err(garde::Error::new("email: not an e-mail address that letters can be sent to")) }
 }
 
 /// A language tag as BCP 47 writes them: a language, then subtags.

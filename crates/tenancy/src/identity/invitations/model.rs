@@ -4,7 +4,7 @@ use crm_kernel::{Field, InvitationId, Kind, Role, Sort, TeamId, Timestamp, UserI
 use diesel::{Queryable, Selectable};
 use serde::{Deserialize, Serialize};
 
-use crate::schema::q_invitations;
+use crate::{identity::accounts::mail_address, schema::q_invitations};
 
 crm_kernel::text_enum!(
     /// What became of an invitation.
@@ -91,7 +91,7 @@ pub fn default_sort() -> Sort {
 #[garde(allow_unvalidated)]
 pub struct NewInvitation {
     /// The address; case does not matter. Nothing tells whether it has an account in another organisation.
-    #[garde(length(chars, max = 255), email)]
+    #[garde(length(chars, max = 255), custom(mail_address))]
     pub email: String,
     /// As what. Admins invite everybody but owners.
     pub role: Role,

@@ -1,0 +1,165 @@
+//! JSON text as a value in which every name is there once.
+//!
+//! JSON leaves open which of two equal names counts. Whoever sends two has made a mistake, or wants a proxy before us to see
+//! another value than we do.
+//! Must stay true: all repeated names are found in one reading, and nesting is bounded by the reader itself.
+
+use std::{cell::RefCell, fmt};
+
+use crm_kernel::{Error, FieldError, Result};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+
+/// Repeated names that are reported; whoever sends more is told the first ones.
+const MOST_ERRORS: usize = 50;
+
+/// Reads a JSON text.
+///
+/// # Errors
+/// `Malformed` where it is none, or with every name that an object has twice.
+pub(crate) fn parse(bytes: &[u8]) -> Result<Value> {
+    let twice = RefCell::new(Vec::new());
+    let mut text = serde_json::Deserializer::from_slice(bytes);
+    let value = Place { above: None, step: Step::Root, twice: &twice }.deserialize(&mut text);
+    let value = value.and_then(|value| text.end().map(|()| value));
+    let value = value.map_err(|error| {
+        Error::malformed("", "json", format!("not JSON: line {} column {}", error.line(), error.column()))
+    })?;
+    let twice = twice.into_inner();
+    if twice.is_empty() { Ok(value) } else { Err(Error::Malformed(twice)) }
+}
+
+/// Where in the text a value is, without a copy of the way there.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    above: Option<&'a Place<'a>>,
+    step: Step<'a>,
+    twice: &'a RefCell<Vec<FieldError>>,
+}
+
+#[derive(Clone, Copy)]
+enum Step<'a> {
+    Root,
+    Item(usize),
+    Key(&'a str),
+}
+
+impl Place<'_> {
+    fn pointer(&self) -> String {
+        let before = self.above.map(Place::pointer).unwrap_or_default();
+        match self.step {
+            Step::Root => before,
+            Step::Item(index) => format!("{before}/{index}"),
+            Step::Key(key) => format!("{before}/{}", key.replace('~', "~0").replace('/', "~1")),
+        }
+    }
+
+    fn note_twice(&self, key: &str) {
+        let mut twice = self.twice.borrow_mut();
+        if twice.len() < MOST_ERRORS {
+            let pointer = Place { above: Some(self), step: Step::Key(key), twice: self.twice }.pointer();
+            twice.push(FieldError::new(pointer, "duplicate", "is there twice"));
+        }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Place<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Place<'_> {
+    type Value = Value;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
+        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("a number beyond every bound"))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::String(value.to_owned()))
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(Value::String(value))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element_seed(Place { above: Some(&self), step: Step::Item(list.len()), ..self })? {
+            list.push(item);
+        }
+        Ok(Value::Array(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+        let mut map = Map::new();
+        while let Some(key) = entries.next_key::<String>()? {
+            let value = entries.next_value_seed(Place { above: Some(&self), step: Step::Key(&key), ..self })?;
+            if map.contains_key(&key) {
+                self.note_twice(&key);
+            }
+            map.insert(key, value);
+        }
+        Ok(Value::Object(map))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::panic, reason = "tests fail by panicking")]
+
+    use crm_kernel::Error;
+    use serde_json::{Value, json};
+
+    use super::parse;
+
+    fn twice(text: &str) -> Vec<String> {
+        match parse(text.as_bytes()) {
+            Err(Error::Malformed(faults)) => faults.into_iter().map(|fault| format!("{} {}", fault.pointer, fault.code)).collect(),
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn it_reads_what_serde_json_reads() {
+        for text in [r#"{"a":[1,-2,0.5,1e3,"x",null,true,{"b":{}}],"":"\u00e9","a/b":18446744073709551615}"#, "[]", "-0", "\"\"", "null"] {
+            assert_eq!(parse(text.as_bytes()).ok(), serde_json::from_str::<Value>(text).ok(), "{text}");
+        }
+        for text in ["", "{", "{} {}", "1e400", "-1e400", "NaN", "01", "\"\\ud800\"", "\"\\udc00\\ud800\"", "'a'", "{a:1}", "[1,]", "\"\n\""] {
+            assert_eq!(twice(text), [" json"], "{text}");
+        }
+        assert_eq!(twice(&"[".repeat(100_000)), [" json"], "the reader bounds how deep it goes");
+        assert_eq!(parse(br#"{"a":{"a":{"a":1}}}"#).ok(), Some(json!({ "a": { "a": { "a": 1 } } })), "the same name further in");
+    }
+
+    #[test]
+    fn every_name_that_is_there_twice_is_named() {
+        assert_eq!(twice(r#"{"a":1,"b":2,"a":1}"#), ["/a duplicate"]);
+        assert_eq!(twice(r#"{"x":[{"y~/":1,"y~/":2}],"a":1,"\u0061":2}"#), ["/x/0/y~0~1 duplicate", "/a duplicate"]);
+        let many: Vec<String> = (0..100).map(|_| "\"a\":1".to_owned()).collect();
+        assert_eq!(twice(&format!("{{{}}}", many.join(","))).len(), 50);
+    }
+}
