@@ -7,6 +7,7 @@ mod cells;
 mod columns;
 pub mod door;
 mod nouns;
+mod phones;
 mod references;
 mod rows;
 mod stages;
@@ -58,6 +59,9 @@ pub async fn run(_environment: &Environment, database: &Database, options: &Opti
     let mut rows = rows::build(&table, &columns, &noun, &references);
     if options.noun == Noun::Deals {
         Stages::load(&admin, &references.organization_id).await?.settle(&mut rows);
+    }
+    if options.noun == Noun::Contacts {
+        phones::settle(&admin, &references.organization_id, &mut rows).await?;
     }
     unique::settle(&admin, &references, &noun, &mut rows).await?;
     let good = sort_out(rows, options.skip_bad)?;

@@ -111,6 +111,23 @@ async fn objects_are_merged_key_by_key_and_replaced_by_put() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn many_changes_cannot_heap_up_more_keys_than_one() {
+    let database = TestDatabase::create().await;
+    let acme = database.tenant("Acme").await;
+    let contacts = PgContacts::new(database.db());
+    let ada = contacts.create(&acme.member, named("Ada", "Lovelace")).await.expect("it can be created");
+    let add = async |from: usize| {
+        let keys = (from..from + 150).map(|number| (format!("key {number}"), json!(1))).collect();
+        let merge = ObjectChange::Merge(serde_json::Value::Object(keys));
+        let changes = ContactChanges { custom_fields: merge, ..ContactChanges::default() };
+        contacts.update(&acme.member, ada.id, &Expected::Any, &changes).await
+    };
+    add(0).await.expect("150 keys are few enough");
+    refusals::invalid(add(150).await, "/custom_fields", "object", "300 keys are too many, however they came");
+    add(50).await.expect("200 are not");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_owner_is_an_active_member() {
     let database = TestDatabase::create().await;
     let (acme, umbrella) = (database.tenant("Acme").await, database.tenant("Umbrella").await);

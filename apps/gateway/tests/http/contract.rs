@@ -58,7 +58,9 @@ async fn a_parameter_that_says_one_thing_says_it_once() {
     for operation in Document::of_the_application().operations() {
         for parameter in operation.query().into_iter().filter(|parameter| parameter["schema"]["type"] != "array") {
             let name = parameter["name"].as_str().unwrap();
-            let twice = format!("{}?{name}=1&{name}=1", address(&operation));
+            // A bound of a period is known to be there once it could be read.
+            let value = if parameter["schema"]["format"] == "date-time" { "2026-01-31T09:30:00Z" } else { "1" };
+            let twice = format!("{}?{name}={value}&{name}={value}", address(&operation));
             let answer = with_body(world.owner().call(&operation.method, &twice), &operation).send().await.problem(400, "malformed");
             let errors = answer.body["errors"].as_array().unwrap();
             assert!(errors.iter().any(|error| error["pointer"] == name && error["code"] == "repeated"), "{}", answer.text);
