@@ -73,7 +73,8 @@ fn is_json(request: &HttpRequest) -> Result<(), actix_web::Error> {
     let mut parts = header.split(';').map(str::trim);
     let kind = parts.next().unwrap_or_default();
     let is_patch = request.method() == Method::PATCH;
-    let is_utf8 = parts.filter_map(|part| part.strip_prefix("charset=")).all(|name| matches!(name.trim_matches('"'), "utf-8" | "utf8"));
+    let is_utf8 =
+        parts.filter_map(|part| part.strip_prefix("charset=")).all(|name| matches!(name.trim_matches('"'), "utf-8" | "utf8"));
     if is_utf8 && (kind == "application/json" || is_patch && kind == "application/merge-patch+json") {
         return Ok(());
     }

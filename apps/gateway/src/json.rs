@@ -22,9 +22,8 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Value> {
     let mut text = serde_json::Deserializer::from_slice(bytes);
     let value = Place { above: None, step: Step::Root, twice: &twice }.deserialize(&mut text);
     let value = value.and_then(|value| text.end().map(|()| value));
-    let value = value.map_err(|error| {
-        Error::malformed("", "json", format!("not JSON: line {} column {}", error.line(), error.column()))
-    })?;
+    let value = value
+        .map_err(|error| Error::malformed("", "json", format!("not JSON: line {} column {}", error.line(), error.column())))?;
     let twice = twice.into_inner();
     if twice.is_empty() { Ok(value) } else { Err(Error::Malformed(twice)) }
 }
@@ -138,17 +137,35 @@ mod tests {
 
     fn twice(text: &str) -> Vec<String> {
         match parse(text.as_bytes()) {
-            Err(Error::Malformed(faults)) => faults.into_iter().map(|fault| format!("{} {}", fault.pointer, fault.code)).collect(),
+            Err(Error::Malformed(faults)) => {
+                faults.into_iter().map(|fault| format!("{} {}", fault.pointer, fault.code)).collect()
+            }
             other => panic!("{text}: {other:?}"),
         }
     }
 
     #[test]
     fn it_reads_what_serde_json_reads() {
-        for text in [r#"{"a":[1,-2,0.5,1e3,"x",null,true,{"b":{}}],"":"\u00e9","a/b":18446744073709551615}"#, "[]", "-0", "\"\"", "null"] {
+        for text in
+            [r#"{"a":[1,-2,0.5,1e3,"x",null,true,{"b":{}}],"":"\u00e9","a/b":18446744073709551615}"#, "[]", "-0", "\"\"", "null"]
+        {
             assert_eq!(parse(text.as_bytes()).ok(), serde_json::from_str::<Value>(text).ok(), "{text}");
         }
-        for text in ["", "{", "{} {}", "1e400", "-1e400", "NaN", "01", "\"\\ud800\"", "\"\\udc00\\ud800\"", "'a'", "{a:1}", "[1,]", "\"\n\""] {
+        for text in [
+            "",
+            "{",
+            "{} {}",
+            "1e400",
+            "-1e400",
+            "NaN",
+            "01",
+            "\"\\ud800\"",
+            "\"\\udc00\\ud800\"",
+            "'a'",
+            "{a:1}",
+            "[1,]",
+            "\"\n\"",
+        ] {
             assert_eq!(twice(text), [" json"], "{text}");
         }
         assert_eq!(twice(&"[".repeat(100_000)), [" json"], "the reader bounds how deep it goes");

@@ -23,7 +23,8 @@ async fn a_number_is_read_where_the_organisation_is_and_kept_in_one_form() {
     invalid(homeless, "/phone", "phone", "without a country of the organisation a number must say its own");
 
     database.execute(&format!("UPDATE organizations SET country = 'CH' WHERE id = '{}'", acme.organization_id)).await;
-    let ada = contacts.create(&acme.member, reached_by("044 668 18 00 ext. 12", "+1 (415) 555-2671")).await.expect("both are numbers");
+    let ada =
+        contacts.create(&acme.member, reached_by("044 668 18 00 ext. 12", "+1 (415) 555-2671")).await.expect("both are numbers");
     assert_eq!(ada.phone.as_deref(), Some("+41446681800;ext=12"));
     assert_eq!(ada.mobile.as_deref(), Some("+14155552671"));
 
@@ -50,7 +51,8 @@ async fn what_is_no_number_is_refused_with_all_other_faults() {
     found.sort();
     assert_eq!(found, ["/lead_score range", "/mobile phone", "/phone phone"]);
 
-    let ada = contacts.create(&acme.owner, NewContact { owner_id: Some(acme.owner.user_id), ..reached_by("+41446681800", "+41791234567") });
+    let ada = contacts
+        .create(&acme.owner, NewContact { owner_id: Some(acme.owner.user_id), ..reached_by("+41446681800", "+41791234567") });
     let ada = ada.await.expect("both are numbers");
     let bad = ContactChanges { mobile: Some(Some("call me".into())), ..ContactChanges::default() };
     let refused = contacts.update(&acme.viewer, ada.id, &Expected::Any, &bad).await;

@@ -61,7 +61,8 @@ async fn a_parameter_that_says_one_thing_says_it_once() {
             // A bound of a period is known to be there once it could be read.
             let value = if parameter["schema"]["format"] == "date-time" { "2026-01-31T09:30:00Z" } else { "1" };
             let twice = format!("{}?{name}={value}&{name}={value}", address(&operation));
-            let answer = with_body(world.owner().call(&operation.method, &twice), &operation).send().await.problem(400, "malformed");
+            let answer =
+                with_body(world.owner().call(&operation.method, &twice), &operation).send().await.problem(400, "malformed");
             let errors = answer.body["errors"].as_array().unwrap();
             assert!(errors.iter().any(|error| error["pointer"] == name && error["code"] == "repeated"), "{}", answer.text);
             asked += 1;
@@ -109,7 +110,9 @@ async fn a_body_where_none_is_taken_is_refused() {
     announced_nothing.expect(200);
     let token = world.owner().token.clone().unwrap();
     let mut stream = TcpStream::connect(app.base.strip_prefix("http://").unwrap()).await.unwrap();
-    let head = format!("GET /api/v1/a-crm/companies HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{{}}\r\n0\r\n\r\n");
+    let head = format!(
+        "GET /api/v1/a-crm/companies HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{{}}\r\n0\r\n\r\n"
+    );
     stream.write_all(head.as_bytes()).await.unwrap();
     let mut answer = vec![0; 64];
     let read = stream.read(&mut answer).await.unwrap();
@@ -147,13 +150,24 @@ async fn a_header_that_would_change_what_happens_is_honoured_or_refused() {
         if operation.method != "GET" {
             send("If-None-Match", "*").await.problem(400, "malformed").names(&["If-None-Match"]);
         }
-        for misspelt in ["if_match", "if-mathc", "ifmatch", "x-if-match", "idempotency-keys", "idempotencykey", "x-idempotency-key", "if_none_match"] {
+        for misspelt in [
+            "if_match",
+            "if-mathc",
+            "ifmatch",
+            "x-if-match",
+            "idempotency-keys",
+            "idempotencykey",
+            "x-idempotency-key",
+            "if_none_match",
+        ] {
             send(misspelt, "\"1\"").await.problem(400, "malformed").names(&[misspelt]);
         }
         send("content-encoding", "gzip").await.problem(400, "malformed").names(&["Content-Encoding"]);
     }
     assert!(honoured > 10, "only {honoured} headers are honoured");
-    for harmless in ["accept", "user-agent", "x-forwarded-for", "if-modified-since", "if-range", "range", "cookie", "traceparent", "x-my-own"] {
+    for harmless in
+        ["accept", "user-agent", "x-forwarded-for", "if-modified-since", "if-range", "range", "cookie", "traceparent", "x-my-own"]
+    {
         world.owner().call("GET", "companies").header(harmless, "0").send().await.expect(200);
     }
     let twice = world.owner().call("POST", "companies").header("content-type", "application/json");

@@ -18,7 +18,10 @@ const GOOD: &[&str] = &["ISEMAIL_VALID_CATEGORY", "ISEMAIL_DNSWARN", "ISEMAIL_RF
 
 /// Addresses that a mail server may take and a CRM does not, by diagnosis, with the reason. There are none the other way round.
 const DEVIATIONS: &[(&str, &str)] = &[
-    ("ISEMAIL_RFC5321_ADDRESSLITERAL", "a mailbox at the number of a machine: nobody's address in business, and a way to ask inner machines"),
+    (
+        "ISEMAIL_RFC5321_ADDRESSLITERAL",
+        "a mailbox at the number of a machine: nobody's address in business, and a way to ask inner machines",
+    ),
     ("ISEMAIL_RFC5321_TLDNUMERIC", "no top-level domain is a number, so it is an IP address in the wrong form, or a slip"),
 ];
 
