@@ -1,14 +1,13 @@
-//! The contract of companies, and its use cases on PostgreSQL.
+//! The contract of companies, and its keeping on PostgreSQL: each method is one transaction. What is done within it when something is
+//! written is in `within.rs`.
 
 use async_trait::async_trait;
-use crm_kernel::{
-    CompanyId, Context, Count, Deleted, Error, Expected, ListQuery, Page, Result, Role, Total, slug::slugify, validation,
-};
-use crm_tenancy::{Db, Tx};
+use crm_kernel::{CompanyId, Context, Count, Deleted, Expected, ListQuery, Page, Result, Role, Total};
+use crm_tenancy::Db;
 
 use crate::{
     model::{Company, CompanyChanges, NewCompany},
-    store,
+    store, within,
 };
 
 /// Companies of one organisation. Another organisation's company does not exist here: every method says `NotFound`.
@@ -56,29 +55,6 @@ impl PgCompanies {
     }
 }
 
-/// How a slug is made of a name.
-#[derive(Clone, Copy)]
-enum Slug {
-    /// The name alone, while that is free.
-    Readable,
-    /// With eight characters of chance, so that nobody makes the same at the same moment.
-    Distinct,
-}
-
-impl PgCompanies {
-    async fn insert(&self, context: &Context, mut new: NewCompany, slug: Slug) -> Result<Company> {
-        let mut tx = self.db.begin(context).await?;
-        tx.require(Role::may_write, "create companies")?;
-        validation::check(&CompanyChanges::from(new.clone()))?;
-        if new.slug.is_none() {
-            new.slug = Some(free_slug(&mut tx, &new.name, slug).await?);
-        }
-        let company = store::insert(&mut tx, &new).await?;
-        tx.commit().await?;
-        Ok(company)
-    }
-}
-
 #[async_trait]
 impl Companies for PgCompanies {
     async fn list(&self, context: &Context, query: &ListQuery) -> Result<Page<Company>> {
@@ -109,49 +85,36 @@ impl Companies for PgCompanies {
     }
 
     async fn create(&self, context: &Context, new: NewCompany) -> Result<Company> {
-        match self.insert(context, new.clone(), Slug::Readable).await {
-            // Somebody took the slug between the look and the insert; the client never chose it and must not hear of it.
-            Err(Error::Conflict(fields)) if new.slug.is_none() && fields.iter().all(|field| field.pointer == "/slug") => {
-                self.insert(context, new, Slug::Distinct).await
-            }
-            inserted => inserted,
-        }
+        let mut tx = self.db.begin(context).await?;
+        let company = within::create(&mut tx, new).await?;
+        tx.commit().await?;
+        Ok(company)
     }
 
     async fn replace(&self, context: &Context, id: CompanyId, expected: &Expected, new: NewCompany) -> Result<Company> {
-        self.update(context, id, expected, &CompanyChanges::from(new)).await
+        let mut tx = self.db.begin(context).await?;
+        let company = within::replace(&mut tx, id, expected, new).await?;
+        tx.commit().await?;
+        Ok(company)
     }
 
     async fn update(&self, context: &Context, id: CompanyId, expected: &Expected, changes: &CompanyChanges) -> Result<Company> {
         let mut tx = self.db.begin(context).await?;
-        if let Err(invalid) = validation::check(changes) {
-            return Err(store::refusal(&mut tx, id, expected).await?.unwrap_or(invalid));
-        }
-        let company = store::update(&mut tx, id, expected, changes).await?;
+        let company = within::update(&mut tx, id, expected, changes).await?;
         tx.commit().await?;
         Ok(company)
     }
 
     async fn delete(&self, context: &Context, id: CompanyId, expected: &Expected) -> Result<()> {
         let mut tx = self.db.begin(context).await?;
-        store::delete(&mut tx, id, expected).await?;
+        within::delete(&mut tx, id, expected).await?;
         tx.commit().await
     }
 
     async fn restore(&self, context: &Context, id: CompanyId) -> Result<Company> {
         let mut tx = self.db.begin(context).await?;
-        let company = store::restore(&mut tx, id).await?;
+        let company = within::restore(&mut tx, id).await?;
         tx.commit().await?;
         Ok(company)
     }
-}
-
-async fn free_slug(tx: &mut Tx, name: &str, slug: Slug) -> Result<String> {
-    let plain = slugify(name, "company");
-    if matches!(slug, Slug::Readable) && !store::slug_taken(tx, &plain).await? {
-        return Ok(plain);
-    }
-    let chance = CompanyId::generate().to_string();
-    let tail = chance.get(chance.len().saturating_sub(8)..).unwrap_or_default().to_owned();
-    Ok(format!("{plain}-{tail}"))
 }

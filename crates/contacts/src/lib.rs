@@ -6,6 +6,7 @@ mod rules;
 mod schema;
 mod service;
 mod store;
+pub mod within;
 
 pub use fields::{FIELDS, VOCABULARY, default_sort};
 pub use model::{Contact, ContactChanges, ContactStatus, NewContact};

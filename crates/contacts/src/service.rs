@@ -1,12 +1,13 @@
-//! The contract of contacts, and its use cases on PostgreSQL.
+//! The contract of contacts, and its keeping on PostgreSQL: each method is one transaction. What is done within it when something is
+//! written is in `within.rs`.
 
 use async_trait::async_trait;
-use crm_kernel::{ContactId, Context, Count, Deleted, Error, Expected, ListQuery, Page, Result, Role, Total};
+use crm_kernel::{ContactId, Context, Count, Deleted, Expected, ListQuery, Page, Result, Role, Total};
 use crm_tenancy::Db;
 
 use crate::{
     model::{Contact, ContactChanges, NewContact},
-    rules, store,
+    store, within,
 };
 
 /// Contacts of one organisation. Another organisation's contact does not exist here: every method says `NotFound`.
@@ -85,37 +86,34 @@ impl Contacts for PgContacts {
 
     async fn create(&self, context: &Context, new: NewContact) -> Result<Contact> {
         let mut tx = self.db.begin(context).await?;
-        tx.require(Role::may_write, "create contacts")?;
-        let new = rules::completed(&mut tx, new).await?;
-        let contact = store::insert(&mut tx, &new).await?;
+        let contact = within::create(&mut tx, new).await?;
         tx.commit().await?;
         Ok(contact)
     }
 
     async fn replace(&self, context: &Context, id: ContactId, expected: &Expected, new: NewContact) -> Result<Contact> {
-        self.update(context, id, expected, &ContactChanges::from(new)).await
+        let mut tx = self.db.begin(context).await?;
+        let contact = within::replace(&mut tx, id, expected, new).await?;
+        tx.commit().await?;
+        Ok(contact)
     }
 
     async fn update(&self, context: &Context, id: ContactId, expected: &Expected, changes: &ContactChanges) -> Result<Contact> {
         let mut tx = self.db.begin(context).await?;
-        let changes = match rules::settled(&mut tx, changes).await {
-            Err(invalid @ Error::Invalid(_)) => return Err(store::refusal(&mut tx, id, expected).await?.unwrap_or(invalid)),
-            settled => settled?,
-        };
-        let contact = store::update(&mut tx, id, expected, &changes).await?;
+        let contact = within::update(&mut tx, id, expected, changes).await?;
         tx.commit().await?;
         Ok(contact)
     }
 
     async fn delete(&self, context: &Context, id: ContactId, expected: &Expected) -> Result<()> {
         let mut tx = self.db.begin(context).await?;
-        store::delete(&mut tx, id, expected).await?;
+        within::delete(&mut tx, id, expected).await?;
         tx.commit().await
     }
 
     async fn restore(&self, context: &Context, id: ContactId) -> Result<Contact> {
         let mut tx = self.db.begin(context).await?;
-        let contact = store::restore(&mut tx, id).await?;
+        let contact = within::restore(&mut tx, id).await?;
         tx.commit().await?;
         Ok(contact)
     }

@@ -12,6 +12,7 @@ mod stage;
 mod store;
 mod summary;
 mod sums;
+pub mod within;
 
 pub use fields::{FIELDS, VOCABULARY, default_sort};
 pub use history::{StageHistory, StageStay};

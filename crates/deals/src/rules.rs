@@ -15,7 +15,7 @@ use crate::{
 /// The new deal with everything that it leaves to the organisation, the pipeline and the day filled in.
 pub(crate) async fn completed(tx: &mut Tx, mut new: NewDeal) -> Result<NewDeal> {
     let closing = StageStep { lost_reason: new.lost_reason.clone(), ..StageStep::default() };
-    let mut faults = faults_of(&DealChanges::from(new.clone()));
+    let mut faults = faults_of_values(&DealChanges::from(new.clone()));
     faults.extend(faults_of(&closing));
     let own_currency = store::base_currency(tx).await?;
     faults.extend(too_many_digits(new.amount.as_ref(), new.currency.get_or_insert(own_currency)));
@@ -77,7 +77,7 @@ pub(crate) async fn replacement(tx: &mut Tx, held: &Held, new: NewDeal) -> Resul
 
 /// Whether the deal may be changed so.
 pub(crate) async fn judge(tx: &mut Tx, held: &Held, changes: &DealChanges, mut faults: Vec<FieldError>) -> Result<()> {
-    faults.extend(faults_of(changes));
+    faults.extend(faults_of_values(changes));
     if changes.amount.is_some() || changes.currency.is_some() {
         let amount = changes.amount.as_ref().unwrap_or(&held.amount);
         let code = changes.currency.as_ref().unwrap_or(&held.currency);
@@ -157,6 +157,11 @@ fn too_many_digits(amount: Option<&Money>, code: &str) -> Option<FieldError> {
 
 fn deal_closed() -> FieldError {
     FieldError::new("/probability", "deal_closed", "the probability of a closed deal cannot be changed")
+}
+
+/// Where all values that come in are judged, of new deals and of changed ones.
+fn faults_of_values(changes: &DealChanges) -> Vec<FieldError> {
+    faults_of(changes)
 }
 
 fn faults_of<T: garde::Validate<Context = ()>>(input: &T) -> Vec<FieldError> {

@@ -1,4 +1,5 @@
-//! The contract of deals, and its use cases on PostgreSQL.
+//! The contract of deals, and its keeping on PostgreSQL: each method is one transaction. What is done within it when something is
+//! written is in `within.rs`.
 
 use async_trait::async_trait;
 use crm_kernel::{Context, Count, DealId, Deleted, Expected, ListQuery, Page, Result, Role, Total};
@@ -7,9 +8,8 @@ use crm_tenancy::Db;
 use crate::{
     history::{StageHistory, StageStay},
     model::{Deal, DealChanges, NewDeal},
-    rules,
     stage::StageStep,
-    store,
+    store, within,
 };
 
 /// Deals of one organisation. Another organisation's deal does not exist here: every method says `NotFound`.
@@ -97,50 +97,41 @@ impl Deals for PgDeals {
 
     async fn create(&self, context: &Context, new: NewDeal) -> Result<Deal> {
         let mut tx = self.db.begin(context).await?;
-        tx.require(Role::may_write, "create deals")?;
-        let new = rules::completed(&mut tx, new).await?;
-        let deal = store::insert(&mut tx, &new).await?;
+        let deal = within::create(&mut tx, new).await?;
         tx.commit().await?;
         Ok(deal)
     }
 
     async fn replace(&self, context: &Context, id: DealId, expected: &Expected, new: NewDeal) -> Result<Deal> {
         let mut tx = self.db.begin(context).await?;
-        let held = store::hold(&mut tx, id, expected).await?;
-        let (changes, faults) = rules::replacement(&mut tx, &held, new).await?;
-        rules::judge(&mut tx, &held, &changes, faults).await?;
-        let deal = store::update(&mut tx, id, &changes).await?;
+        let deal = within::replace(&mut tx, id, expected, new).await?;
         tx.commit().await?;
         Ok(deal)
     }
 
     async fn update(&self, context: &Context, id: DealId, expected: &Expected, changes: &DealChanges) -> Result<Deal> {
         let mut tx = self.db.begin(context).await?;
-        let held = store::hold(&mut tx, id, expected).await?;
-        rules::judge(&mut tx, &held, changes, Vec::new()).await?;
-        let deal = store::update(&mut tx, id, changes).await?;
+        let deal = within::update(&mut tx, id, expected, changes).await?;
         tx.commit().await?;
         Ok(deal)
     }
 
     async fn delete(&self, context: &Context, id: DealId, expected: &Expected) -> Result<()> {
         let mut tx = self.db.begin(context).await?;
-        store::delete(&mut tx, id, expected).await?;
+        within::delete(&mut tx, id, expected).await?;
         tx.commit().await
     }
 
     async fn restore(&self, context: &Context, id: DealId) -> Result<Deal> {
         let mut tx = self.db.begin(context).await?;
-        let deal = store::restore(&mut tx, id).await?;
+        let deal = within::restore(&mut tx, id).await?;
         tx.commit().await?;
         Ok(deal)
     }
 
     async fn move_to(&self, context: &Context, id: DealId, expected: &Expected, step: &StageStep) -> Result<Deal> {
         let mut tx = self.db.begin(context).await?;
-        let held = store::hold(&mut tx, id, expected).await?;
-        let movement = rules::movement(&mut tx, &held, step).await?;
-        let deal = store::move_to(&mut tx, id, &movement).await?;
+        let deal = within::move_to(&mut tx, id, expected, step).await?;
         tx.commit().await?;
         Ok(deal)
     }

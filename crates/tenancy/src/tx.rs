@@ -23,6 +23,8 @@ const ROLLBACK_PATIENCE: Duration = Duration::from_secs(5);
 /// commit or set anything by hand on it.
 pub struct Tx {
     connection: Unclean,
+    /// How many savepoints are set. It is zero at every commit unless an attempt was cut off.
+    open_attempts: u32,
     pub(crate) organization_id: OrganizationId,
     pub(crate) user_id: UserId,
     pub(crate) role: Role,
@@ -45,7 +47,7 @@ impl Tx {
         user_id: UserId,
         role: Role,
     ) -> Self {
-        Self { connection: Unclean(Some(connection)), organization_id, user_id, role }
+        Self { connection: Unclean(Some(connection)), open_attempts: 0, organization_id, user_id, role }
     }
 
     /// The organisation of this transaction. Statements carry it although the database confines them anyway: the
@@ -76,12 +78,50 @@ impl Tx {
         if allowed(self.role) { Ok(()) } else { Err(Error::forbidden(format!("the role {} may not {what}", self.role))) }
     }
 
+    /// Does something that may fail without costing the rest of the transaction: when `work` errs, what it did is undone and the
+    /// transaction goes on as if it had not been tried. Attempts may lie within each other.
+    ///
+    /// Without it the first statement that fails ends the transaction, also when the program swallows the error. An attempt costs
+    /// two round trips and a subtransaction, so what can be one statement should be one attempt.
+    ///
+    /// # Errors
+    /// That of `work`. When an attempt is cut off (its future is dropped half way), nobody knows how much of it was done: the
+    /// attempt around it fails, and the commit is refused.
+    pub async fn attempt<T>(&mut self, work: impl AsyncFnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        // Counted before the first byte is sent and until the last answer is there: an attempt that is cut off stays counted.
+        self.open_attempts += 1;
+        let this = self.open_attempts;
+        self.say(&format!("SAVEPOINT attempt_{this}")).await?;
+        let worked = work(self).await;
+        let kept = match worked {
+            Ok(done) if self.open_attempts == this => {
+                // Refused when a statement failed and `work` has swallowed it.
+                self.say(&format!("RELEASE SAVEPOINT attempt_{this}")).await.map(|()| done)
+            }
+            Ok(_) => Err(Error::internal("an attempt was cut off")),
+            Err(error) => Err(error),
+        };
+        if kept.is_err() {
+            self.say(&format!("ROLLBACK TO SAVEPOINT attempt_{this}; RELEASE SAVEPOINT attempt_{this}")).await?;
+        }
+        self.open_attempts = this - 1;
+        kept
+    }
+
+    async fn say(&mut self, statement: &str) -> Result<()> {
+        let mut connection = self.shared()?;
+        connection.batch_execute(statement).await.map_err(crate::expect::error)
+    }
+
     /// Keeps the changes.
     ///
     /// # Errors
-    /// When a statement failed earlier and the failure was swallowed, or when the answer is lost: nothing may be
-    /// reported as saved then.
+    /// When a statement failed earlier and the failure was swallowed, when an attempt was cut off, or when the answer is
+    /// lost: nothing may be reported as saved then.
     pub async fn commit(mut self) -> Result<()> {
+        if self.open_attempts > 0 {
+            return Err(Error::internal("an attempt of this transaction was cut off"));
+        }
         let connection = self.connection.get()?;
         // COMMIT on an aborted transaction rolls back without an error. The SELECT fails in that state, and a simple
         // query stops at its first failure, so COMMIT is reached only while the transaction is whole.

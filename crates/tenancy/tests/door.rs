@@ -251,6 +251,103 @@ async fn a_swallowed_failure_fails_the_commit() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_failed_attempt_undoes_itself_and_nothing_else() {
+    let database = TestDatabase::create().await;
+    let tenant = database.tenant("Acme").await;
+    let db = Db::new(pool(&database, 1));
+    let [first, tried, inner, last] = std::array::from_fn(|_| Uuid::now_v7());
+    let mut tx = db.begin(&tenant.owner).await.expect("a transaction");
+    add_company(&mut tx, first).await.expect("a write");
+    let failed: Result<()> = tx
+        .attempt(async |tx| {
+            add_company(tx, tried).await.map_err(Error::internal)?;
+            add_company(tx, first).await.map(|_| ()).map_err(Error::internal)
+        })
+        .await;
+    failed.expect_err("the same id again is refused");
+    let kept = tx
+        .attempt(async |tx| {
+            let lost: Result<()> = tx
+                .attempt(async |tx| {
+                    add_company(tx, inner).await.map_err(Error::internal)?;
+                    Err(Error::NotFound("company"))
+                })
+                .await;
+            lost.expect_err("what the work answers comes through");
+            add_company(tx, last).await.map_err(Error::internal)
+        })
+        .await;
+    assert_eq!(kept.expect("an attempt goes on after one within it failed"), 1);
+    tx.commit().await.expect("a failed attempt does not fail the commit");
+    let mut wanted = [first.to_string(), last.to_string()];
+    wanted.sort();
+    assert_eq!(database.texts("SELECT id FROM crm_companies ORDER BY id").await, wanted);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_that_swallows_a_failure_fails() {
+    let database = TestDatabase::create().await;
+    let tenant = database.tenant("Acme").await;
+    let db = Db::new(pool(&database, 1));
+    let (kept, swallowed) = (Uuid::now_v7(), Uuid::now_v7());
+    let mut tx = db.begin(&tenant.owner).await.expect("a transaction");
+    add_company(&mut tx, kept).await.expect("a write");
+    let attempt = tx
+        .attempt(async |tx| {
+            add_company(tx, swallowed).await.map_err(Error::internal)?;
+            add_company(tx, kept).await.expect_err("the same id again is refused");
+            Ok(())
+        })
+        .await;
+    attempt.expect_err("what was not done must not look like success");
+    tx.commit().await.expect("the rest is whole");
+    assert_eq!(database.texts("SELECT id FROM crm_companies").await, [kept.to_string()]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_that_is_cut_off_forbids_the_commit() {
+    let database = TestDatabase::create().await;
+    let tenant = database.tenant("Acme").await;
+    let pool = pool(&database, 1);
+    let db = Db::new(pool.clone());
+    let mut tx = db.begin(&tenant.owner).await.expect("a transaction");
+    let savepoint = Box::pin(tx.attempt(async |tx| add_company(tx, Uuid::now_v7()).await.map_err(Error::internal)));
+    assert!((CutOff { future: savepoint, polls_left: 1 }).await.is_none(), "the database has not answered yet");
+    tx.commit().await.expect_err("nobody knows what was done");
+    knows_nothing(&mut *bare(&pool).await).await;
+
+    let mut tx = db.begin(&tenant.owner).await.expect("a transaction");
+    cut_off_after_writing(&mut tx).await;
+    tx.commit().await.expect_err("nobody knows what was done");
+    knows_nothing(&mut *bare(&pool).await).await;
+
+    let mut tx = db.begin(&tenant.owner).await.expect("a transaction");
+    let around: Result<()> = tx
+        .attempt(async |tx| {
+            cut_off_after_writing(tx).await;
+            Ok(())
+        })
+        .await;
+    around.expect_err("the attempt around it knows that one was cut off");
+    tx.commit().await.expect("the attempt around it undid both");
+    assert_eq!(database.number("SELECT count(*) FROM crm_companies").await, 0, "nothing of it is stored");
+}
+
+/// An attempt that has written and is dropped before it comes to an end.
+async fn cut_off_after_writing(tx: &mut Tx) {
+    let (written, wait) = tokio::sync::oneshot::channel();
+    let attempt = tx.attempt(async move |tx| {
+        add_company(tx, Uuid::now_v7()).await.map_err(Error::internal)?;
+        written.send(()).expect("somebody waits");
+        std::future::pending::<Result<()>>().await
+    });
+    tokio::select! {
+        ended = attempt => panic!("it would never have come to an end: {ended:?}"),
+        written = wait => written.expect("it writes"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_panic_rolls_back() {
     let database = TestDatabase::create().await;
     let tenant = database.tenant("Acme").await;

@@ -1,0 +1,82 @@
+//! The use cases that write, within a transaction that the caller has begun and commits: for programs that make several changes at
+//! once or not at all.
+//!
+//! Must stay true: after an error the transaction can only be dropped, unless the call was inside [`Tx::attempt`].
+
+use crm_kernel::{CompanyId, Error, Expected, Result, Role, slug::slugify, validation};
+use crm_tenancy::Tx;
+
+use crate::{
+    model::{Company, CompanyChanges, NewCompany},
+    store,
+};
+
+/// See [`Companies::create`](crate::Companies::create).
+///
+/// # Errors
+/// As there.
+pub async fn create(tx: &mut Tx, mut new: NewCompany) -> Result<Company> {
+    tx.require(Role::may_write, "create companies")?;
+    judge(&CompanyChanges::from(new.clone()))?;
+    if new.slug.is_some() {
+        return store::insert(tx, &new).await;
+    }
+    let plain = slugify(&new.name, "company");
+    if !store::slug_taken(tx, &plain).await? {
+        new.slug = Some(plain.clone());
+        match tx.attempt(async |tx| store::insert(tx, &new).await).await {
+            // Somebody took the slug between the look and the insert; the client never chose it and must not hear of it.
+            Err(Error::Conflict(fields)) if fields.iter().all(|field| field.pointer == "/slug") => {}
+            inserted => return inserted,
+        }
+    }
+    new.slug = Some(distinct(&plain));
+    store::insert(tx, &new).await
+}
+
+/// With eight characters of chance, so that nobody makes the same at the same moment.
+fn distinct(slug: &str) -> String {
+    let chance = CompanyId::generate().to_string();
+    let tail = chance.get(chance.len().saturating_sub(8)..).unwrap_or_default();
+    format!("{slug}-{tail}")
+}
+
+/// See [`Companies::replace`](crate::Companies::replace).
+///
+/// # Errors
+/// As there.
+pub async fn replace(tx: &mut Tx, id: CompanyId, expected: &Expected, new: NewCompany) -> Result<Company> {
+    update(tx, id, expected, &CompanyChanges::from(new)).await
+}
+
+/// See [`Companies::update`](crate::Companies::update).
+///
+/// # Errors
+/// As there.
+pub async fn update(tx: &mut Tx, id: CompanyId, expected: &Expected, changes: &CompanyChanges) -> Result<Company> {
+    if let Err(invalid) = judge(changes) {
+        return Err(store::refusal(tx, id, expected).await?.unwrap_or(invalid));
+    }
+    store::update(tx, id, expected, changes).await
+}
+
+/// See [`Companies::delete`](crate::Companies::delete).
+///
+/// # Errors
+/// As there.
+pub async fn delete(tx: &mut Tx, id: CompanyId, expected: &Expected) -> Result<()> {
+    store::delete(tx, id, expected).await
+}
+
+/// See [`Companies::restore`](crate::Companies::restore).
+///
+/// # Errors
+/// As there.
+pub async fn restore(tx: &mut Tx, id: CompanyId) -> Result<Company> {
+    store::restore(tx, id).await
+}
+
+/// Where all values that come in are judged, of new companies and of changed ones.
+fn judge(changes: &CompanyChanges) -> Result<()> {
+    validation::check(changes)
+}

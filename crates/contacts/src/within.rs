@@ -1,0 +1,58 @@
+//! The use cases that write, within a transaction that the caller has begun and commits: for programs that make several changes at
+//! once or not at all.
+//!
+//! Must stay true: after an error the transaction can only be dropped, unless the call was inside [`Tx::attempt`].
+
+use crm_kernel::{ContactId, Error, Expected, Result, Role};
+use crm_tenancy::Tx;
+
+use crate::{
+    model::{Contact, ContactChanges, NewContact},
+    rules, store,
+};
+
+/// See [`Contacts::create`](crate::Contacts::create).
+///
+/// # Errors
+/// As there.
+pub async fn create(tx: &mut Tx, new: NewContact) -> Result<Contact> {
+    tx.require(Role::may_write, "create contacts")?;
+    let new = rules::completed(tx, new).await?;
+    store::insert(tx, &new).await
+}
+
+/// See [`Contacts::replace`](crate::Contacts::replace).
+///
+/// # Errors
+/// As there.
+pub async fn replace(tx: &mut Tx, id: ContactId, expected: &Expected, new: NewContact) -> Result<Contact> {
+    update(tx, id, expected, &ContactChanges::from(new)).await
+}
+
+/// See [`Contacts::update`](crate::Contacts::update).
+///
+/// # Errors
+/// As there.
+pub async fn update(tx: &mut Tx, id: ContactId, expected: &Expected, changes: &ContactChanges) -> Result<Contact> {
+    let changes = match rules::settled(tx, changes).await {
+        Err(invalid @ Error::Invalid(_)) => return Err(store::refusal(tx, id, expected).await?.unwrap_or(invalid)),
+        settled => settled?,
+    };
+    store::update(tx, id, expected, &changes).await
+}
+
+/// See [`Contacts::delete`](crate::Contacts::delete).
+///
+/// # Errors
+/// As there.
+pub async fn delete(tx: &mut Tx, id: ContactId, expected: &Expected) -> Result<()> {
+    store::delete(tx, id, expected).await
+}
+
+/// See [`Contacts::restore`](crate::Contacts::restore).
+///
+/// # Errors
+/// As there.
+pub async fn restore(tx: &mut Tx, id: ContactId) -> Result<Contact> {
+    store::restore(tx, id).await
+}

@@ -1,0 +1,71 @@
+//! The use cases that write, within a transaction that the caller has begun and commits: for programs that make several changes at
+//! once or not at all.
+//!
+//! Must stay true: after an error the transaction can only be dropped, unless the call was inside [`Tx::attempt`].
+
+use crm_kernel::{DealId, Expected, Result, Role};
+use crm_tenancy::Tx;
+
+use crate::{
+    model::{Deal, DealChanges, NewDeal},
+    rules,
+    stage::StageStep,
+    store,
+};
+
+/// See [`Deals::create`](crate::Deals::create).
+///
+/// # Errors
+/// As there.
+pub async fn create(tx: &mut Tx, new: NewDeal) -> Result<Deal> {
+    tx.require(Role::may_write, "create deals")?;
+    let new = rules::completed(tx, new).await?;
+    store::insert(tx, &new).await
+}
+
+/// See [`Deals::replace`](crate::Deals::replace).
+///
+/// # Errors
+/// As there.
+pub async fn replace(tx: &mut Tx, id: DealId, expected: &Expected, new: NewDeal) -> Result<Deal> {
+    let held = store::hold(tx, id, expected).await?;
+    let (changes, faults) = rules::replacement(tx, &held, new).await?;
+    rules::judge(tx, &held, &changes, faults).await?;
+    store::update(tx, id, &changes).await
+}
+
+/// See [`Deals::update`](crate::Deals::update).
+///
+/// # Errors
+/// As there.
+pub async fn update(tx: &mut Tx, id: DealId, expected: &Expected, changes: &DealChanges) -> Result<Deal> {
+    let held = store::hold(tx, id, expected).await?;
+    rules::judge(tx, &held, changes, Vec::new()).await?;
+    store::update(tx, id, changes).await
+}
+
+/// See [`Deals::delete`](crate::Deals::delete).
+///
+/// # Errors
+/// As there.
+pub async fn delete(tx: &mut Tx, id: DealId, expected: &Expected) -> Result<()> {
+    store::delete(tx, id, expected).await
+}
+
+/// See [`Deals::restore`](crate::Deals::restore).
+///
+/// # Errors
+/// As there.
+pub async fn restore(tx: &mut Tx, id: DealId) -> Result<Deal> {
+    store::restore(tx, id).await
+}
+
+/// See [`Deals::move_to`](crate::Deals::move_to).
+///
+/// # Errors
+/// As there.
+pub async fn move_to(tx: &mut Tx, id: DealId, expected: &Expected, step: &StageStep) -> Result<Deal> {
+    let held = store::hold(tx, id, expected).await?;
+    let movement = rules::movement(tx, &held, step).await?;
+    store::move_to(tx, id, &movement).await
+}
