@@ -3,6 +3,8 @@
 //! Must stay true: each statement names the organisation, although the database confines it anyway, so that the planner
 //! knows its tenant; reads that filter go through q_companies, where every operator may use its index.
 
+use std::collections::HashMap;
+
 use crm_kernel::{CompanyId, Deleted, Error, Expected, ListQuery, Position, Result, Timestamp, page::COUNT_BOUND};
 use crm_tenancy::{Counted, Entity, Expect, Matching, Standing, Tx, patched, seek, seek::Phase, seek_id, seek_nullable};
 use diesel::{
@@ -11,6 +13,7 @@ use diesel::{
 };
 use diesel_async::RunQueryDsl;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::{
     fields::VIEW,
@@ -87,6 +90,28 @@ pub(crate) async fn insert(tx: &mut Tx, new: &NewCompany) -> Result<Company> {
     let id =
         diesel::insert_into(companies::table).values(new).returning(companies::id).get_result(tx).await.expect_one(COMPANY)?;
     get(tx, id).await
+}
+
+/// All of them with one statement, in this order. Each says its id.
+pub(crate) async fn insert_all(tx: &mut Tx, new: &[NewCompany]) -> Result<Vec<Company>> {
+    let made: Vec<CompanyId> =
+        diesel::insert_into(companies::table).values(new).returning(companies::id).get_results(tx).await.expect_any(COMPANY)?;
+    let mut found: HashMap<CompanyId, Company> =
+        get_many(tx, &made).await?.into_iter().map(|company| (company.id, company)).collect();
+    let in_order: Option<Vec<Company>> = new.iter().map(|new| found.remove(&new.id?)).collect();
+    in_order.ok_or_else(|| Error::internal("a record that was made is not there"))
+}
+
+/// The living companies with this slug.
+pub(crate) async fn with_slug(tx: &mut Tx, slug: &str) -> Result<Vec<Uuid>> {
+    let same = everything(tx).filter(q_companies::slug.eq(slug)).filter(q_companies::deleted_at.is_null());
+    same.select(q_companies::id).limit(2).load(tx).await.expect_any(COMPANY)
+}
+
+/// Those of these slugs that living companies have.
+pub(crate) async fn taken_slugs(tx: &mut Tx, slugs: &[String]) -> Result<Vec<String>> {
+    let same = everything(tx).filter(q_companies::slug.eq_any(slugs)).filter(q_companies::deleted_at.is_null());
+    same.select(q_companies::slug).load(tx).await.expect_any(COMPANY)
 }
 
 pub(crate) async fn update(tx: &mut Tx, id: CompanyId, expected: &Expected, changes: &CompanyChanges) -> Result<Company> {

@@ -3,6 +3,8 @@
 //!
 //! Must stay true: after an error the transaction can only be dropped, unless the call was inside [`Tx::attempt`].
 
+use std::collections::HashSet;
+
 use crm_kernel::{CompanyId, Error, Expected, Result, Role, slug::slugify, validation};
 use crm_tenancy::Tx;
 
@@ -39,6 +41,31 @@ fn distinct(slug: &str) -> String {
     let chance = CompanyId::generate().to_string();
     let tail = chance.get(chance.len().saturating_sub(8)..).unwrap_or_default();
     format!("{slug}-{tail}")
+}
+
+/// Creates all of them with one statement, in this order, or none.
+///
+/// # Errors
+/// As [`create`], without saying which of them is at fault.
+pub async fn create_all(tx: &mut Tx, mut all: Vec<NewCompany>) -> Result<Vec<Company>> {
+    tx.require(Role::may_write, "create companies")?;
+    for new in &mut all {
+        judge(&CompanyChanges::from(new.clone()))?;
+        new.id.get_or_insert_with(CompanyId::generate);
+    }
+    give_slugs(tx, &mut all).await?;
+    store::insert_all(tx, &all).await
+}
+
+/// Gives those without a slug one that is free, also among themselves.
+async fn give_slugs(tx: &mut Tx, all: &mut [NewCompany]) -> Result<()> {
+    let wanted: Vec<String> = all.iter().filter(|new| new.slug.is_none()).map(|new| slugify(&new.name, "company")).collect();
+    let mut taken: HashSet<String> = store::taken_slugs(tx, &wanted).await?.into_iter().collect();
+    taken.extend(all.iter().filter_map(|new| new.slug.clone()));
+    for (new, plain) in all.iter_mut().filter(|new| new.slug.is_none()).zip(wanted) {
+        new.slug = Some(if taken.insert(plain.clone()) { plain } else { distinct(&plain) });
+    }
+    Ok(())
 }
 
 /// See [`Companies::replace`](crate::Companies::replace).

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use crm_companies::{
-    Companies, Company, CompanyChanges, CompanySize, CompanyStatus, FIELDS, NewCompany, PgCompanies, default_sort,
+    BulkCompanies, Companies, Company, CompanyChanges, CompanySize, CompanyStatus, FIELDS, NewCompany, PgCompanies, default_sort,
 };
 use crm_kernel::{CompanyId, Context, Expected, Field, ListQuery, Object, Page, Result, Sort, Tags};
 use crm_tenancy::Db;
@@ -42,6 +42,7 @@ fn object(value: &serde_json::Value) -> Object {
 #[async_trait]
 impl Noun for Contract {
     type Record = Company;
+    type Bulk = BulkCompanies;
 
     const ENTITY: &'static str = "company";
     const TEXT_FIELD: &'static str = "name";
@@ -56,6 +57,13 @@ impl Noun for Contract {
     }
     fn default_sort() -> Sort {
         default_sort()
+    }
+
+    fn new(draft: Draft) -> NewCompany {
+        new_company(draft)
+    }
+    fn renaming(text: &str) -> CompanyChanges {
+        CompanyChanges { name: Some(text.to_owned()), ..CompanyChanges::default() }
     }
 
     async fn create(&self, context: &Context, draft: Draft) -> Result<Company> {
@@ -75,8 +83,7 @@ impl Noun for Contract {
         self.0.list(context, query).await
     }
     async fn rename(&self, context: &Context, id: Uuid, expected: &Expected, text: &str) -> Result<Company> {
-        let changes = CompanyChanges { name: Some(text.to_owned()), ..CompanyChanges::default() };
-        self.0.update(context, CompanyId(id), expected, &changes).await
+        self.0.update(context, CompanyId(id), expected, &Self::renaming(text)).await
     }
     async fn replace(&self, context: &Context, id: Uuid, expected: &Expected, draft: Draft) -> Result<Company> {
         self.0.replace(context, CompanyId(id), expected, new_company(draft)).await

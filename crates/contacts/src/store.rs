@@ -3,14 +3,18 @@
 //! Must stay true: each statement names the organisation, although the database confines it anyway, so that the planner
 //! knows its tenant; reads that filter go through q_contacts, where every operator may use its index.
 
+use std::collections::HashMap;
+
 use crm_kernel::{ContactId, Deleted, Error, Expected, ListQuery, Position, Result, Timestamp, page::COUNT_BOUND};
 use crm_tenancy::{Counted, Entity, Expect, Matching, Standing, Tx, patched, seek, seek::Phase, seek_id, seek_nullable};
 use diesel::{
     BoolExpressionMethods, ExpressionMethods, IntoSql, NullableExpressionMethods, OptionalExtension, QueryDsl, SelectableHelper,
-    dsl::now, sql_types::Bool,
+    dsl::now,
+    sql_types::{Bool, Text},
 };
 use diesel_async::RunQueryDsl;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::{
     fields::VIEW,
@@ -20,6 +24,11 @@ use crate::{
 
 pub(crate) const CONTACT: Entity = Entity { name: "contact", table: "crm_contacts" };
 const ORGANIZATION: Entity = Entity { name: "organization", table: "organizations" };
+
+diesel::define_sql_function! {
+    /// As the database writes texts into its key columns.
+    fn lower(text: Text) -> Text;
+}
 
 type Rows<'a> = q_contacts::BoxedQuery<'a, diesel::pg::Pg>;
 
@@ -84,6 +93,22 @@ pub(crate) async fn country(tx: &mut Tx) -> Result<Option<String>> {
 pub(crate) async fn insert(tx: &mut Tx, new: &NewContact) -> Result<Contact> {
     let id = diesel::insert_into(contacts::table).values(new).returning(contacts::id).get_result(tx).await.expect_one(CONTACT)?;
     get(tx, id).await
+}
+
+/// All of them with one statement, in this order. Each says its id.
+pub(crate) async fn insert_all(tx: &mut Tx, new: &[NewContact]) -> Result<Vec<Contact>> {
+    let made: Vec<ContactId> =
+        diesel::insert_into(contacts::table).values(new).returning(contacts::id).get_results(tx).await.expect_any(CONTACT)?;
+    let mut found: HashMap<ContactId, Contact> =
+        get_many(tx, &made).await?.into_iter().map(|contact| (contact.id, contact)).collect();
+    let in_order: Option<Vec<Contact>> = new.iter().map(|new| found.remove(&new.id?)).collect();
+    in_order.ok_or_else(|| Error::internal("a record that was made is not there"))
+}
+
+/// The living contacts with this address, whatever its case.
+pub(crate) async fn with_email(tx: &mut Tx, email: &str) -> Result<Vec<Uuid>> {
+    let same = everything(tx).filter(q_contacts::email_key.eq(lower(email).nullable())).filter(q_contacts::deleted_at.is_null());
+    same.select(q_contacts::id).limit(2).load(tx).await.expect_any(CONTACT)
 }
 
 pub(crate) async fn update(tx: &mut Tx, id: ContactId, expected: &Expected, changes: &ContactChanges) -> Result<Contact> {

@@ -21,6 +21,19 @@ pub async fn create(tx: &mut Tx, new: NewContact) -> Result<Contact> {
     store::insert(tx, &new).await
 }
 
+/// Creates all of them with one statement, in this order, or none.
+///
+/// # Errors
+/// As [`create`], without saying which of them is at fault.
+pub async fn create_all(tx: &mut Tx, mut all: Vec<NewContact>) -> Result<Vec<Contact>> {
+    tx.require(Role::may_write, "create contacts")?;
+    for new in &mut all {
+        judge(&ContactChanges::from(new.clone()))?;
+        new.id.get_or_insert_with(ContactId::generate);
+    }
+    store::insert_all(tx, &all).await
+}
+
 /// See [`Contacts::replace`](crate::Contacts::replace).
 ///
 /// # Errors

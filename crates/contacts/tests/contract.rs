@@ -3,7 +3,9 @@
 mod companies;
 
 use async_trait::async_trait;
-use crm_contacts::{Contact, ContactChanges, ContactStatus, Contacts, FIELDS, NewContact, PgContacts, default_sort};
+use crm_contacts::{
+    BulkContacts, Contact, ContactChanges, ContactStatus, Contacts, FIELDS, NewContact, PgContacts, default_sort,
+};
 use crm_kernel::{CompanyId, ContactId, Context, Expected, Field, ListQuery, Object, Page, Result, Sort, Tags};
 use crm_tenancy::Db;
 use crm_testkit::contract::{Draft, Noun};
@@ -47,6 +49,7 @@ fn object(value: &Value) -> Object {
 #[async_trait]
 impl Noun for Contract {
     type Record = Contact;
+    type Bulk = BulkContacts;
 
     const ENTITY: &'static str = "contact";
     const TEXT_FIELD: &'static str = "last_name";
@@ -61,6 +64,13 @@ impl Noun for Contract {
     }
     fn default_sort() -> Sort {
         default_sort()
+    }
+
+    fn new(draft: Draft) -> NewContact {
+        new_contact(draft)
+    }
+    fn renaming(text: &str) -> ContactChanges {
+        ContactChanges { last_name: Some(text.to_owned()), ..ContactChanges::default() }
     }
 
     async fn create(&self, context: &Context, draft: Draft) -> Result<Contact> {
@@ -80,8 +90,7 @@ impl Noun for Contract {
         self.contacts.list(context, query).await
     }
     async fn rename(&self, context: &Context, id: Uuid, expected: &Expected, text: &str) -> Result<Contact> {
-        let changes = ContactChanges { last_name: Some(text.to_owned()), ..ContactChanges::default() };
-        self.contacts.update(context, ContactId(id), expected, &changes).await
+        self.contacts.update(context, ContactId(id), expected, &Self::renaming(text)).await
     }
     async fn replace(&self, context: &Context, id: Uuid, expected: &Expected, draft: Draft) -> Result<Contact> {
         self.contacts.replace(context, ContactId(id), expected, new_contact(draft)).await

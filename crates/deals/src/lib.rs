@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod bulk;
 mod fields;
 mod history;
 mod model;
@@ -14,6 +15,7 @@ mod summary;
 mod sums;
 pub mod within;
 
+pub use bulk::BulkDeals;
 pub use fields::{FIELDS, VOCABULARY, default_sort};
 pub use history::{StageHistory, StageStay};
 pub use model::{Deal, DealChanges, NewDeal};

@@ -13,22 +13,64 @@ use crate::{
 };
 
 /// The new deal with everything that it leaves to the organisation, the pipeline and the day filled in.
-pub(crate) async fn completed(tx: &mut Tx, mut new: NewDeal) -> Result<NewDeal> {
+pub(crate) async fn completed(tx: &mut Tx, new: NewDeal) -> Result<NewDeal> {
+    let ground = Ground::of(tx, std::slice::from_ref(&new)).await?;
+    complete(&ground, new)
+}
+
+/// The same of many, with no more questions to the database than for one.
+pub(crate) async fn all_completed(tx: &mut Tx, all: Vec<NewDeal>) -> Result<Vec<NewDeal>> {
+    let ground = Ground::of(tx, &all).await?;
+    all.into_iter().map(|new| complete(&ground, new)).collect()
+}
+
+/// What new deals leave to the organisation, its pipelines and the day.
+struct Ground {
+    own_currency: String,
+    default_pipeline: Option<PipelineId>,
+    stages: Vec<(PipelineId, Stage)>,
+    /// Asked for only when a deal begins closed.
+    today: Option<Date>,
+}
+
+impl Ground {
+    async fn of(tx: &mut Tx, all: &[NewDeal]) -> Result<Self> {
+        let own_currency = store::base_currency(tx).await?;
+        let default_pipeline = match all.iter().any(|new| new.pipeline_id.is_none()) {
+            true => pipeline_store::default_pipeline(tx).await?,
+            false => None,
+        };
+        let mut pipelines: Vec<PipelineId> = all.iter().filter_map(|new| new.pipeline_id.or(default_pipeline)).collect();
+        pipelines.sort_unstable();
+        pipelines.dedup();
+        let stages = pipeline_store::stages_of(tx, &pipelines).await?;
+        let begins_closed = |new: &NewDeal| {
+            let pipeline = new.pipeline_id.or(default_pipeline);
+            let stage = pipeline.and_then(|pipeline| named(&stages, pipeline, new.stage.as_deref()).ok());
+            stage.is_some_and(|stage| stage.outcome != StageOutcome::Open)
+        };
+        let today = if all.iter().any(begins_closed) { Some(store::today(tx).await?) } else { None };
+        Ok(Self { own_currency, default_pipeline, stages, today })
+    }
+}
+
+fn complete(ground: &Ground, mut new: NewDeal) -> Result<NewDeal> {
     let closing = StageStep { lost_reason: new.lost_reason.clone(), ..StageStep::default() };
     let mut faults = faults_of_values(&DealChanges::from(new.clone()));
     faults.extend(faults_of(&closing));
-    let own_currency = store::base_currency(tx).await?;
-    faults.extend(too_many_digits(new.amount.as_ref(), new.currency.get_or_insert(own_currency)));
-    if new.pipeline_id.is_none() {
-        new.pipeline_id = pipeline_store::default_pipeline(tx).await?;
-    }
+    let currency = new.currency.get_or_insert_with(|| ground.own_currency.clone());
+    faults.extend(too_many_digits(new.amount.as_ref(), currency));
+    new.pipeline_id = new.pipeline_id.or(ground.default_pipeline);
     let Some(pipeline) = new.pipeline_id else {
         faults.push(FieldError::new("/pipeline_id", "required", "there is no default pipeline"));
         return Err(Error::Invalid(faults));
     };
-    let stages = pipeline_store::stages_of(tx, &[pipeline]).await?;
-    match named(&stages, pipeline, new.stage.as_deref()) {
-        Ok(stage) => faults.extend(place(&mut new, stage, today_to_close(tx, stage).await?)),
+    match named(&ground.stages, pipeline, new.stage.as_deref()) {
+        Ok(stage) => {
+            // A stage that stays open asks for no day.
+            let today = ground.today.filter(|_| stage.outcome != StageOutcome::Open);
+            faults.extend(place(&mut new, stage, today));
+        }
         Err(fault) => faults.push(fault),
     }
     none(faults).map(|()| new)

@@ -4,6 +4,8 @@
 //! knows its tenant; reads that filter go through q_deals, where every operator may use its index; what is judged before
 //! it is changed is held (locked) first, so that what was judged is what is changed.
 
+use std::collections::HashMap;
+
 use crm_kernel::{
     Date, DealId, Deleted, Error, Expected, Filter, ListQuery, Money, OrganizationId, PipelineId, Position, Result, Timestamp,
     page::COUNT_BOUND,
@@ -145,6 +147,15 @@ pub(crate) async fn today(tx: &mut Tx) -> Result<Date> {
 pub(crate) async fn insert(tx: &mut Tx, new: &NewDeal) -> Result<Deal> {
     let id = diesel::insert_into(deals::table).values(new).returning(deals::id).get_result(tx).await.expect_one(DEAL)?;
     get(tx, id).await
+}
+
+/// All of them with one statement, in this order. Each says its id.
+pub(crate) async fn insert_all(tx: &mut Tx, new: &[NewDeal]) -> Result<Vec<Deal>> {
+    let made: Vec<DealId> =
+        diesel::insert_into(deals::table).values(new).returning(deals::id).get_results(tx).await.expect_any(DEAL)?;
+    let mut found: HashMap<DealId, Deal> = get_many(tx, &made).await?.into_iter().map(|deal| (deal.id, deal)).collect();
+    let in_order: Option<Vec<Deal>> = new.iter().map(|new| found.remove(&new.id?)).collect();
+    in_order.ok_or_else(|| Error::internal("a record that was made is not there"))
 }
 
 /// Locks a living deal that the caller may change and whose version is expected; otherwise says why not.

@@ -23,6 +23,19 @@ pub async fn create(tx: &mut Tx, new: NewDeal) -> Result<Deal> {
     store::insert(tx, &new).await
 }
 
+/// Creates all of them with one statement, in this order, or none.
+///
+/// # Errors
+/// As [`create`], without saying which of them is at fault.
+pub async fn create_all(tx: &mut Tx, all: Vec<NewDeal>) -> Result<Vec<Deal>> {
+    tx.require(Role::may_write, "create deals")?;
+    let mut all = rules::all_completed(tx, all).await?;
+    for new in &mut all {
+        new.id.get_or_insert_with(DealId::generate);
+    }
+    store::insert_all(tx, &all).await
+}
+
 /// See [`Deals::replace`](crate::Deals::replace).
 ///
 /// # Errors

@@ -3,7 +3,7 @@
 mod parents;
 
 use async_trait::async_trait;
-use crm_deals::{Deal, DealChanges, Deals, FIELDS, NewDeal, PgDeals, StageStep, default_sort};
+use crm_deals::{BulkDeals, Deal, DealChanges, Deals, FIELDS, NewDeal, PgDeals, StageStep, default_sort};
 use crm_kernel::{CompanyId, Context, DealId, Expected, Field, ListQuery, Object, Page, Result, Sort, Tags};
 use crm_tenancy::Db;
 use crm_testkit::contract::{Draft, Noun};
@@ -43,6 +43,7 @@ fn object(value: &Value) -> Object {
 #[async_trait]
 impl Noun for Contract {
     type Record = Deal;
+    type Bulk = BulkDeals;
 
     const ENTITY: &'static str = "deal";
     const TEXT_FIELD: &'static str = "name";
@@ -57,6 +58,13 @@ impl Noun for Contract {
     }
     fn default_sort() -> Sort {
         default_sort()
+    }
+
+    fn new(draft: Draft) -> NewDeal {
+        new_deal(draft)
+    }
+    fn renaming(text: &str) -> DealChanges {
+        DealChanges { name: Some(text.to_owned()), ..DealChanges::default() }
     }
 
     async fn create(&self, context: &Context, draft: Draft) -> Result<Deal> {
@@ -76,8 +84,7 @@ impl Noun for Contract {
         self.deals.list(context, query).await
     }
     async fn rename(&self, context: &Context, id: Uuid, expected: &Expected, text: &str) -> Result<Deal> {
-        let changes = DealChanges { name: Some(text.to_owned()), ..DealChanges::default() };
-        self.deals.update(context, DealId(id), expected, &changes).await
+        self.deals.update(context, DealId(id), expected, &Self::renaming(text)).await
     }
     async fn replace(&self, context: &Context, id: Uuid, expected: &Expected, draft: Draft) -> Result<Deal> {
         self.deals.replace(context, DealId(id), expected, new_deal(draft)).await

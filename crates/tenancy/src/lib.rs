@@ -1,11 +1,14 @@
 #![doc = include_str!("../README.md")]
 
 mod begin;
+pub mod bulk;
 pub mod connect;
 mod counted;
 pub mod db;
 pub mod expect;
+pub mod external_ids;
 pub mod housekeeping;
+pub mod idempotency;
 pub mod identity;
 pub mod import;
 mod matching;

@@ -127,3 +127,33 @@ diesel::table! {
         revoked_by_id -> Nullable<Uuid>,
     }
 }
+
+diesel::table! {
+    /// What other systems call our records.
+    crm_external_ids (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        entity_type -> Text,
+        entity_id -> Uuid,
+        source -> Text,
+        external_id -> Text,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    /// Answers that are given again, one's own.
+    crm_idempotent_answers (organization_id, user_id, route, key_hash) {
+        organization_id -> Uuid,
+        user_id -> Uuid,
+        route -> Text,
+        key_hash -> Binary,
+        body_hash -> Binary,
+        status -> SmallInt,
+        etag -> Nullable<Text>,
+        location -> Nullable<Text>,
+        body -> Nullable<Binary>,
+        record_ids -> Array<Uuid>,
+        created_at -> Timestamptz,
+    }
+}

@@ -11,6 +11,7 @@ pub const EXEMPT: &[(&str, &str, &str)] = &[
     ("public.crm_activities", "tracking", "is the log"),
     ("public.crm_activity_details", "tracking", "is the log's values"),
     ("public.crm_deal_stage_history", "tracking", "derived from deals by a trigger"),
+    ("public.crm_idempotent_answers", "tracking", "answers to changes that are logged themselves"),
     ("identity.credentials", "tracking", "secrets never enter the log"),
     ("identity.credentials", "composite_key", "people belong to several tenants"),
     ("identity.sessions", "tracking", "is itself the record of logins"),

@@ -154,6 +154,14 @@ pub const TABLES: &[Table] = &[
         ("entity_type, entity_id, source, external_id", "'company', '{id}', 'test', '{new}'"),
         "source = 'changed'",
     ),
+    table(
+        "public.crm_idempotent_answers",
+        "INSERT INTO crm_idempotent_answers (organization_id, user_id, route, key_hash, body_hash, status, record_ids)
+         VALUES ('{org}', '{user}', 'POST /', sha256('{id}'), sha256(''), 201, '{}')",
+        "key_hash = sha256('{id}')",
+        ("route, key_hash, body_hash, status, record_ids", "'POST /', sha256('{new}'), sha256(''), 201, '{}'"),
+        "status = 200",
+    ),
     table("public.crm_activities", "", "entity_id = '{id}'", ACTIVITY, "activity_type = 'forged'"),
     table(
         "public.crm_activity_details",

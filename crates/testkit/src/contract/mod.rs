@@ -4,6 +4,7 @@
 //! What a rule says is the name of its test; each theme is a file. Rules of one noun alone do not live here.
 
 pub mod bin;
+pub mod bulk;
 pub mod filters;
 pub mod ids;
 pub mod log;
@@ -47,7 +48,10 @@ pub fn draft(number: usize) -> Draft {
 #[async_trait]
 pub trait Noun: Send + Sync + 'static {
     /// The record as it is stored; its JSON is compared with what was asked for.
-    type Record: Serialize + Debug + Clone + Send + Sync;
+    type Record: Serialize + Debug + Clone + Send + Sync + 'static;
+
+    /// The noun in calls that change many at once.
+    type Bulk: crm_tenancy::bulk::Noun<Record = Self::Record>;
 
     /// What the log calls it: `company`.
     const ENTITY: &'static str;
@@ -64,6 +68,11 @@ pub trait Noun: Send + Sync + 'static {
     fn fields() -> &'static [Field];
     /// The noun's order when none is asked for.
     fn default_sort() -> Sort;
+
+    /// The new record that `create` makes of this draft.
+    fn new(draft: Draft) -> <Self::Bulk as crm_tenancy::bulk::Noun>::New;
+    /// The change that `rename` makes.
+    fn renaming(text: &str) -> <Self::Bulk as crm_tenancy::bulk::Noun>::Changes;
 
     /// Creates.
     async fn create(&self, context: &Context, draft: Draft) -> Result<Self::Record>;
@@ -251,6 +260,9 @@ macro_rules! crud_contract {
             bin { deleting_moves_to_the_bin, the_bin_is_for_managers, restoring_brings_back_what_was,
                 who_deleted_may_restore_and_other_members_may_not, restoring_into_a_taken_value_is_a_conflict }
             parents { a_parent_is_a_living_company_of_ones_own }
+            bulk { each_operation_is_judged_as_if_it_had_come_alone, a_run_of_creations_loses_only_what_is_refused,
+                all_or_nothing_leaves_nothing, a_viewer_changes_nothing_in_bulk,
+                an_upsert_changes_what_is_there_and_makes_what_is_not, upserts_of_one_key_at_once_make_one_record }
         }
     };
     (@tests $noun:ty, $($theme:ident { $($rule:ident),+ $(,)? })+) => {
