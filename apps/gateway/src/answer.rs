@@ -40,16 +40,16 @@ pub struct Listed<T> {
 /// 200 with a record of `T` and its ETag, or 304 when the client has it.
 #[derive(Debug)]
 pub struct Found<T> {
-    body: Vec<u8>,
-    tag: String,
+    pub(crate) body: Vec<u8>,
+    pub(crate) tag: String,
     kind: PhantomData<T>,
 }
 
 /// 201 with a record of `T`, its ETag and its address.
 #[derive(Debug)]
 pub struct Created<T> {
-    found: Found<T>,
-    location: String,
+    pub(crate) found: Found<T>,
+    pub(crate) location: String,
 }
 
 /// 201 with a `T` that has no version, and its address.
@@ -154,7 +154,7 @@ fn version_of(tag: &str) -> Option<i32> {
     ours.then_some(number)
 }
 
-fn json<T: Serialize>(value: &T) -> Result<Vec<u8>> {
+pub(crate) fn json<T: Serialize>(value: &T) -> Result<Vec<u8>> {
     serde_json::to_vec(value).map_err(Error::internal)
 }
 
@@ -236,7 +236,7 @@ impl Responder for Empty {
 }
 
 /// A reference to the definition of `T`.
-fn reference<T: Apiv2Schema>() -> DefaultSchemaRaw {
+pub(crate) fn reference<T: Apiv2Schema>() -> DefaultSchemaRaw {
     let mut schema = T::schema_with_ref();
     schema.retain_ref();
     schema
@@ -252,14 +252,14 @@ fn page_of<T: Apiv2Schema>() -> DefaultSchemaRaw {
     page
 }
 
-fn answers(operation: &mut DefaultOperationRaw, status: &str, description: &str, schema: Option<DefaultSchemaRaw>) {
+pub(crate) fn answers(operation: &mut DefaultOperationRaw, status: &str, description: &str, schema: Option<DefaultSchemaRaw>) {
     let response = Response { description: Some(description.into()), schema, ..Default::default() };
     operation.responses.insert(status.into(), Either::Right(response));
 }
 
-type Definitions = std::collections::BTreeMap<String, DefaultSchemaRaw>;
+pub(crate) type Definitions = std::collections::BTreeMap<String, DefaultSchemaRaw>;
 
-fn define<T: Apiv2Schema>(map: &mut Definitions) {
+pub(crate) fn define<T: Apiv2Schema>(map: &mut Definitions) {
     <actix_web::web::Json<T> as OperationModifier>::update_definitions(map);
 }
 

@@ -1,13 +1,13 @@
 //! JSON bodies: bounded, typed, with every bad field named at once by its pointer.
 //!
-//! Must stay true: a body of more than 2 MiB or nested deeper than 64 is refused before it is understood; unknown fields
+//! Must stay true: a body of more than 2 MiB (8 MiB for many records) or nested deeper than 64 is refused before it is understood; unknown fields
 //! are refused by name, because a field that is silently ignored looks like one that was saved, and so are names that are there
 //! twice.
 
 use std::{future::Future, pin::Pin, time::Duration};
 
 use actix_web::{
-    FromRequest, HttpRequest,
+    FromRequest, HttpMessage, HttpRequest,
     dev::Payload,
     http::{Method, header::CONTENT_TYPE},
     web::Bytes,
@@ -20,19 +20,36 @@ use paperclip::{
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use crate::{
     json,
     problem::{Problem, problem},
 };
 
-/// Bytes a body may have.
-const LARGEST: usize = 2 * 1024 * 1024;
 /// Levels of arrays and objects a body may have.
 const DEEPEST: usize = 64;
-/// Values a body may have: every one becomes an object in memory many times its size. Counted by the characters that separate
-/// them, those inside texts included, so the true bound is a little lower.
-const MOST_VALUES: usize = 50_000;
+/// How large a body may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bound {
+    /// Bytes, in MiB.
+    mebibytes: usize,
+    /// Values: every one becomes an object in memory many times its size. Counted by the characters that separate them, those inside
+    /// texts included, so the true bound is a little lower.
+    most_values: usize,
+}
+
+impl Bound {
+    /// Of what describes one record or one question.
+    pub const ONE_RECORD: Self = Self { mebibytes: 2, most_values: 50_000 };
+    /// Of what describes a thousand records.
+    pub const MANY_RECORDS: Self = Self { mebibytes: 8, most_values: 200_000 };
+
+    fn bytes(self) -> usize {
+        self.mebibytes * 1024 * 1024
+    }
+}
+
 /// How long a client may take to send the body.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Bad fields that are named; whoever sends more is told the first ones.
@@ -40,6 +57,9 @@ const MOST_ERRORS: usize = 50;
 
 /// Something a client sends, with rules for its values.
 pub trait Input: DeserializeOwned + Apiv2Schema {
+    /// How large a body of this kind may be.
+    const BOUND: Bound = Bound::ONE_RECORD;
+
     /// Every value that breaks a rule of its own, without looking at anything else.
     ///
     /// # Errors
@@ -51,20 +71,51 @@ pub trait Input: DeserializeOwned + Apiv2Schema {
 #[derive(Debug)]
 pub struct Body<T>(pub T);
 
+/// A JSON body that is a new record or, if the record is there, a change to it: it must be right as both.
+#[derive(Debug)]
+pub struct EitherBody<New, Changes> {
+    /// The record, if there is none.
+    pub new: New,
+    /// The change, if there is one.
+    pub changes: Changes,
+}
+
+/// SHA-256 of the body that came with a request, for whoever compares bodies.
+#[derive(Debug, Clone, Copy)]
+pub struct BodyHash(pub [u8; 32]);
+
 impl<T: Input + 'static> FromRequest for Body<T> {
     type Error = actix_web::Error;
     type Future = Pin<Box<dyn Future<Output = Result<Self, Self::Error>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let (request, mut payload) = (request.clone(), payload.take());
+        let value = received(request.clone(), payload.take(), T::BOUND);
+        Box::pin(async move { Ok(Self(typed(value.await?).map_err(Problem)?)) })
+    }
+}
+
+impl<New: Input + 'static, Changes: Input + 'static> FromRequest for EitherBody<New, Changes> {
+    type Error = actix_web::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Self::Error>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let value = received(request.clone(), payload.take(), New::BOUND);
         Box::pin(async move {
-            is_json(&request)?;
-            let bytes = tokio::time::timeout(PATIENCE, read(&request, &mut payload)).await.map_err(|_| too_slow())??;
-            let value = parse(&bytes).map_err(Problem)?;
-            let typed = typed(value).map_err(Problem)?;
-            Ok(Self(typed))
+            let value = value.await?;
+            let changes = typed(value.clone()).map_err(Problem)?;
+            Ok(Self { new: typed(value).map_err(Problem)?, changes })
         })
     }
+}
+
+/// The JSON object that a request brings.
+async fn received(request: HttpRequest, mut payload: Payload, bound: Bound) -> Result<Value, actix_web::Error> {
+    is_json(&request)?;
+    let bytes = tokio::time::timeout(PATIENCE, read(&request, &mut payload, bound)).await.map_err(|_| too_slow())??;
+    if request.headers().contains_key(crate::once::HEADER) {
+        request.extensions_mut().insert(BodyHash(Sha256::digest(&bytes).into()));
+    }
+    Ok(parse(&bytes, bound).map_err(Problem)?)
 }
 
 fn is_json(request: &HttpRequest) -> Result<(), actix_web::Error> {
@@ -92,20 +143,21 @@ fn too_slow() -> actix_web::Error {
     actix_web::error::InternalError::from_response("too slow", answer).into()
 }
 
-async fn read(request: &HttpRequest, payload: &mut Payload) -> Result<Bytes, actix_web::Error> {
+async fn read(request: &HttpRequest, payload: &mut Payload, bound: Bound) -> Result<Bytes, actix_web::Error> {
     let too_large = || {
         let status = actix_web::http::StatusCode::PAYLOAD_TOO_LARGE;
-        let answer = problem(status, "too_large", "Body too large", "a body may have 2 MiB at most", &[]);
+        let detail = format!("this body may have {} MiB at most", bound.mebibytes);
+        let answer = problem(status, "too_large", "Body too large", &detail, &[]);
         actix_web::Error::from(actix_web::error::InternalError::from_response("too large", answer))
     };
     let announced = request.headers().get("content-length").and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|length| length > LARGEST) {
+    if announced.is_some_and(|length| length > bound.bytes()) {
         return Err(too_large());
     }
     let mut bytes = actix_web::web::BytesMut::with_capacity(announced.unwrap_or(1024).min(16 * 1024));
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_| Problem(Error::malformed("", "body", "the body ended early or is badly encoded")))?;
-        if bytes.len() + chunk.len() > LARGEST {
+        if bytes.len() + chunk.len() > bound.bytes() {
             return Err(too_large());
         }
         bytes.extend_from_slice(&chunk);
@@ -113,10 +165,11 @@ async fn read(request: &HttpRequest, payload: &mut Payload) -> Result<Bytes, act
     Ok(bytes.freeze())
 }
 
-fn parse(bytes: &[u8]) -> Result<Value> {
+fn parse(bytes: &[u8], bound: Bound) -> Result<Value> {
     let separators = bytes.iter().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count();
-    if separators > MOST_VALUES {
-        return Err(Error::malformed("", "too_many", format!("a body may have {MOST_VALUES} values at most")));
+    if separators > bound.most_values {
+        let message = format!("this body may have {} values at most", bound.most_values);
+        return Err(Error::malformed("", "too_many", message));
     }
     let value = json::parse(bytes)?;
     if depth(&value, 0) > DEEPEST {
@@ -139,7 +192,10 @@ fn depth(value: &Value, level: usize) -> usize {
 
 /// Reads the value as `T`. A field that cannot be read is noted and taken out, one that is missing is noted and put in, and
 /// the rest is tried again, so that the client learns of all of them at once.
-fn typed<T: Input>(mut value: Value) -> Result<T> {
+///
+/// # Errors
+/// `Malformed` with every field that cannot be read, and those that break a rule.
+pub fn typed<T: Input>(mut value: Value) -> Result<T> {
     let mut errors: Vec<FieldError> = Vec::new();
     loop {
         let error = match serde_path_to_error::deserialize::<_, T>(&value) {
@@ -238,5 +294,20 @@ impl<T: Input> Apiv2Schema for Body<T> {
 impl<T: Input> OperationModifier for Body<T> {
     fn update_parameter(operation: &mut DefaultOperationRaw) {
         <actix_web::web::Json<T> as OperationModifier>::update_parameter(operation);
+    }
+}
+
+impl<New: Input, Changes> Apiv2Schema for EitherBody<New, Changes> {
+    fn name() -> Option<String> {
+        New::name()
+    }
+    fn raw_schema() -> paperclip::v2::models::DefaultSchemaRaw {
+        New::raw_schema()
+    }
+}
+
+impl<New: Input, Changes> OperationModifier for EitherBody<New, Changes> {
+    fn update_parameter(operation: &mut DefaultOperationRaw) {
+        <actix_web::web::Json<New> as OperationModifier>::update_parameter(operation);
     }
 }

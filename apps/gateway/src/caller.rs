@@ -87,6 +87,28 @@ impl RecordCaller {
     }
 }
 
+/// A caller of an operation that consists of others: each is asked of the token as if it came alone.
+#[derive(Debug)]
+pub struct PartsCaller(pub Caller);
+
+impl PartsCaller {
+    /// Whether something may be done to a record of this kind, or whether one may be made.
+    ///
+    /// # Errors
+    /// `Forbidden` when token or role do not allow it; `Unavailable` when a limit of the evaluation tripped.
+    pub fn permits(&self, services: &Services, entity: &str, action: &str, access: Access, id: Option<Uuid>) -> Result<()> {
+        let (operation, resource) = (format!("{entity}:{action}"), id.map(|id| id.to_string()));
+        let wanted = Use { operation: &operation, entity, access: access.word(), resource: resource.as_deref() };
+        if self.0.reach.allows(&services.policy, &wanted)? { Ok(()) } else { Err(refusal(&self.0.context)) }
+    }
+
+    /// Whether the token is less than what a login gave.
+    #[must_use]
+    pub fn is_limited(&self) -> bool {
+        !matches!(self.0.reach, Reach::Whole)
+    }
+}
+
 fn refusal(context: &Context) -> Error {
     Error::forbidden(format!("the role {} or this token may not do this", context.role))
 }
@@ -163,8 +185,24 @@ impl FromRequest for RecordCaller {
     }
 }
 
+impl FromRequest for PartsCaller {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let caller = identify(request).and_then(|(context, verdict, reach)| match (verdict, &reach) {
+            // Of a whole token the role alone decides, and it decides the same for every part.
+            (Verdict::Denied, Reach::Whole) => Err(refusal(&context)),
+            _ => Ok(Self(Caller { context, reach })),
+        });
+        ready(caller.map_err(Problem))
+    }
+}
+
 // Security is described in one place, `openapi::finish`, from the policy's list.
 impl Apiv2Schema for Caller {}
 impl Apiv2Schema for RecordCaller {}
+impl Apiv2Schema for PartsCaller {}
 impl paperclip::actix::OperationModifier for Caller {}
 impl paperclip::actix::OperationModifier for RecordCaller {}
+impl paperclip::actix::OperationModifier for PartsCaller {}

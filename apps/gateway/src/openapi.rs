@@ -145,12 +145,28 @@ fn nullable_names(name: &str, optional: &Map<String, Value>) -> Vec<String> {
     names.filter_map(|name| name.as_str().map(str::to_owned)).collect()
 }
 
-/// Answers carry every field, always: only the two that depend on the question may be absent.
+/// What answers carry only when it was asked for, or when there is something to say.
+const ABSENT_AT_TIMES: &[&str] = &[
+    "total",
+    "errors", // of a page, of a problem
+    "succeeded",
+    "failed",
+    "results",
+    "matched",
+    "sample",
+    "changed",
+    "unchanged",
+    "left",
+    "reasons", // of a bulk call
+    "record",
+    "problem", // of one of its operations
+];
+
+/// Answers carry every field, always, but for those that depend on the question.
 fn require_all(schema: &mut Value) {
     let names: Vec<Value> = schema["properties"].as_object().into_iter().flatten().map(|(name, _)| json!(name)).collect();
-    let absent_at_times = ["total", "errors"];
     let names: Vec<Value> =
-        names.into_iter().filter(|name| !name.as_str().is_some_and(|name| absent_at_times.contains(&name))).collect();
+        names.into_iter().filter(|name| !name.as_str().is_some_and(|name| ABSENT_AT_TIMES.contains(&name))).collect();
     if !names.is_empty() {
         schema["required"] = json!(names);
     }
@@ -200,7 +216,8 @@ fn finish_operation(known: &Operation, operation: &mut Value) {
             "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } },
         });
     }
-    if has_record(known) && known.method != "DELETE" || known.name.ends_with(":create") && !is_unversioned(known) {
+    let makes_record = known.name.ends_with(":create") || known.path.contains("/by-external-id/");
+    if has_record(known) && known.method != "DELETE" || makes_record && !is_unversioned(known) {
         let tag = json!({ "description": "Version and shape of the record.", "schema": { "type": "string" } });
         for status in ["200", "201"] {
             if operation["responses"].get(status).is_some() {
@@ -225,7 +242,8 @@ fn is_unversioned(known: &Operation) -> bool {
 fn changes_record(known: &Operation) -> bool {
     // Whoever revokes or removes means it, whatever has changed.
     let whatever_changed = matches!(known.name, "invitation:revoke" | "external_identity:unlink");
-    !whatever_changed && has_record(known) && matches!(known.method, "PUT" | "PATCH" | "DELETE")
+    let may_change = has_record(known) && matches!(known.method, "PUT" | "PATCH" | "DELETE");
+    !whatever_changed && may_change || known.name.ends_with(":upsert")
 }
 
 fn finish_parameters(known: &Operation, operation: &mut Value) {
@@ -268,14 +286,15 @@ fn problems(known: &Operation) -> Vec<(&'static str, &'static str)> {
     let takes_body = (matches!(known.method, "POST" | "PUT" | "PATCH")
         && !known.path.ends_with("/restore")
         && !known.path.ends_with("/logout")
-        && known.name != "session:end_others")
+        && known.name != "session:end_others"
+        && !known.name.ends_with(":attach"))
         || known.name == "second_factor:disable";
     let counts_tries = matches!(known.name, "session:login" | "external_identity:link")
         || known.name.starts_with("account:")
         || known.name.starts_with("second_factor:");
     let manages = matches!(known.access, Access::Manage | Access::Administer | Access::Govern) || known.name == "member:leave";
     let writes = known.access == Access::Write || (manages && known.method != "GET");
-    let named = known.path.contains("{id}");
+    let named = known.path.contains('{');
     let mut problems = vec![("500", "A fault of ours"), ("503", "Something needed is away; try again")];
     let mut when = |condition: bool, status: &'static str, description: &'static str| {
         if condition {
@@ -308,7 +327,7 @@ fn problems(known: &Operation) -> Vec<(&'static str, &'static str)> {
         "409",
         "Collides with something that exists",
     );
-    when(changes_record(known), "412", "Changed since the version you named");
+    when(changes_record(known) || known.name.ends_with(":bulk"), "412", "Changed since the version you named");
     when(takes_body, "408", "The body did not arrive in time");
     when(takes_body, "413", "Body too large");
     when(takes_body, "415", "Body is not JSON");

@@ -134,11 +134,17 @@ pub const OPERATIONS: &[Operation] = &[
     operation("POST", "/api/v1/a-crm/companies", "company:create", Access::Write),
     operation("GET", "/api/v1/a-crm/companies/fields", "company:fields", Access::Read),
     operation("POST", "/api/v1/a-crm/companies/search", "company:list", Access::Read),
+    operation("POST", "/api/v1/a-crm/companies/bulk", "company:bulk", Access::Write),
+    operation("GET", "/api/v1/a-crm/companies/by-external-id/{source}/{external_id}", "company:get", Access::Read),
+    operation("PUT", "/api/v1/a-crm/companies/by-external-id/{source}/{external_id}", "company:upsert", Access::Write),
     operation("GET", "/api/v1/a-crm/companies/{id}", "company:get", Access::Read),
     operation("PUT", "/api/v1/a-crm/companies/{id}", "company:replace", Access::Write),
     operation("PATCH", "/api/v1/a-crm/companies/{id}", "company:update", Access::Write),
     operation("DELETE", "/api/v1/a-crm/companies/{id}", "company:delete", Access::Write),
     operation("POST", "/api/v1/a-crm/companies/{id}/restore", "company:restore", Access::Write),
+    operation("GET", "/api/v1/a-crm/companies/{id}/external-ids", "company:external_ids", Access::Read),
+    operation("PUT", "/api/v1/a-crm/companies/{id}/external-ids/{source}/{external_id}", "company:attach", Access::Manage),
+    operation("DELETE", "/api/v1/a-crm/companies/{id}/external-ids/{source}/{external_id}", "company:detach", Access::Manage),
     operation("GET", "/api/v1/a-crm/companies/{id}/contacts", "contact:list", Access::Read),
     operation("GET", "/api/v1/a-crm/companies/{id}/deals", "deal:list", Access::Read),
     operation("GET", "/api/v1/a-crm/companies/{id}/activities", "activity:list", Access::Read),
@@ -146,11 +152,17 @@ pub const OPERATIONS: &[Operation] = &[
     operation("POST", "/api/v1/a-crm/contacts", "contact:create", Access::Write),
     operation("GET", "/api/v1/a-crm/contacts/fields", "contact:fields", Access::Read),
     operation("POST", "/api/v1/a-crm/contacts/search", "contact:list", Access::Read),
+    operation("POST", "/api/v1/a-crm/contacts/bulk", "contact:bulk", Access::Write),
+    operation("GET", "/api/v1/a-crm/contacts/by-external-id/{source}/{external_id}", "contact:get", Access::Read),
+    operation("PUT", "/api/v1/a-crm/contacts/by-external-id/{source}/{external_id}", "contact:upsert", Access::Write),
     operation("GET", "/api/v1/a-crm/contacts/{id}", "contact:get", Access::Read),
     operation("PUT", "/api/v1/a-crm/contacts/{id}", "contact:replace", Access::Write),
     operation("PATCH", "/api/v1/a-crm/contacts/{id}", "contact:update", Access::Write),
     operation("DELETE", "/api/v1/a-crm/contacts/{id}", "contact:delete", Access::Write),
     operation("POST", "/api/v1/a-crm/contacts/{id}/restore", "contact:restore", Access::Write),
+    operation("GET", "/api/v1/a-crm/contacts/{id}/external-ids", "contact:external_ids", Access::Read),
+    operation("PUT", "/api/v1/a-crm/contacts/{id}/external-ids/{source}/{external_id}", "contact:attach", Access::Manage),
+    operation("DELETE", "/api/v1/a-crm/contacts/{id}/external-ids/{source}/{external_id}", "contact:detach", Access::Manage),
     operation("GET", "/api/v1/a-crm/contacts/{id}/deals", "deal:list", Access::Read),
     operation("GET", "/api/v1/a-crm/contacts/{id}/activities", "activity:list", Access::Read),
     operation("GET", "/api/v1/a-crm/pipelines", "pipeline:list", Access::Read),
@@ -159,11 +171,17 @@ pub const OPERATIONS: &[Operation] = &[
     operation("GET", "/api/v1/a-crm/deals/pipeline", "deal:pipeline", Access::Read),
     operation("GET", "/api/v1/a-crm/deals/fields", "deal:fields", Access::Read),
     operation("POST", "/api/v1/a-crm/deals/search", "deal:list", Access::Read),
+    operation("POST", "/api/v1/a-crm/deals/bulk", "deal:bulk", Access::Write),
+    operation("GET", "/api/v1/a-crm/deals/by-external-id/{source}/{external_id}", "deal:get", Access::Read),
+    operation("PUT", "/api/v1/a-crm/deals/by-external-id/{source}/{external_id}", "deal:upsert", Access::Write),
     operation("GET", "/api/v1/a-crm/deals/{id}", "deal:get", Access::Read),
     operation("PUT", "/api/v1/a-crm/deals/{id}", "deal:replace", Access::Write),
     operation("PATCH", "/api/v1/a-crm/deals/{id}", "deal:update", Access::Write),
     operation("DELETE", "/api/v1/a-crm/deals/{id}", "deal:delete", Access::Write),
     operation("POST", "/api/v1/a-crm/deals/{id}/restore", "deal:restore", Access::Write),
+    operation("GET", "/api/v1/a-crm/deals/{id}/external-ids", "deal:external_ids", Access::Read),
+    operation("PUT", "/api/v1/a-crm/deals/{id}/external-ids/{source}/{external_id}", "deal:attach", Access::Manage),
+    operation("DELETE", "/api/v1/a-crm/deals/{id}/external-ids/{source}/{external_id}", "deal:detach", Access::Manage),
     operation("PUT", "/api/v1/a-crm/deals/{id}/stage", "deal:move", Access::Write),
     operation("GET", "/api/v1/a-crm/deals/{id}/stage-history", "deal:history", Access::Read),
     operation("GET", "/api/v1/a-crm/deals/{id}/activities", "activity:list", Access::Read),
@@ -230,7 +248,7 @@ pub fn methods_at(path: &str) -> impl Iterator<Item = &'static str> + use<'_> {
             && pattern
                 .split('/')
                 .zip(path.split('/'))
-                .all(|(wanted, given)| wanted == given || (wanted == "{id}" && !given.is_empty()))
+                .all(|(wanted, given)| wanted == given || (wanted.starts_with('{') && !given.is_empty()))
     };
     OPERATIONS.iter().filter(move |operation| fits(operation.path)).map(|operation| operation.method)
 }

@@ -2,6 +2,8 @@
 //!
 //! Must stay true: nothing internal is shown; the inside text goes to the log once, with the request id.
 
+use std::borrow::Cow;
+
 use actix_web::{HttpRequest, HttpResponse, ResponseError, http::StatusCode};
 use crm_kernel::{Error, FieldError};
 use paperclip::v2::schema::Apiv2Errors;
@@ -34,6 +36,7 @@ impl Apiv2Errors for Problem {}
 /// Status, stable code and title of every kind of error.
 fn kind(error: &Error) -> (StatusCode, &'static str, &'static str) {
     match error {
+        Error::Part { reason, .. } => kind(reason),
         Error::Malformed(_) => (StatusCode::BAD_REQUEST, "malformed", "The request cannot be understood"),
         Error::Unauthenticated(_) => (StatusCode::UNAUTHORIZED, "unauthenticated", "Valid credentials are needed"),
         Error::NotLinked => (StatusCode::FORBIDDEN, "not_linked", "This external identity is not linked"),
@@ -53,26 +56,41 @@ fn kind(error: &Error) -> (StatusCode, &'static str, &'static str) {
 }
 
 /// The sentence for this case, and the fields at fault.
-fn explanation(error: &Error) -> (String, &[FieldError]) {
+fn explanation(error: &Error) -> (String, Cow<'_, [FieldError]>) {
     match error {
-        Error::Malformed(fields) | Error::Invalid(fields) | Error::Conflict(fields) => (sentences(fields), fields),
-        Error::Unauthenticated(reason) | Error::Forbidden(reason) => (reason.to_string(), &[]),
-        Error::NotLinked => {
-            ("log in another way and link it with POST /api/v1/auth/identities, or accept an invitation with it".into(), &[])
+        Error::Malformed(fields) | Error::Invalid(fields) | Error::Conflict(fields) => (sentences(fields), fields.into()),
+        Error::Part { pointer, reason } => in_part(pointer, reason),
+        Error::Unauthenticated(reason) | Error::Forbidden(reason) => (reason.to_string(), Cow::default()),
+        Error::NotLinked => (
+            "log in another way and link it with POST /api/v1/auth/identities, or accept an invitation with it".into(),
+            Cow::default(),
+        ),
+        Error::SecondFactorMissing => {
+            ("send `code`: the code that your device shows now, or a recovery code".into(), Cow::default())
         }
-        Error::SecondFactorMissing => ("send `code`: the code that your device shows now, or a recovery code".into(), &[]),
         Error::SecondFactorRequired => (
             "a second factor is needed here: enrol with POST /api/v1/auth/second-factor and confirm it, or give a code \
              at /api/v1/auth/second-factor/verify or when you log in"
                 .into(),
-            &[],
+            Cow::default(),
         ),
-        Error::NotFound(what) => (format!("there is no such {what}"), &[]),
-        Error::Stale(what) => (format!("the {what} has another version by now: read it again"), &[]),
-        Error::Limited { retry_after_seconds } => (format!("try again in {retry_after_seconds} seconds"), &[]),
-        Error::Unavailable(_) => ("something this request needs is away for the moment".into(), &[]),
-        Error::Internal(_) => ("the request id helps us find out what".into(), &[]),
+        Error::NotFound(what) => (format!("there is no such {what}"), Cow::default()),
+        Error::Stale(what) => (format!("the {what} has another version by now: read it again"), Cow::default()),
+        Error::Limited { retry_after_seconds } => (format!("try again in {retry_after_seconds} seconds"), Cow::default()),
+        Error::Unavailable(_) => ("something this request needs is away for the moment".into(), Cow::default()),
+        Error::Internal(_) => ("the request id helps us find out what".into(), Cow::default()),
     }
+}
+
+/// What is wrong with a part, with pointers into the whole; where no field is at fault, the part itself is.
+fn in_part<'a>(pointer: &str, reason: &Error) -> (String, Cow<'a, [FieldError]>) {
+    let (detail, fields) = explanation(reason);
+    let moved = |field: &FieldError| FieldError { pointer: format!("{pointer}{}", field.pointer), ..field.clone() };
+    let mut fields: Vec<FieldError> = fields.iter().map(moved).collect();
+    if fields.is_empty() {
+        fields.push(FieldError::new(pointer, kind(reason).1, detail));
+    }
+    (sentences(&fields), fields.into())
 }
 
 fn sentence(field: &FieldError) -> String {
@@ -100,7 +118,7 @@ impl ResponseError for Problem {
     fn error_response(&self) -> HttpResponse {
         let (status, code, title) = kind(&self.0);
         let (detail, fields) = explanation(&self.0);
-        let mut answer = problem(status, code, title, &detail, fields);
+        let mut answer = problem(status, code, title, &detail, &fields);
         match &self.0 {
             Error::Unauthenticated(_) | Error::SecondFactorMissing => header(&mut answer, "www-authenticate", "Bearer"),
             Error::Limited { retry_after_seconds } => header(&mut answer, "retry-after", &retry_after_seconds.to_string()),
@@ -114,6 +132,11 @@ impl ResponseError for Problem {
 /// A problem answer with this content.
 #[must_use]
 pub fn problem(status: StatusCode, code: &str, title: &str, detail: &str, fields: &[FieldError]) -> HttpResponse {
+    let body = Value::Object(body(status, code, title, detail, fields));
+    HttpResponse::build(status).content_type("application/problem+json").body(body.to_string())
+}
+
+fn body(status: StatusCode, code: &str, title: &str, detail: &str, fields: &[FieldError]) -> Map<String, Value> {
     let mut body = Map::new();
     body.insert("type".into(), json!(format!("urn:crm:problem:{code}")));
     body.insert("title".into(), json!(title));
@@ -124,7 +147,18 @@ pub fn problem(status: StatusCode, code: &str, title: &str, detail: &str, fields
     if !fields.is_empty() {
         body.insert("errors".into(), json!(fields));
     }
-    HttpResponse::build(status).content_type("application/problem+json").body(Value::Object(body).to_string())
+    body
+}
+
+/// The status of an error, and what a problem answer would say of it: for one that concerns a part of a request.
+#[must_use]
+pub fn of_part(error: &Error) -> (StatusCode, Map<String, Value>) {
+    let (status, code, title) = kind(error);
+    if status.is_server_error() {
+        tracing::error!(request_id = current::id(), %error, "a part of the request failed");
+    }
+    let (detail, fields) = explanation(error);
+    (status, body(status, code, title, &detail, &fields))
 }
 
 fn header(answer: &mut HttpResponse, name: &'static str, value: &str) {

@@ -11,7 +11,7 @@ use std::{
 use crm_testkit::TestDatabase;
 use serde_json::{Value, json};
 use support::{
-    Caller,
+    Answer, Caller,
     document::example,
     log_in,
     process::{Gateway, KeyFile},
@@ -122,6 +122,69 @@ async fn what_was_acknowledged_survives_kill_9_once_with_its_activities() {
         let logged = database.number(&format!("SELECT count(*) FROM crm_activities WHERE entity_type = '{entity}'")).await;
         assert_eq!(versions, logged, "{table}: as many versions as activities");
     }
+}
+
+/// A contact that was asked for with a key: the key, the body, and the id that was answered.
+type Asked = (String, Value, Option<String>);
+
+async fn ask(caller: &Caller, key: &str, body: &Value) -> reqwest::Result<Answer> {
+    caller.call("POST", "contacts").header("idempotency-key", key).json(body).try_send().await
+}
+
+/// Creates contacts, each with a key of its own, until the gateway is gone.
+async fn ask_on(caller: Caller, acknowledged: mpsc::UnboundedSender<()>) -> Vec<Asked> {
+    let mut asked = Vec::new();
+    loop {
+        let key = Uuid::now_v7().to_string();
+        let body = example("NewContact", &key);
+        let answer = ask(&caller, &key, &body).await.ok();
+        let is_over = answer.is_none();
+        asked.push((key, body, answer.map(|answer| answer.expect(201).id())));
+        if is_over {
+            return asked;
+        }
+        acknowledged.send(()).unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_sent_again_with_its_key_is_done_once_whatever_died_between() {
+    let database = TestDatabase::create().await;
+    let tenant = database.tenant("Acme").await;
+    let (key, url) = (KeyFile::generate().await, database.url());
+    let environment =
+        [("CRM_DATABASE_URL", url.as_str()), ("CRM_TOKEN_KEY_FILE", key.path()), ("CRM_SEALING_KEY_FILE", key.sealing())];
+    let mut gateway = Gateway::start(&environment).await;
+    let member = log_in(&gateway.nobody(), &tenant.email("member")).await;
+    let (sender, mut receiver) = mpsc::unbounded_channel();
+    let mut writers = JoinSet::new();
+    for _ in 0..WRITERS {
+        writers.spawn(ask_on(gateway.welcome(&member), sender.clone()));
+    }
+    drop(sender);
+    for _ in 0..150 {
+        receiver.recv().await.expect("the writers are at work");
+    }
+    gateway.kill().await;
+    let asked: Vec<Asked> = writers.join_all().await.into_iter().flatten().collect();
+    let orphans =
+        database.texts("SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND usename = 'crm_app'").await;
+    gateway = Gateway::start(&environment).await;
+    gone(&database, &orphans).await;
+    let member = gateway.welcome(&member);
+    for (key, body, answered) in &asked {
+        let again = ask(&member, key, body).await.unwrap().expect(201);
+        assert!(answered.as_ref().is_none_or(|id| *id == again.id()), "what was acknowledged is answered again");
+    }
+    let unanswered = asked.iter().filter(|(_, _, answered)| answered.is_none()).count();
+    assert!(unanswered > 0, "something was cut off");
+    assert_eq!(
+        usize::try_from(database.number("SELECT count(*) FROM crm_contacts").await),
+        Ok(asked.len()),
+        "each is there once"
+    );
+    let created = "SELECT count(*) FROM crm_activities WHERE entity_type = 'contact' AND activity_type = 'created'";
+    assert_eq!(usize::try_from(database.number(created).await), Ok(asked.len()), "and was made once");
 }
 
 /// Waits until the dead gateway's connections are over: only then is it decided what of the last moment was kept.

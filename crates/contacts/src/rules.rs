@@ -9,31 +9,42 @@ use crate::{
     store,
 };
 
-/// The new contact as it is kept.
-pub(crate) async fn completed(tx: &mut Tx, new: NewContact) -> Result<NewContact> {
-    let settled = settled(tx, &ContactChanges::from(new.clone())).await?;
-    Ok(NewContact { phone: settled.phone.flatten(), mobile: settled.mobile.flatten(), ..new })
+/// The new contacts as they are kept; the country is looked up once for all of them, and only when one asks for it.
+pub(crate) async fn completed(tx: &mut Tx, all: Vec<NewContact>) -> Result<Vec<NewContact>> {
+    let needs_country = |new: &NewContact| [&new.phone, &new.mobile].into_iter().flatten().any(|number| is_local(number));
+    let country = if all.iter().any(needs_country) { store::country(tx).await? } else { None };
+    let complete = |new: NewContact| {
+        let settled = settle(ContactChanges::from(new.clone()), country.as_deref())?;
+        Ok(NewContact { phone: settled.phone.flatten(), mobile: settled.mobile.flatten(), ..new })
+    };
+    all.into_iter().map(complete).collect()
 }
 
 /// The changes as they are kept.
 pub(crate) async fn settled(tx: &mut Tx, changes: &ContactChanges) -> Result<ContactChanges> {
-    let mut faults = match validation::check(changes) {
+    let needs_country = [&changes.phone, &changes.mobile].into_iter().flatten().flatten().any(|number| is_local(number));
+    let country = if needs_country { store::country(tx).await? } else { None };
+    settle(changes.clone(), country.as_deref())
+}
+
+fn is_local(number: &str) -> bool {
+    !phone::names_its_country(number)
+}
+
+fn settle(mut changes: ContactChanges, country: Option<&str>) -> Result<ContactChanges> {
+    let mut faults = match validation::check(&changes) {
         Err(Error::Invalid(faults)) => faults,
         other => other.map(|()| Vec::new())?,
     };
-    let mut settled = changes.clone();
-    let needs_country =
-        [&changes.phone, &changes.mobile].into_iter().flatten().flatten().any(|number| !phone::names_its_country(number));
-    let country = if needs_country { store::country(tx).await? } else { None };
-    for (pointer, number) in [("/phone", &mut settled.phone), ("/mobile", &mut settled.mobile)] {
+    for (pointer, number) in [("/phone", &mut changes.phone), ("/mobile", &mut changes.mobile)] {
         let Some(Some(written)) = number else { continue };
         if faults.iter().any(|fault| fault.pointer == pointer) {
             continue;
         }
-        match phone::normalised(written, country.as_deref()) {
+        match phone::normalised(written, country) {
             Ok(kept) => *written = kept,
             Err(reason) => faults.push(FieldError::new(pointer, "phone", reason)),
         }
     }
-    if faults.is_empty() { Ok(settled) } else { Err(Error::Invalid(faults)) }
+    if faults.is_empty() { Ok(changes) } else { Err(Error::Invalid(faults)) }
 }

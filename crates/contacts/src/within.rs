@@ -17,18 +17,19 @@ use crate::{
 /// As there.
 pub async fn create(tx: &mut Tx, new: NewContact) -> Result<Contact> {
     tx.require(Role::may_write, "create contacts")?;
-    let new = rules::completed(tx, new).await?;
-    store::insert(tx, &new).await
+    let completed = rules::completed(tx, vec![new]).await?;
+    let new = completed.first().ok_or_else(|| Error::internal("one contact came in and none came out"))?;
+    store::insert(tx, new).await
 }
 
 /// Creates all of them with one statement, in this order, or none.
 ///
 /// # Errors
 /// As [`create`], without saying which of them is at fault.
-pub async fn create_all(tx: &mut Tx, mut all: Vec<NewContact>) -> Result<Vec<Contact>> {
+pub async fn create_all(tx: &mut Tx, all: Vec<NewContact>) -> Result<Vec<Contact>> {
     tx.require(Role::may_write, "create contacts")?;
+    let mut all = rules::completed(tx, all).await?;
     for new in &mut all {
-        judge(&ContactChanges::from(new.clone()))?;
         new.id.get_or_insert_with(ContactId::generate);
     }
     store::insert_all(tx, &all).await

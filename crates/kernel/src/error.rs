@@ -42,6 +42,14 @@ pub enum Error {
     /// Values that cannot be accepted: every bad field at once. HTTP 422.
     #[error("invalid: {}", list(.0))]
     Invalid(Vec<FieldError>),
+    /// A part of a request that is done as a whole or not at all was refused: where it is, and why. The status is that of the reason.
+    #[error("{pointer}: {reason}")]
+    Part {
+        /// RFC 6901 pointer to the part.
+        pointer: String,
+        /// What is wrong with it.
+        reason: Box<Error>,
+    },
     /// Collides with something that exists, such as a unique value. HTTP 409.
     #[error("conflict: {}", list(.0))]
     Conflict(Vec<FieldError>),

@@ -195,7 +195,12 @@ impl<N: Noun> Narrowing<N> {
 
 /// The filter that also demands the condition, which means what it means to this caller now. Their time zone is asked for only
 /// when it decides something. Whoever may not read a parent may not find out about it by asking for it.
-async fn narrowed(services: &Services, caller: &Caller, filter: Filter, condition: Option<Condition>) -> Result<Filter> {
+pub(crate) async fn narrowed(
+    services: &Services,
+    caller: &Caller,
+    filter: Filter,
+    condition: Option<Condition>,
+) -> Result<Filter> {
     let Some(condition) = condition else { return Ok(filter) };
     condition.parents().into_iter().try_for_each(|parent| caller.may_read(services, parent.entity, None))?;
     let (context, now) = (&caller.context, Timestamp::now());

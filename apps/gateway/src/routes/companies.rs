@@ -4,19 +4,23 @@ use actix_web::{
     HttpRequest,
     web::{Data, Path},
 };
+use async_trait::async_trait;
 use crm_activities::Activity;
-use crm_companies::{Company, CompanyChanges, NewCompany};
+use crm_companies::{BulkCompanies, Company, CompanyChanges, NewCompany, within};
 use crm_contacts::Contact;
 use crm_deals::Deal;
-use crm_kernel::{CompanyId, Field, Result, Sort, Vocabulary, validation};
+use crm_kernel::{CompanyId, Context, Field, ListQuery, Page, Result, Sort, Vocabulary, validation};
 use paperclip::actix::{api_v2_operation, web};
 use uuid::Uuid;
 
 use super::{activities::ActivityNoun, contacts::ContactNoun, deals::DealNoun};
 use crate::{
     answer::{Created, Empty, Found, Listed, Plain, Record, if_match},
-    body::{Body, Input},
-    caller::{Caller, RecordCaller},
+    body::{Body, EitherBody, Input},
+    bulk::{self, BulkRequest, Bulked},
+    caller::{Caller, PartsCaller, RecordCaller},
+    external_ids::{self, ExternalIdList, Upserted},
+    once::{Once, RequestKey, once},
     problem::Answer,
     question::{FieldList, Noun, Question, SearchRequest, Show},
     related::{Relation, Target},
@@ -34,11 +38,17 @@ pub fn scope() -> web::Scope {
         .route("", web::post().to(create))
         .route("/fields", web::get().to(fields))
         .route("/search", web::post().to(search))
+        .route("/bulk", web::post().to(change_many))
+        .route("/by-external-id/{source}/{external_id}", web::get().to(get_by_external_id))
+        .route("/by-external-id/{source}/{external_id}", web::put().to(upsert_by_external_id))
         .route("/{id}", web::get().to(get))
         .route("/{id}", web::put().to(replace))
         .route("/{id}", web::patch().to(update))
         .route("/{id}", web::delete().to(delete))
         .route("/{id}/restore", web::post().to(restore))
+        .route("/{id}/external-ids", web::get().to(list_external_ids))
+        .route("/{id}/external-ids/{source}/{external_id}", web::put().to(attach_external_id))
+        .route("/{id}/external-ids/{source}/{external_id}", web::delete().to(detach_external_id))
         .route("/{id}/contacts", web::get().to(list_contacts))
         .route("/{id}/deals", web::get().to(list_deals))
         .route("/{id}/activities", web::get().to(list_activities))
@@ -64,6 +74,17 @@ impl Noun for CompanyNoun {
         Relation { name: "created_by", key: "created_by_id", target: Target::Member },
     ];
     const BIN: bool = true;
+}
+
+#[async_trait]
+impl bulk::Noun for CompanyNoun {
+    type Bulk = BulkCompanies;
+
+    const COLLECTION: &'static str = COLLECTION;
+
+    async fn list(services: &Services, context: &Context, query: &ListQuery) -> Result<Page<Company>> {
+        services.companies.list(context, query).await
+    }
 }
 
 impl Record for Company {
@@ -111,9 +132,51 @@ async fn search(caller: Caller, services: Data<Services>, body: Body<SearchReque
 
 /// Create a company
 #[api_v2_operation(operation_id = "createCompany", tags("Companies"))]
-async fn create(caller: Caller, services: Data<Services>, body: Body<NewCompany>) -> Answer<Created<Company>> {
-    let company = services.companies.create(&caller.context, body.0).await?;
-    Ok(created(COLLECTION, &company)?)
+async fn create(
+    caller: Caller,
+    key: RequestKey,
+    services: Data<Services>,
+    body: Body<NewCompany>,
+) -> Answer<Once<Created<Company>>> {
+    once::<BulkCompanies, _>(&key, &services, &caller, async |tx| {
+        let company = within::create(tx, body.0).await?;
+        Ok((created(COLLECTION, &company)?, vec![company.id.uuid()]))
+    })
+    .await
+}
+
+/// Create, change, delete and upsert many companies at once, or change all that match a filter
+#[api_v2_operation(operation_id = "bulkCompanies", tags("Companies"))]
+async fn change_many(
+    caller: PartsCaller,
+    key: RequestKey,
+    services: Data<Services>,
+    body: Body<BulkRequest>,
+) -> Answer<Once<Bulked<Company>>> {
+    bulk::run::<CompanyNoun>(&services, caller, &key, body.0).await
+}
+
+/// Get a company by what another system calls it
+#[api_v2_operation(operation_id = "getCompanyByExternalId", tags("Companies"))]
+async fn get_by_external_id(
+    caller: PartsCaller,
+    name: Path<(String, String)>,
+    services: Data<Services>,
+) -> Answer<Found<Company>> {
+    let (source, id) = name.into_inner();
+    external_ids::get::<CompanyNoun>(&services, &caller, source, id).await
+}
+
+/// Change the company that another system calls so, or create it: what the body does not say stays
+#[api_v2_operation(operation_id = "upsertCompanyByExternalId", tags("Companies"))]
+async fn upsert_by_external_id(
+    caller: PartsCaller,
+    request: HttpRequest,
+    name: Path<(String, String)>,
+    services: Data<Services>,
+    body: EitherBody<NewCompany, CompanyChanges>,
+) -> Answer<Upserted<Company>> {
+    external_ids::upsert::<CompanyNoun>(&services, &caller, name.into_inner(), &if_match(&request), body).await
 }
 
 /// Get a company
@@ -165,10 +228,49 @@ async fn delete(caller: RecordCaller, request: HttpRequest, id: Path<CompanyId>,
 
 /// Bring a company back from the bin
 #[api_v2_operation(operation_id = "restoreCompany", tags("Companies"))]
-async fn restore(caller: RecordCaller, id: Path<CompanyId>, services: Data<Services>) -> Answer<Found<Company>> {
-    let context = caller.allowed(services.companies.get(&caller.context, *id)).await?;
-    let company = services.companies.restore(context, *id).await?;
-    Ok(Found::plain(&company)?)
+async fn restore(
+    caller: RecordCaller,
+    key: RequestKey,
+    id: Path<CompanyId>,
+    services: Data<Services>,
+) -> Answer<Once<Found<Company>>> {
+    let context = caller.context.clone();
+    let caller = caller.admitted(services.companies.get(&context, *id)).await?;
+    once::<BulkCompanies, _>(&key, &services, &caller, async |tx| {
+        let company = within::restore(tx, *id).await?;
+        Ok((Found::plain(&company)?, vec![company.id.uuid()]))
+    })
+    .await
+}
+
+/// List what other systems call a company
+#[api_v2_operation(operation_id = "listCompanyExternalIds", tags("Companies"))]
+async fn list_external_ids(caller: Caller, id: Path<CompanyId>, services: Data<Services>) -> Answer<Plain<ExternalIdList>> {
+    Ok(Plain(external_ids::list::<CompanyNoun>(&services, &caller, id.uuid()).await?))
+}
+
+/// Say that another system calls a company so
+#[api_v2_operation(operation_id = "attachCompanyExternalId", tags("Companies"))]
+async fn attach_external_id(
+    caller: RecordCaller,
+    name: Path<(CompanyId, String, String)>,
+    services: Data<Services>,
+) -> Answer<Empty> {
+    let (id, source, external_id) = name.into_inner();
+    let context = caller.allowed(services.companies.get(&caller.context, id)).await?;
+    Ok(external_ids::attach::<CompanyNoun>(&services, context, id.uuid(), (source, external_id)).await?)
+}
+
+/// Say that another system calls a company so no more
+#[api_v2_operation(operation_id = "detachCompanyExternalId", tags("Companies"))]
+async fn detach_external_id(
+    caller: RecordCaller,
+    name: Path<(CompanyId, String, String)>,
+    services: Data<Services>,
+) -> Answer<Empty> {
+    let (id, source, external_id) = name.into_inner();
+    let context = caller.allowed(services.companies.get(&caller.context, id)).await?;
+    Ok(external_ids::detach::<CompanyNoun>(&services, context, id.uuid(), (source, external_id)).await?)
 }
 
 /// List the contacts of a company

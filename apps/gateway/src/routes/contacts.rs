@@ -4,18 +4,22 @@ use actix_web::{
     HttpRequest,
     web::{Data, Path},
 };
+use async_trait::async_trait;
 use crm_activities::Activity;
-use crm_contacts::{Contact, ContactChanges, NewContact};
+use crm_contacts::{BulkContacts, Contact, ContactChanges, NewContact, within};
 use crm_deals::Deal;
-use crm_kernel::{ContactId, Field, Result, Sort, Vocabulary, validation};
+use crm_kernel::{ContactId, Context, Field, ListQuery, Page, Result, Sort, Vocabulary, validation};
 use paperclip::actix::{api_v2_operation, web};
 use uuid::Uuid;
 
 use super::{activities::ActivityNoun, deals::DealNoun};
 use crate::{
     answer::{Created, Empty, Found, Listed, Plain, Record, if_match},
-    body::{Body, Input},
-    caller::{Caller, RecordCaller},
+    body::{Body, EitherBody, Input},
+    bulk::{self, BulkRequest, Bulked},
+    caller::{Caller, PartsCaller, RecordCaller},
+    external_ids::{self, ExternalIdList, Upserted},
+    once::{Once, RequestKey, once},
     problem::Answer,
     question::{FieldList, Noun, Question, SearchRequest, Show},
     related::{Relation, Target},
@@ -33,11 +37,17 @@ pub fn scope() -> web::Scope {
         .route("", web::post().to(create))
         .route("/fields", web::get().to(fields))
         .route("/search", web::post().to(search))
+        .route("/bulk", web::post().to(change_many))
+        .route("/by-external-id/{source}/{external_id}", web::get().to(get_by_external_id))
+        .route("/by-external-id/{source}/{external_id}", web::put().to(upsert_by_external_id))
         .route("/{id}", web::get().to(get))
         .route("/{id}", web::put().to(replace))
         .route("/{id}", web::patch().to(update))
         .route("/{id}", web::delete().to(delete))
         .route("/{id}/restore", web::post().to(restore))
+        .route("/{id}/external-ids", web::get().to(list_external_ids))
+        .route("/{id}/external-ids/{source}/{external_id}", web::put().to(attach_external_id))
+        .route("/{id}/external-ids/{source}/{external_id}", web::delete().to(detach_external_id))
         .route("/{id}/deals", web::get().to(list_deals))
         .route("/{id}/activities", web::get().to(list_activities))
 }
@@ -62,6 +72,17 @@ impl Noun for ContactNoun {
         Relation { name: "created_by", key: "created_by_id", target: Target::Member },
     ];
     const BIN: bool = true;
+}
+
+#[async_trait]
+impl bulk::Noun for ContactNoun {
+    type Bulk = BulkContacts;
+
+    const COLLECTION: &'static str = COLLECTION;
+
+    async fn list(services: &Services, context: &Context, query: &ListQuery) -> Result<Page<Contact>> {
+        services.contacts.list(context, query).await
+    }
 }
 
 impl Record for Contact {
@@ -109,9 +130,51 @@ async fn search(caller: Caller, services: Data<Services>, body: Body<SearchReque
 
 /// Create a contact
 #[api_v2_operation(operation_id = "createContact", tags("Contacts"))]
-async fn create(caller: Caller, services: Data<Services>, body: Body<NewContact>) -> Answer<Created<Contact>> {
-    let contact = services.contacts.create(&caller.context, body.0).await?;
-    Ok(created(COLLECTION, &contact)?)
+async fn create(
+    caller: Caller,
+    key: RequestKey,
+    services: Data<Services>,
+    body: Body<NewContact>,
+) -> Answer<Once<Created<Contact>>> {
+    once::<BulkContacts, _>(&key, &services, &caller, async |tx| {
+        let contact = within::create(tx, body.0).await?;
+        Ok((created(COLLECTION, &contact)?, vec![contact.id.uuid()]))
+    })
+    .await
+}
+
+/// Create, change, delete and upsert many contacts at once, or change all that match a filter
+#[api_v2_operation(operation_id = "bulkContacts", tags("Contacts"))]
+async fn change_many(
+    caller: PartsCaller,
+    key: RequestKey,
+    services: Data<Services>,
+    body: Body<BulkRequest>,
+) -> Answer<Once<Bulked<Contact>>> {
+    bulk::run::<ContactNoun>(&services, caller, &key, body.0).await
+}
+
+/// Get a contact by what another system calls it
+#[api_v2_operation(operation_id = "getContactByExternalId", tags("Contacts"))]
+async fn get_by_external_id(
+    caller: PartsCaller,
+    name: Path<(String, String)>,
+    services: Data<Services>,
+) -> Answer<Found<Contact>> {
+    let (source, id) = name.into_inner();
+    external_ids::get::<ContactNoun>(&services, &caller, source, id).await
+}
+
+/// Change the contact that another system calls so, or create it: what the body does not say stays
+#[api_v2_operation(operation_id = "upsertContactByExternalId", tags("Contacts"))]
+async fn upsert_by_external_id(
+    caller: PartsCaller,
+    request: HttpRequest,
+    name: Path<(String, String)>,
+    services: Data<Services>,
+    body: EitherBody<NewContact, ContactChanges>,
+) -> Answer<Upserted<Contact>> {
+    external_ids::upsert::<ContactNoun>(&services, &caller, name.into_inner(), &if_match(&request), body).await
 }
 
 /// Get a contact
@@ -163,10 +226,49 @@ async fn delete(caller: RecordCaller, request: HttpRequest, id: Path<ContactId>,
 
 /// Bring a contact back from the bin
 #[api_v2_operation(operation_id = "restoreContact", tags("Contacts"))]
-async fn restore(caller: RecordCaller, id: Path<ContactId>, services: Data<Services>) -> Answer<Found<Contact>> {
-    let context = caller.allowed(services.contacts.get(&caller.context, *id)).await?;
-    let contact = services.contacts.restore(context, *id).await?;
-    Ok(Found::plain(&contact)?)
+async fn restore(
+    caller: RecordCaller,
+    key: RequestKey,
+    id: Path<ContactId>,
+    services: Data<Services>,
+) -> Answer<Once<Found<Contact>>> {
+    let context = caller.context.clone();
+    let caller = caller.admitted(services.contacts.get(&context, *id)).await?;
+    once::<BulkContacts, _>(&key, &services, &caller, async |tx| {
+        let contact = within::restore(tx, *id).await?;
+        Ok((Found::plain(&contact)?, vec![contact.id.uuid()]))
+    })
+    .await
+}
+
+/// List what other systems call a contact
+#[api_v2_operation(operation_id = "listContactExternalIds", tags("Contacts"))]
+async fn list_external_ids(caller: Caller, id: Path<ContactId>, services: Data<Services>) -> Answer<Plain<ExternalIdList>> {
+    Ok(Plain(external_ids::list::<ContactNoun>(&services, &caller, id.uuid()).await?))
+}
+
+/// Say that another system calls a contact so
+#[api_v2_operation(operation_id = "attachContactExternalId", tags("Contacts"))]
+async fn attach_external_id(
+    caller: RecordCaller,
+    name: Path<(ContactId, String, String)>,
+    services: Data<Services>,
+) -> Answer<Empty> {
+    let (id, source, external_id) = name.into_inner();
+    let context = caller.allowed(services.contacts.get(&caller.context, id)).await?;
+    Ok(external_ids::attach::<ContactNoun>(&services, context, id.uuid(), (source, external_id)).await?)
+}
+
+/// Say that another system calls a contact so no more
+#[api_v2_operation(operation_id = "detachContactExternalId", tags("Contacts"))]
+async fn detach_external_id(
+    caller: RecordCaller,
+    name: Path<(ContactId, String, String)>,
+    services: Data<Services>,
+) -> Answer<Empty> {
+    let (id, source, external_id) = name.into_inner();
+    let context = caller.allowed(services.contacts.get(&caller.context, id)).await?;
+    Ok(external_ids::detach::<ContactNoun>(&services, context, id.uuid(), (source, external_id)).await?)
 }
 
 /// List the deals of a contact

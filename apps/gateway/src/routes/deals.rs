@@ -4,17 +4,21 @@ use actix_web::{
     HttpRequest,
     web::{Data, Path},
 };
+use async_trait::async_trait;
 use crm_activities::Activity;
-use crm_deals::{Deal, DealChanges, NewDeal, PipelineSummary, StageHistory, StageStep};
-use crm_kernel::{DealId, Error, Field, Result, Sort, Vocabulary, validation};
+use crm_deals::{BulkDeals, Deal, DealChanges, NewDeal, PipelineSummary, StageHistory, StageStep, within};
+use crm_kernel::{Context, DealId, Error, Field, ListQuery, Page, Result, Sort, Vocabulary, validation};
 use paperclip::actix::{api_v2_operation, web};
 use uuid::Uuid;
 
 use super::activities::ActivityNoun;
 use crate::{
     answer::{Created, Empty, Found, Listed, Plain, Record, if_match},
-    body::{Body, Input},
-    caller::{Caller, RecordCaller},
+    body::{Body, EitherBody, Input},
+    bulk::{self, BulkRequest, Bulked},
+    caller::{Caller, PartsCaller, RecordCaller},
+    external_ids::{self, ExternalIdList, Upserted},
+    once::{Once, RequestKey, once},
     problem::Answer,
     question::{FieldList, Narrowing, Noun, Question, SearchRequest, Show},
     related::{Relation, Target},
@@ -33,11 +37,17 @@ pub fn scope() -> web::Scope {
         .route("/fields", web::get().to(fields))
         .route("/search", web::post().to(search))
         .route("/pipeline", web::get().to(pipeline))
+        .route("/bulk", web::post().to(change_many))
+        .route("/by-external-id/{source}/{external_id}", web::get().to(get_by_external_id))
+        .route("/by-external-id/{source}/{external_id}", web::put().to(upsert_by_external_id))
         .route("/{id}", web::get().to(get))
         .route("/{id}", web::put().to(replace))
         .route("/{id}", web::patch().to(update))
         .route("/{id}", web::delete().to(delete))
         .route("/{id}/restore", web::post().to(restore))
+        .route("/{id}/external-ids", web::get().to(list_external_ids))
+        .route("/{id}/external-ids/{source}/{external_id}", web::put().to(attach_external_id))
+        .route("/{id}/external-ids/{source}/{external_id}", web::delete().to(detach_external_id))
         .route("/{id}/stage", web::put().to(move_to))
         .route("/{id}/stage-history", web::get().to(stage_history))
         .route("/{id}/activities", web::get().to(list_activities))
@@ -64,6 +74,17 @@ impl Noun for DealNoun {
         Relation { name: "created_by", key: "created_by_id", target: Target::Member },
     ];
     const BIN: bool = true;
+}
+
+#[async_trait]
+impl bulk::Noun for DealNoun {
+    type Bulk = BulkDeals;
+
+    const COLLECTION: &'static str = COLLECTION;
+
+    async fn list(services: &Services, context: &Context, query: &ListQuery) -> Result<Page<Deal>> {
+        services.deals.list(context, query).await
+    }
 }
 
 impl Record for Deal {
@@ -117,9 +138,42 @@ async fn search(caller: Caller, services: Data<Services>, body: Body<SearchReque
 
 /// Create a deal
 #[api_v2_operation(operation_id = "createDeal", tags("Deals"))]
-async fn create(caller: Caller, services: Data<Services>, body: Body<NewDeal>) -> Answer<Created<Deal>> {
-    let deal = services.deals.create(&caller.context, body.0).await?;
-    Ok(created(COLLECTION, &deal)?)
+async fn create(caller: Caller, key: RequestKey, services: Data<Services>, body: Body<NewDeal>) -> Answer<Once<Created<Deal>>> {
+    once::<BulkDeals, _>(&key, &services, &caller, async |tx| {
+        let deal = within::create(tx, body.0).await?;
+        Ok((created(COLLECTION, &deal)?, vec![deal.id.uuid()]))
+    })
+    .await
+}
+
+/// Create, change, delete and upsert many deals at once, or change all that match a filter
+#[api_v2_operation(operation_id = "bulkDeals", tags("Deals"))]
+async fn change_many(
+    caller: PartsCaller,
+    key: RequestKey,
+    services: Data<Services>,
+    body: Body<BulkRequest>,
+) -> Answer<Once<Bulked<Deal>>> {
+    bulk::run::<DealNoun>(&services, caller, &key, body.0).await
+}
+
+/// Get a deal by what another system calls it
+#[api_v2_operation(operation_id = "getDealByExternalId", tags("Deals"))]
+async fn get_by_external_id(caller: PartsCaller, name: Path<(String, String)>, services: Data<Services>) -> Answer<Found<Deal>> {
+    let (source, id) = name.into_inner();
+    external_ids::get::<DealNoun>(&services, &caller, source, id).await
+}
+
+/// Change the deal that another system calls so, or create it: what the body does not say stays
+#[api_v2_operation(operation_id = "upsertDealByExternalId", tags("Deals"))]
+async fn upsert_by_external_id(
+    caller: PartsCaller,
+    request: HttpRequest,
+    name: Path<(String, String)>,
+    services: Data<Services>,
+    body: EitherBody<NewDeal, DealChanges>,
+) -> Answer<Upserted<Deal>> {
+    external_ids::upsert::<DealNoun>(&services, &caller, name.into_inner(), &if_match(&request), body).await
 }
 
 /// Get a deal
@@ -171,10 +225,44 @@ async fn delete(caller: RecordCaller, request: HttpRequest, id: Path<DealId>, se
 
 /// Bring a deal back from the bin
 #[api_v2_operation(operation_id = "restoreDeal", tags("Deals"))]
-async fn restore(caller: RecordCaller, id: Path<DealId>, services: Data<Services>) -> Answer<Found<Deal>> {
-    let context = caller.allowed(services.deals.get(&caller.context, *id)).await?;
-    let deal = services.deals.restore(context, *id).await?;
-    Ok(Found::plain(&deal)?)
+async fn restore(caller: RecordCaller, key: RequestKey, id: Path<DealId>, services: Data<Services>) -> Answer<Once<Found<Deal>>> {
+    let context = caller.context.clone();
+    let caller = caller.admitted(services.deals.get(&context, *id)).await?;
+    once::<BulkDeals, _>(&key, &services, &caller, async |tx| {
+        let deal = within::restore(tx, *id).await?;
+        Ok((Found::plain(&deal)?, vec![deal.id.uuid()]))
+    })
+    .await
+}
+
+/// List what other systems call a deal
+#[api_v2_operation(operation_id = "listDealExternalIds", tags("Deals"))]
+async fn list_external_ids(caller: Caller, id: Path<DealId>, services: Data<Services>) -> Answer<Plain<ExternalIdList>> {
+    Ok(Plain(external_ids::list::<DealNoun>(&services, &caller, id.uuid()).await?))
+}
+
+/// Say that another system calls a deal so
+#[api_v2_operation(operation_id = "attachDealExternalId", tags("Deals"))]
+async fn attach_external_id(
+    caller: RecordCaller,
+    name: Path<(DealId, String, String)>,
+    services: Data<Services>,
+) -> Answer<Empty> {
+    let (id, source, external_id) = name.into_inner();
+    let context = caller.allowed(services.deals.get(&caller.context, id)).await?;
+    Ok(external_ids::attach::<DealNoun>(&services, context, id.uuid(), (source, external_id)).await?)
+}
+
+/// Say that another system calls a deal so no more
+#[api_v2_operation(operation_id = "detachDealExternalId", tags("Deals"))]
+async fn detach_external_id(
+    caller: RecordCaller,
+    name: Path<(DealId, String, String)>,
+    services: Data<Services>,
+) -> Answer<Empty> {
+    let (id, source, external_id) = name.into_inner();
+    let context = caller.allowed(services.deals.get(&caller.context, id)).await?;
+    Ok(external_ids::detach::<DealNoun>(&services, context, id.uuid(), (source, external_id)).await?)
 }
 
 /// Move a deal to another stage: closing it, losing it, opening it again

@@ -156,6 +156,11 @@ impl Bench {
     /// Ids of Acme that the operation's address can name; one empty word when it names none.
     pub async fn own(&self, operation: &Operation, role: &str) -> Vec<String> {
         match operation.thing() {
+            None if operation.is_about_an_external_id() => {
+                let name = never();
+                self.acme.known_elsewhere(operation, &name, &name).await;
+                vec![name]
+            }
             None => vec![String::new()],
             Some("activities") => self.acme.owner().get("activities?limit=5").await.expect(200).ids(),
             Some(kind) => match self.acme.records.get(kind) {

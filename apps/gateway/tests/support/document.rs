@@ -61,7 +61,14 @@ impl Operation {
 
     /// The address with this id in it.
     pub fn at(&self, id: &str) -> String {
-        self.path.replace("{id}", id)
+        // What another system calls a record: so that its name is as good as an id.
+        let own = if id.is_empty() { "42" } else { id };
+        self.path.replace("{id}", id).replace("{source}", "elsewhere").replace("{external_id}", own)
+    }
+
+    /// Whether the address names a record, or a name of a record, as another system does.
+    pub fn is_about_an_external_id(&self) -> bool {
+        self.path.contains("{external_id}")
     }
 
     /// `companies`: what the id in the address is one of.
@@ -124,6 +131,7 @@ pub fn example(schema: &str, label: &str) -> Value {
         "CompanyChanges" => json!({ "industry": label }),
         "ContactChanges" => json!({ "title": label }),
         "DealChanges" => json!({ "name": format!("Deal {label}") }),
+        "BulkRequest" => json!({ "operations": [{ "op": "delete", "id": uuid::Uuid::now_v7() }] }),
         "SearchRequest" => json!({ "where": { "not": { "field": "tags", "op": ":", "value": label } }, "count": true }),
         "NewInvitation" => json!({ "email": format!("{}@invited.example.com", uuid::Uuid::now_v7().simple()), "role": "viewer" }),
         "StageStep" => json!({ "stage": "negotiation" }),

@@ -12,7 +12,7 @@ use super::{
     document::{Operation, example},
     letters::external_token,
     second_factor,
-    world::World,
+    world::{NOUNS, World},
 };
 
 /// Every kind of thing with an id that an address, a filter or a body may name.
@@ -68,9 +68,22 @@ impl World {
     pub async fn request(&self, app: &App, operation: &Operation, person: &Person, label: &str) -> Call {
         let id = match operation.thing() {
             Some(kind) => self.thing(app, kind, person, label).await,
+            None if operation.is_about_an_external_id() => label.to_owned(),
             None => String::new(),
         };
+        self.known_elsewhere(operation, &id, label).await;
         self.request_at(app, operation, person, &operation.at(&id), label).await
+    }
+
+    /// Sees to it that a record of the member's has the name that the address has.
+    pub async fn known_elsewhere(&self, operation: &Operation, id: &str, label: &str) {
+        // Giving a name is the one thing that needs none.
+        if !operation.is_about_an_external_id() || (operation.has_id() && operation.method == "PUT") {
+            return;
+        }
+        let noun = operation.collection().unwrap_or_default();
+        let record = if operation.has_id() { id.to_owned() } else { self.fresh(noun, label).await };
+        self.owner().call("PUT", &format!("{noun}/{record}/external-ids/elsewhere/{id}")).send().await.expect(204);
     }
 
     /// The same at this address.
@@ -78,6 +91,11 @@ impl World {
         let call = person.caller.call(&operation.method, address);
         match operation.body_schema() {
             None => call,
+            Some("BulkRequest") => {
+                let noun = operation.collection().unwrap_or_default();
+                let new = NOUNS.iter().find(|(name, _)| *name == noun).map(|(_, schema)| example(schema, label));
+                call.json(&json!({ "operations": [{ "op": "create", "data": new }] }))
+            }
             Some(schema) => call.json(&self.good_body(app, schema, person, label).await),
         }
     }

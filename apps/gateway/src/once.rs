@@ -1,0 +1,254 @@
+//! `Idempotency-Key`: a request that is sent again is answered again, and not done again.
+//!
+//! Must stay true: the answer is kept in the transaction of the change, so this is where the transaction of such a request is begun and
+//! committed; what a caller may no longer see is not given again.
+
+use std::{
+    collections::HashSet,
+    future::{Ready, ready},
+    marker::PhantomData,
+};
+
+use actix_web::{
+    FromRequest, HttpMessage, HttpRequest, HttpResponse, Responder,
+    body::BoxBody,
+    dev::Payload,
+    http::{
+        StatusCode,
+        header::{ETAG, LOCATION},
+    },
+};
+use crm_kernel::{Error, Result};
+use crm_tenancy::{
+    Tx, bulk,
+    idempotency::{self, Request},
+};
+use paperclip::{
+    actix::OperationModifier,
+    v2::{
+        models::{DataType, DefaultOperationRaw, Either, Parameter, ParameterIn},
+        schema::Apiv2Schema,
+    },
+};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use crate::{
+    answer::{Created, Definitions, Found},
+    body::BodyHash,
+    caller::Caller,
+    problem::{Answer, Problem},
+    services::Services,
+};
+
+/// The header that carries the key.
+pub const HEADER: &str = "idempotency-key";
+/// Characters of a key at most.
+const LONGEST: usize = 255;
+
+/// The key that a request carries, if it carries one.
+#[derive(Debug)]
+pub struct RequestKey {
+    request: HttpRequest,
+    key: Option<String>,
+}
+
+impl RequestKey {
+    /// Refuses a key, for what cannot be done once and for all in one transaction.
+    ///
+    /// # Errors
+    /// `Malformed` when there is one.
+    pub fn refuse(&self, why: &'static str) -> Result<()> {
+        if self.key.is_some() { Err(Error::malformed("Idempotency-Key", "not_here", why)) } else { Ok(()) }
+    }
+
+    /// To be asked when the body is there: its hash is a part of it.
+    fn request(&self) -> Option<Request> {
+        let key = self.key.clone()?;
+        let body_hash = self.request.extensions().get::<BodyHash>().map_or_else(|| Sha256::digest([]).into(), |hash| hash.0);
+        Some(Request { route: format!("{} {}", self.request.method(), self.request.path()), key, body_hash })
+    }
+}
+
+impl FromRequest for RequestKey {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let mut keys = request.headers().get_all(HEADER);
+        let (first, second) = (keys.next(), keys.next());
+        let readable = |key: &str| (1..=LONGEST).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
+        let key = first.map(|key| key.to_str().ok().filter(|key| readable(key)).map(ToOwned::to_owned));
+        ready(match (key, second) {
+            (None, _) => Ok(Self { request: request.clone(), key: None }),
+            (Some(Some(key)), None) => Ok(Self { request: request.clone(), key: Some(key) }),
+            _ => {
+                let message = format!("send it once, with 1 to {LONGEST} visible ASCII characters, such as a UUID");
+                Err(Problem(Error::malformed("Idempotency-Key", "value", message)))
+            }
+        })
+    }
+}
+
+impl Apiv2Schema for RequestKey {}
+
+impl OperationModifier for RequestKey {
+    fn update_parameter(operation: &mut DefaultOperationRaw) {
+        let described = "Chosen by the client, once for each request: sent again within 24 hours with the same body, the request is not done \
+                         again and gets its first answer.";
+        operation.parameters.push(Either::Right(Parameter {
+            name: "Idempotency-Key".into(),
+            description: Some(described.into()),
+            in_: ParameterIn::Header,
+            data_type: Some(DataType::String),
+            ..Default::default()
+        }));
+    }
+}
+
+/// An answer in a form that can be kept.
+#[derive(Debug)]
+pub struct Kept {
+    /// 200 to 299.
+    pub status: StatusCode,
+    /// Its entity tag.
+    pub etag: Option<String>,
+    /// The address of what was made.
+    pub location: Option<String>,
+    /// JSON.
+    pub body: Vec<u8>,
+}
+
+/// An answer that may be given again.
+pub trait Repeatable {
+    /// As it can be kept.
+    ///
+    /// # Errors
+    /// `Internal` when it cannot be written as JSON.
+    fn kept(self) -> Result<Kept>;
+
+    /// The body that is given again, when of its records only these may still be seen.
+    ///
+    /// # Errors
+    /// `NotFound` when nothing is left to be shown.
+    fn again(body: Vec<u8>, gone: &HashSet<Uuid>, noun: &'static str) -> Result<Vec<u8>> {
+        if gone.is_empty() { Ok(body) } else { Err(Error::NotFound(noun)) }
+    }
+}
+
+impl<T> Repeatable for Created<T> {
+    fn kept(self) -> Result<Kept> {
+        let (etag, location) = (Some(self.found.tag), Some(self.location));
+        Ok(Kept { status: StatusCode::CREATED, etag, location, body: self.found.body })
+    }
+}
+
+impl<T> Repeatable for Found<T> {
+    fn kept(self) -> Result<Kept> {
+        Ok(Kept { status: StatusCode::OK, etag: Some(self.tag), location: None, body: self.body })
+    }
+}
+
+/// The answer `T`, given for the first time or again.
+#[derive(Debug)]
+pub struct Once<T> {
+    answer: Kept,
+    replayed: bool,
+    kind: PhantomData<T>,
+}
+
+impl<T: Repeatable> Once<T> {
+    /// For what is not kept.
+    ///
+    /// # Errors
+    /// `Internal` when it cannot be written as JSON.
+    pub fn first(answer: T) -> Result<Self> {
+        Ok(Self { answer: answer.kept()?, replayed: false, kind: PhantomData })
+    }
+}
+
+/// Does the work in a transaction, or gives the answer that it had when it was done. `work` says which records it shows.
+///
+/// # Errors
+/// Those of the work; `Conflict` while it is being done, `Invalid` when the key came with another body before.
+pub async fn once<N: bulk::Noun, T: Repeatable>(
+    key: &RequestKey,
+    services: &Services,
+    caller: &Caller,
+    work: impl AsyncFnOnce(&mut Tx) -> Result<(T, Vec<Uuid>)>,
+) -> Answer<Once<T>> {
+    let mut tx = services.db.begin(&caller.context).await?;
+    let request = key.request();
+    if let Some(request) = &request
+        && let Some(known) = idempotency::claim(&mut tx, request).await?
+    {
+        return Ok(Once { answer: again::<N, T>(&mut tx, services, caller, known).await?, replayed: true, kind: PhantomData });
+    }
+    let (done, record_ids) = work(&mut tx).await?;
+    let answer = done.kept()?;
+    if let Some(request) = &request {
+        let known = idempotency::Answer {
+            status: i16::try_from(answer.status.as_u16()).map_err(Error::internal)?,
+            etag: answer.etag.clone(),
+            location: answer.location.clone(),
+            body: Some(answer.body.clone()),
+            record_ids,
+        };
+        idempotency::keep(&mut tx, request, known).await?;
+    }
+    tx.commit().await?;
+    Ok(Once { answer, replayed: false, kind: PhantomData })
+}
+
+async fn again<N: bulk::Noun, T: Repeatable>(
+    tx: &mut Tx,
+    services: &Services,
+    caller: &Caller,
+    known: idempotency::Answer,
+) -> Result<Kept> {
+    let Some(body) = known.body else {
+        let message = "this was done, but its answer was too large to be kept: read the records";
+        return Err(Error::Conflict(vec![crm_kernel::FieldError::new("Idempotency-Key", "answer_not_kept", message)]));
+    };
+    let mut gone: HashSet<Uuid> = known.record_ids.iter().copied().collect();
+    for record in N::living(tx, &known.record_ids).await? {
+        // It may be another token of the same person that sends the request again.
+        match caller.may_read(services, N::ENTITY.name, Some(N::id(&record))) {
+            Ok(()) => drop(gone.remove(&N::id(&record))),
+            Err(Error::Forbidden(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let status = u16::try_from(known.status).ok().and_then(|status| StatusCode::from_u16(status).ok());
+    let status = status.ok_or_else(|| Error::internal("an answer that is kept has a status"))?;
+    let (etag, location) = (known.etag, known.location);
+    Ok(Kept { status, etag, location, body: T::again(body, &gone, N::ENTITY.name)? })
+}
+
+impl<T> Responder for Once<T> {
+    type Body = BoxBody;
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        let mut answer = HttpResponse::build(self.answer.status);
+        if let Some(etag) = self.answer.etag {
+            answer.insert_header((ETAG, etag));
+        }
+        if let Some(location) = self.answer.location {
+            answer.insert_header((LOCATION, location));
+        }
+        if self.replayed {
+            answer.insert_header(("idempotency-replayed", "true"));
+        }
+        answer.content_type("application/json").body(self.answer.body)
+    }
+}
+
+impl<T: Apiv2Schema> Apiv2Schema for Once<T> {}
+
+impl<T: OperationModifier> OperationModifier for Once<T> {
+    fn update_response(operation: &mut DefaultOperationRaw) {
+        T::update_response(operation);
+    }
+    fn update_definitions(map: &mut Definitions) {
+        T::update_definitions(map);
+    }
+}
