@@ -92,7 +92,8 @@ pub fn variable_names() -> Vec<String> {
     std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect()
 }
 
-fn checkout() -> Result<PathBuf> {
+/// The folder of the checkout.
+pub fn checkout() -> Result<PathBuf> {
     let package = variable("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").to_owned());
     let root = Path::new(&package).parent().context("xtask lies outside a checkout")?;
     root.canonicalize().with_context(|| format!("the checkout {} is gone: run this through `cargo xtask`", root.display()))

@@ -4,11 +4,13 @@
 //! checkout, on a machine that may hold nothing but Rust.
 
 mod account;
+mod backup;
 mod cargo;
 mod database;
 mod doctor;
 mod down;
 mod environment;
+mod faults;
 mod gateway;
 mod import;
 mod keys;
@@ -22,6 +24,8 @@ mod postgres;
 mod process;
 mod progress;
 mod psql;
+mod reliability;
+mod restore;
 mod secrets;
 mod seed;
 mod signals;
@@ -61,6 +65,10 @@ enum Command {
     /// Change the schema, or say where it stands
     #[command(subcommand)]
     Migrate(migrate::Direction),
+    /// Write every row of the database into a file, as of one moment
+    Backup(backup::Options),
+    /// Load a backup into an empty database
+    Restore(restore::Options),
     /// Make the demo organisation
     Seed,
     /// List the letters that were put into the local mailbox, or show one with its link
@@ -72,6 +80,8 @@ enum Command {
     Keys(keys::Action),
     /// Run every check that a change must pass
     Test(test::Options),
+    /// Break things on purpose and count what happens: database, disk, clock, clients
+    Faults(faults::Options),
     /// Write docs/openapi.json from the code
     Openapi,
     /// Check the rules of the house: dependencies, files, links
@@ -113,11 +123,14 @@ async fn run(command: Command, database_url: Option<String>) -> Result<()> {
             database::with_uninterrupted(environment, async |it| psql::run(environment, it, &options).await).await
         }
         Command::Migrate(direction) => database::with(environment, async |it| migrate::run(it, direction).await).await,
+        Command::Backup(options) => database::with(environment, async |it| backup::run(it, &options).await).await,
+        Command::Restore(options) => database::with(environment, async |it| restore::run(it, &options).await).await,
         Command::Seed => database::with(environment, async |it| seed::run(environment, it).await).await,
         Command::Mail(options) => mail::run(environment, &options),
         Command::Import(options) => database::with(environment, async |it| import::run(environment, it, &options).await).await,
         Command::Keys(action) => keys::run(environment, action).await,
         Command::Test(options) => test::run(environment, &options).await,
+        Command::Faults(options) => faults::run(environment, &options).await,
         Command::Openapi => openapi::run(environment).await,
         Command::Tidy => tidy::run(environment),
         Command::Doctor => doctor::run(environment).await,

@@ -7,7 +7,8 @@ mod catalog;
 mod counts;
 mod licences;
 mod migrations;
-mod run;
+mod pooler;
+pub mod run;
 pub mod throwaway;
 
 use std::time::{Duration, Instant};
@@ -17,6 +18,7 @@ use anyhow::{Result, bail};
 use crate::environment::{Environment, variable};
 use crate::progress::{complain, say, seconds, step};
 use crate::test::counts::Counts;
+use crate::test::pooler::Pooler;
 use crate::test::run::Runner;
 use crate::test::throwaway::Throwaway;
 use crate::{database, lock, openapi, signals, tidy};
@@ -26,10 +28,22 @@ pub struct Options {
     /// Run this step alone; may be given several times
     #[arg(long = "step", value_enum)]
     steps: Vec<Step>,
+    /// Let the application's connections of the tests go through a pooler; runs the contract of every noun and HTTP's, alone
+    #[arg(long, value_enum, conflicts_with = "steps")]
+    through: Option<Through>,
     /// Handed to `cargo test`; runs that step alone
     #[arg(last = true)]
     arguments: Vec<String>,
 }
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Through {
+    /// In transaction mode, with the settings of deploy/pgbouncer.ini
+    Pgbouncer,
+}
+
+/// What goes through a pooler when nothing else is asked for.
+const THROUGH_A_POOLER: [&str; 4] = ["--test", "contract", "--test", "http"];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Step {
@@ -82,7 +96,7 @@ fn chosen(options: &Options) -> Vec<Step> {
     if !options.steps.is_empty() {
         return options.steps.clone();
     }
-    if options.arguments.is_empty() { ALL.to_vec() } else { vec![Step::Tests] }
+    if options.arguments.is_empty() && options.through.is_none() { ALL.to_vec() } else { vec![Step::Tests] }
 }
 
 async fn run_steps(environment: &Environment, options: &Options, steps: &[Step], throwaway: &mut Throwaway) -> Result<()> {
@@ -132,7 +146,7 @@ async fn run_step(
         Step::Clippy => {
             runner.cargo("clippy", &["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"], &[]).await?;
         }
-        Step::Tests => return tests(runner, options, admin_url).await,
+        Step::Tests => return tests(environment, runner, options, admin_url).await,
         Step::Migrations => migrations::there_and_back(admin_url).await?,
         Step::Openapi => openapi::check(environment).await?,
         Step::Documentation => {
@@ -144,10 +158,22 @@ async fn run_step(
     Ok(Counts::default())
 }
 
-async fn tests(runner: &Runner<'_>, options: &Options, admin_url: &str) -> Result<Counts> {
+async fn tests(environment: &Environment, runner: &Runner<'_>, options: &Options, admin_url: &str) -> Result<Counts> {
     let mut arguments = vec!["test", "--workspace", "--no-fail-fast"];
+    let mut variables = vec![("CRM_TEST_ADMIN_URL", admin_url)];
+    let pooler = match options.through {
+        Some(Through::Pgbouncer) => Some(Pooler::start(environment, admin_url).await?),
+        None => None,
+    };
+    if let Some(pooler) = &pooler {
+        say(&format!("through PgBouncer {} ", pooler.version));
+        variables.push(("CRM_TEST_APPLICATION_PLACE", &pooler.place));
+        if options.arguments.is_empty() {
+            arguments.extend(THROUGH_A_POOLER);
+        }
+    }
     arguments.extend(options.arguments.iter().map(String::as_str));
-    runner.cargo("tests", &arguments, &[("CRM_TEST_ADMIN_URL", admin_url)]).await?;
+    runner.cargo("tests", &arguments, &variables).await?;
     Ok(Counts::of(&runner.log_of("tests")))
 }
 

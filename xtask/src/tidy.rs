@@ -5,6 +5,7 @@
 
 mod anatomy;
 mod dependencies;
+mod deploy;
 mod documents;
 mod manifests;
 mod migrations;
@@ -67,6 +68,7 @@ pub fn check(environment: &Environment) -> Result<String> {
     migrations::check(&checkout, &mut findings);
     anatomy::check(&checkout, &mut findings);
     documents::check(&checkout, &mut findings);
+    deploy::check(&checkout, &mut findings);
     proofs::check(&checkout, &mut findings);
     let remarks: String = findings.remarks.iter().map(|remark| format!("remark: {remark}\n")).collect();
     if !findings.broken.is_empty() {

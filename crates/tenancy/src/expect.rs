@@ -211,6 +211,17 @@ fn by_message(error: DieselError) -> Error {
     {
         return Error::unavailable(error);
     }
+    // A full disk, or one that fails; memory or locks that are all in use. It passes, or somebody is on the way to it.
+    if says("No space left on device")
+        || says("could not extend file")
+        || says("could not write")
+        || says("could not read")
+        || says("could not fsync file")
+        || says("out of memory")
+        || says("out of shared memory")
+    {
+        return Error::unavailable(error);
+    }
     if says("value too long for type") {
         return Error::invalid("", "length", "a text is too long");
     }

@@ -4,7 +4,7 @@
 //! Must run on a multi-thread runtime: Diesel's migrations are synchronous inside.
 
 use crm_kernel::{Error, Result};
-use diesel::migration::MigrationVersion;
+use diesel::migration::{MigrationSource, MigrationVersion};
 use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, SimpleAsyncConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
@@ -33,6 +33,25 @@ pub async fn run(admin_url: &str) -> Result<Vec<String>> {
     let mut connection = harness.into_inner();
     connection.batch_execute("SELECT app.ensure_activity_partitions()").await.map_err(Error::internal)?;
     Ok(applied)
+}
+
+/// Applies those of these versions that are missing, and no others: the schema that a backup was made of.
+///
+/// # Errors
+/// When this program does not have one of them, the database is away or a script fails.
+pub async fn run_these(admin_url: &str, versions: &[String]) -> Result<()> {
+    let mut harness = harness(admin_url).await?;
+    let all = MigrationSource::<diesel::pg::Pg>::migrations(&MIGRATIONS).map_err(Error::internal)?;
+    let known: Vec<String> = all.iter().map(|migration| migration.name().version().to_string()).collect();
+    if let Some(unknown) = versions.iter().find(|version| !known.contains(version)) {
+        return Err(Error::internal(format!("this program has no migration {unknown}: use a newer one")));
+    }
+    for migration in harness.pending_migrations(MIGRATIONS).map_err(Error::internal)? {
+        if versions.contains(&migration.name().version().to_string()) {
+            harness.run_migration(&migration).map_err(Error::internal)?;
+        }
+    }
+    Ok(())
 }
 
 /// Undoes every migration, newest first; returns the names.
@@ -68,7 +87,6 @@ pub async fn status(admin_url: &str) -> Result<Vec<MigrationState>> {
 
 /// The names of all migrations of this program, oldest first.
 pub(crate) fn names() -> Result<Vec<String>> {
-    use diesel::migration::MigrationSource;
     let all = MigrationSource::<diesel::pg::Pg>::migrations(&MIGRATIONS).map_err(Error::internal)?;
     let mut names: Vec<String> = all.iter().map(|migration| migration.name().to_string()).collect();
     names.sort();

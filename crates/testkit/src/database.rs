@@ -4,13 +4,16 @@ use crm_tenancy::{ConnectOptions, Db};
 use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
 use uuid::Uuid;
 
-use crate::server;
+use crate::{OwnServer, server};
 
 /// A database of one's own, with the schema of the migrations and nothing in it.
 #[derive(Debug)]
 pub struct TestDatabase {
-    name: String,
+    url: String,
+    admin_url: String,
     db: Db,
+    /// On the server that all tests share, where it must not stay behind.
+    dropped_as: Option<String>,
 }
 
 impl TestDatabase {
@@ -23,9 +26,27 @@ impl TestDatabase {
         // What the first migration does to its database: the rights on a database are not copied with it.
         server::run(&mut home, &format!("REVOKE TEMPORARY, CREATE ON DATABASE {name} FROM PUBLIC")).await;
         server::run(&mut home, &format!("GRANT CONNECT ON DATABASE {name} TO crm_app, crm_worker")).await;
+        Self::at(server::app_url(&name), server::admin_url(&name), Some(name))
+    }
+
+    /// The one database of a server of the test's own; it ends with its server.
+    pub async fn create_on(own: &OwnServer) -> Self {
+        let admin_url = own.url("postgres", "crm");
+        server::run(&mut server::connect(&own.url("postgres", "postgres")).await, "CREATE DATABASE crm TEMPLATE template0").await;
+        crm_tenancy::migrations::run(&admin_url).await.unwrap_or_else(|error| panic!("the migrations must apply: {error}"));
+        Self::at(own.url("crm_app", "crm"), admin_url, None)
+    }
+
+    /// The database `crm` of a server of the test's own that something else has made.
+    #[must_use]
+    pub fn found_on(own: &OwnServer) -> Self {
+        Self::at(own.url("crm_app", "crm"), own.url("postgres", "crm"), None)
+    }
+
+    fn at(url: String, admin_url: String, dropped_as: Option<String>) -> Self {
         let options = ConnectOptions { max_size: 8, ..ConnectOptions::default() };
-        let db = Db::connect(&server::app_url(&name), options).unwrap();
-        Self { name, db }
+        let db = Db::connect(&url, options).unwrap();
+        Self { url, admin_url, db, dropped_as }
     }
 
     /// The door, as the application has it. All callers share one pool of eight connections.
@@ -37,13 +58,13 @@ impl TestDatabase {
     /// The application's address, for a test that starts a program or makes a pool of its own.
     #[must_use]
     pub fn url(&self) -> String {
-        server::app_url(&self.name)
+        self.url.clone()
     }
 
     /// The administrator's address of this database.
     #[must_use]
     pub fn admin_url(&self) -> String {
-        server::admin_url(&self.name)
+        self.admin_url.clone()
     }
 
     /// A connection that sees everything: to look at what a test has done, never to do what is tested.
@@ -99,7 +120,8 @@ impl Drop for TestDatabase {
     /// On a thread with a runtime of its own, and waits for it: the test's runtime may be ending, and after the last
     /// test so does the program.
     fn drop(&mut self) {
-        let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
+        let Some(name) = self.dropped_as.take() else { return };
+        let sql = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
         let dropped = std::thread::spawn(move || {
             let runtime =
                 tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;

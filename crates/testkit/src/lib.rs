@@ -17,6 +17,7 @@ mod database;
 pub mod demo;
 mod golden;
 pub mod issuer;
+mod own_server;
 mod plans;
 mod questions;
 pub mod refusals;
@@ -27,6 +28,7 @@ mod verdicts;
 
 pub use database::TestDatabase;
 pub use golden::golden;
+pub use own_server::{Ending, OwnServer};
 pub use plans::Plan;
 pub use questions::ActivityRow;
 pub use tenant::{PASSWORD, Tenant, to};

@@ -33,9 +33,10 @@ pub(crate) fn admin_url(database: &str) -> String {
     format!("postgres://{user}@{place}/{database}{parameters}")
 }
 
-/// The address of the same database for the application's role.
+/// The address of the same database for the application's role, which may lead through a pooler.
 pub(crate) fn app_url(database: &str) -> String {
     let Address { place, parameters, .. } = address();
+    let place = given("CRM_TEST_APPLICATION_PLACE").unwrap_or(place);
     format!("postgres://crm_app:{APP_PASSWORD}@{place}/{database}{parameters}")
 }
 
@@ -85,7 +86,9 @@ async fn make_template(home: &mut AsyncPgConnection) {
 /// Migrations give roles no password. Changed only when it is not this one: two programs that alter a role at the same
 /// moment make one of them fail.
 async fn open_for_app(home: &mut AsyncPgConnection) {
-    let entered = AsyncPgConnection::establish(&app_url("postgres")).await;
+    let Address { place, parameters, .. } = address();
+    let url = format!("postgres://crm_app:{APP_PASSWORD}@{place}/postgres{parameters}");
+    let entered = AsyncPgConnection::establish(&url).await;
     if entered.is_err() {
         run(home, &format!("ALTER ROLE crm_app LOGIN PASSWORD '{APP_PASSWORD}'")).await;
     }
@@ -114,9 +117,13 @@ fn address() -> Address {
     parts.unwrap_or_else(|| panic!("CRM_TEST_ADMIN_URL must look like postgres://user:password@host:port/postgres"))
 }
 
-#[expect(clippy::disallowed_methods, reason = "testkit is the tests' own program: the server is given by the environment")]
 fn given_url() -> String {
-    std::env::var("CRM_TEST_ADMIN_URL").unwrap_or_else(|_| {
+    given("CRM_TEST_ADMIN_URL").unwrap_or_else(|| {
         panic!("CRM_TEST_ADMIN_URL is not set: run the tests with `cargo xtask test`, which starts a throw-away PostgreSQL and sets it")
     })
+}
+
+#[expect(clippy::disallowed_methods, reason = "testkit is the tests' own program: the server is given by the environment")]
+fn given(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }

@@ -1,6 +1,6 @@
 //! The database server of a test run: made for it, fast, worthless after a crash, thrown away at the end.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::environment::Environment;
 use crate::lock::{self, Attempt};
@@ -40,6 +40,21 @@ impl Throwaway {
     pub async fn discard(self, environment: &Environment) -> Result<()> {
         if self.started.is_some() { discard_leftover(environment).await } else { Ok(()) }
     }
+}
+
+/// For a command that needs a server and nothing else of a test run, and runs when no test of this checkout does.
+pub async fn with<T>(environment: &Environment, work: impl AsyncFnOnce(&str) -> Result<T>) -> Result<T> {
+    environment.make_state()?;
+    let Attempt::Taken(_lock) = lock::try_take(&environment.state.join("test.lock"))? else {
+        bail!("the tests of this checkout run already");
+    };
+    let mut throwaway = Throwaway::none();
+    let result = match throwaway.start(environment).await {
+        Ok(admin_url) => work(&admin_url).await,
+        Err(error) => Err(error),
+    };
+    throwaway.discard(environment).await?;
+    result
 }
 
 async fn discard_leftover(environment: &Environment) -> Result<()> {

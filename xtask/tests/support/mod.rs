@@ -23,22 +23,33 @@ pub struct Demo {
     token: String,
     http: reqwest::Client,
     // Dropping it drops the database.
-    _database: TestDatabase,
+    database: TestDatabase,
 }
 
 impl Demo {
     pub async fn start() -> Self {
         let database = TestDatabase::create().await;
         seed(&database);
+        Self::on(database).await
+    }
+
+    /// On a database that has it, behind a gateway with keys of its own, which starts only if the seal is whole.
+    pub async fn on(database: TestDatabase) -> Self {
+        assert_eq!(crm_tenancy::seal::check(&database.db()).await.unwrap(), []);
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let api = format!("http://{}/api/v1", listener.local_addr().unwrap());
         let secrets = Secrets { token_keys: TokenKey::generate().into(), sealing_keys: SealingKeys::generate().unwrap() };
         let services = Services::new(&database.db(), secrets).unwrap();
         tokio::spawn(server::serve(listener, services).unwrap());
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        let demo = Self { api, token: String::new(), http, _database: database };
+        let demo = Self { api, token: String::new(), http, database };
         let token = demo.token_of("owner@demo.example").await;
         Self { token, ..demo }
+    }
+
+    /// What it stands in.
+    pub fn database(&self) -> &TestDatabase {
+        &self.database
     }
 
     /// What this person of the demo logs in to.

@@ -8,6 +8,7 @@
 )]
 
 pub mod document;
+pub mod faults;
 pub mod letters;
 pub mod process;
 pub mod requests;

@@ -1,0 +1,114 @@
+//! The disk of the database is full, and has room again.
+
+use std::{
+    fs::{self, File},
+    io::Write,
+    path::{Path, PathBuf},
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use crm_testkit::{OwnServer, TestDatabase};
+
+use super::{
+    gateway,
+    load::{Load, is_honest, verify},
+    support::{
+        faults::{report, rounds},
+        log_in,
+        process::KeyFile,
+    },
+};
+
+const FAULT: &str = "the database's disk is full";
+const RECOVERY: Duration = Duration::from_secs(5);
+
+/// A small disk, gone with the value.
+struct Disk(PathBuf);
+
+impl Disk {
+    /// None where this account may not mount one.
+    fn mount() -> Option<Self> {
+        let folder = std::env::temp_dir().join(format!("crm-small-disk-{}", uuid::Uuid::now_v7()));
+        fs::create_dir(&folder).unwrap();
+        let disk = Self(folder);
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=128m", "tmpfs"]).arg(&disk.0).output();
+        mounted.is_ok_and(|output| output.status.success()).then_some(disk)
+    }
+
+    /// Fills it but for a few pages.
+    fn fill(&self) -> PathBuf {
+        let ballast = self.0.join("ballast");
+        let mut file = File::create(&ballast).unwrap();
+        let block = vec![0_u8; 64 * 1024];
+        while file.write_all(&block).is_ok() {}
+        ballast
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        // Nothing of it outlives the machine.
+        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
+        let _ = fs::remove_dir(&self.0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_is_a_503_until_it_has_room_and_loses_nothing() {
+    let Some(disk) = Disk::mount() else {
+        report(FAULT, "not run: this account may not mount a small disk");
+        return;
+    };
+    // Restarted by itself after a crash, as every production server is.
+    let settings = ["min_wal_size=4MB", "max_wal_size=8MB", "shared_buffers=16MB", "restart_after_crash=on"];
+    let mut own = OwnServer::start_in(disk.0.join("cluster"), &settings).await;
+    let database = TestDatabase::create_on(&own).await;
+    let (tenant, keys) = (database.tenant("Acme").await, KeyFile::generate().await);
+    let gateway = gateway(&database, &keys, &[]).await;
+    let member = log_in(&gateway.nobody(), &tenant.email("member")).await;
+    let (rounds, mut refused, mut restarts, mut slowest) = (rounds(1, 5), 0, 0, Duration::ZERO);
+    let mut all = std::collections::BTreeSet::new();
+    for _ in 0..rounds {
+        let load = Load::begin(&member);
+        load.writes(50).await;
+        let ballast = disk.fill();
+        load.refusals(50).await;
+        let read = member.get("companies?limit=1").await;
+        if read.status != 200 {
+            is_honest(read);
+        }
+        let (ended, took) = give_room(&mut own, &ballast, &load).await;
+        restarts += ended;
+        slowest = slowest.max(took);
+        refused += load.refused();
+        all.extend(load.end().await);
+    }
+    verify(&database, &all).await;
+    assert!(slowest < RECOVERY, "{slowest:?} until the next write");
+    let counted = format!(
+        "{rounds} rounds, {} writes acknowledged, 0 lost, {refused} answered 503 with Retry-After, 0 answered otherwise; next write at most \
+         {} ms after there was room and a server ({restarts} times PostgreSQL had ended by itself and was started again)",
+        all.len(),
+        slowest.as_millis()
+    );
+    report(FAULT, &counted);
+}
+
+/// PostgreSQL may have ended, when its log of changes found no room, or end a moment later: then its keeper starts it again.
+async fn give_room(own: &mut OwnServer, ballast: &Path, load: &Load) -> (usize, Duration) {
+    fs::remove_file(ballast).unwrap();
+    let (mut begun, mut ended) = (Instant::now(), 0);
+    let before = load.written();
+    while load.written() == before {
+        if own.has_ended() {
+            own.start_again().await;
+            (begun, ended) = (Instant::now(), ended + 1);
+        }
+        assert!(begun.elapsed() < Duration::from_secs(60), "no write after there is room");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let took = begun.elapsed();
+    load.writes(50).await;
+    (ended, took)
+}
