@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use crm_tenancy::migrations;
 use futures_util::SinkExt;
+use serde::de::DeserializeOwned;
 use tokio_postgres::Client;
 
 use crate::backup::contents::{Contents, Manifest, table_of};
@@ -53,10 +54,8 @@ async fn verify(file: &Path) -> Result<(Manifest, Contents)> {
     let (mut manifest, mut contents) = (None, None);
     archive::read(file, async |name, bytes| {
         match name {
-            "manifest.json" => manifest = Some(serde_json::from_slice::<Manifest>(&bytes).context("its manifest is unreadable")?),
-            "contents.json" => {
-                contents = Some(serde_json::from_slice::<Contents>(&bytes).context("its contents are unreadable")?)
-            }
+            "manifest.json" => manifest = Some(parsed::<Manifest>(name, &bytes)?),
+            "contents.json" => contents = Some(parsed::<Contents>(name, &bytes)?),
             name if table_of(name).is_some() => {}
             name => bail!("it holds {name}, which this program does not know"),
         }
@@ -66,6 +65,10 @@ async fn verify(file: &Path) -> Result<(Manifest, Contents)> {
     let manifest = manifest.context("it has no manifest")?;
     manifest.check()?;
     Ok((manifest, contents.context("it does not say what it holds")?))
+}
+
+fn parsed<T: DeserializeOwned>(name: &str, bytes: &[u8]) -> Result<T> {
+    serde_json::from_slice(bytes).with_context(|| format!("its {name} is unreadable"))
 }
 
 /// Before anything is written: the database is empty, or has an empty schema that is not newer than the backup's.

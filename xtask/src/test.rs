@@ -21,7 +21,7 @@ use crate::test::counts::Counts;
 use crate::test::pooler::Pooler;
 use crate::test::run::Runner;
 use crate::test::throwaway::Throwaway;
-use crate::{database, lock, openapi, signals, tidy};
+use crate::{database, lock, openapi, reliability, signals, tidy};
 
 #[derive(clap::Args)]
 pub struct Options {
@@ -31,6 +31,9 @@ pub struct Options {
     /// Let the application's connections of the tests go through a pooler; runs the contract of every noun and HTTP's, alone
     #[arg(long, value_enum, conflicts_with = "steps")]
     through: Option<Through>,
+    /// Write the counts into docs/RELIABILITY.md
+    #[arg(long, requires = "through")]
+    write: bool,
     /// Handed to `cargo test`; runs that step alone
     #[arg(last = true)]
     arguments: Vec<String>,
@@ -174,7 +177,11 @@ async fn tests(environment: &Environment, runner: &Runner<'_>, options: &Options
     }
     arguments.extend(options.arguments.iter().map(String::as_str));
     runner.cargo("tests", &arguments, &variables).await?;
-    Ok(Counts::of(&runner.log_of("tests")))
+    let counts = Counts::of(&runner.log_of("tests"));
+    if let (Some(pooler), true) = (&pooler, options.write) {
+        reliability::write_section("pooler", &pooler.section(&counts))?;
+    }
+    Ok(counts)
 }
 
 fn show_failure(runner: &Runner<'_>, step: Step, failure: &anyhow::Error, counts: &mut Counts) -> String {

@@ -14,6 +14,7 @@ use tokio::process::Child;
 
 use crate::environment::{Environment, variable};
 use crate::postgres::installation::on_path;
+use crate::test::counts::Counts;
 use crate::{logfile, port, url};
 
 /// Since this version it follows prepared statements from one connection of the server to the next.
@@ -21,6 +22,8 @@ const OLDEST: (u32, u32) = (1, 21);
 /// What crm-testkit gives to crm_app.
 const APP_PASSWORD: &str = "only-for-tests";
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Of the server for each database: fewer than the eight of the tests' own pools.
+const CONNECTIONS: &str = "3";
 
 /// A running PgBouncer. Dropped, it is ended.
 pub struct Pooler {
@@ -47,6 +50,16 @@ impl Pooler {
         let mut pooler = Self { child, place: format!("127.0.0.1:{port}"), version };
         pooler.wait_ready(&folder).await?;
         Ok(pooler)
+    }
+
+    /// What docs/RELIABILITY.md says of a run.
+    pub fn section(&self, counts: &Counts) -> String {
+        format!(
+            "## Through a pooler\n\n`cargo xtask test --through pgbouncer --write` runs the contract of every noun and the tests of HTTP with all of the \
+             application's connections through PgBouncer in transaction mode, with the settings of [pgbouncer.ini](../deploy/pgbouncer.ini) and {CONNECTIONS} \
+             connections for each database: PgBouncer {}, {} passed, {} failed.",
+            self.version, counts.passed, counts.failed
+        )
     }
 
     async fn wait_ready(&mut self, folder: &Path) -> Result<()> {
@@ -79,7 +92,7 @@ fn adapted(deployed: &str, server: &str, port: u16) -> Result<String> {
         ("auth_type", "any"),
         ("auth_file", ""),
         ("server_tls_sslmode", "disable"),
-        ("default_pool_size", "3"),
+        ("default_pool_size", CONNECTIONS),
         ("server_idle_timeout", "5"),
     ];
     let name = |line: &str| line.split('=').next().unwrap_or_default().trim().to_owned();
