@@ -120,10 +120,10 @@ mod tests {
         std::env::temp_dir().join(format!("crm-archive-{}", uuid::Uuid::now_v7()))
     }
 
-    async fn members(file: &Path) -> anyhow::Result<Vec<(String, usize)>> {
+    async fn members(file: &Path) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
         let mut seen = Vec::new();
         read(file, async |name, bytes| {
-            seen.push((name.to_owned(), bytes.len()));
+            seen.push((name.to_owned(), bytes));
             Ok(())
         })
         .await?;
@@ -141,7 +141,9 @@ mod tests {
     async fn what_was_written_is_read_and_no_file_is_overwritten() -> anyhow::Result<()> {
         let file = scratch();
         written(&file)?;
-        assert_eq!(members(&file).await?, [("manifest.json".to_owned(), 2), ("rows/t/000001.copy".to_owned(), 70_000)]);
+        let seen = members(&file).await?;
+        let seen: Vec<(&str, usize)> = seen.iter().map(|(name, bytes)| (name.as_str(), bytes.len())).collect();
+        assert_eq!(seen, [("manifest.json", 2), ("rows/t/000001.copy", 70_000)]);
         assert!(Writer::create(&file).is_err(), "a backup is never overwritten");
         std::fs::remove_file(&file)?;
         Ok(())
@@ -151,7 +153,7 @@ mod tests {
     async fn a_backup_cut_off_or_changed_anywhere_is_refused() -> anyhow::Result<()> {
         let file = scratch();
         written(&file)?;
-        let whole = std::fs::read(&file)?;
+        let (whole, meant) = (std::fs::read(&file)?, members(&file).await?);
         // The first ten bytes are gzip's own: among them a time and a system that mean nothing.
         for place in 10..whole.len() {
             std::fs::write(&file, whole.get(..place).unwrap_or_default())?;
@@ -159,7 +161,9 @@ mod tests {
             let changed: Vec<u8> =
                 whole.iter().enumerate().map(|(at, byte)| if at == place { byte ^ 1 } else { *byte }).collect();
             std::fs::write(&file, changed)?;
-            assert!(members(&file).await.is_err(), "changed at {place}");
+            // A bit of the compression may mean nothing; then all that was written is read.
+            let read = members(&file).await;
+            assert!(read.is_err() || read.is_ok_and(|read| read == meant), "changed at {place}");
         }
         std::fs::remove_file(&file)?;
         Ok(())
