@@ -2,7 +2,11 @@
 
 use std::time::{Duration, SystemTime};
 
-use biscuit_auth::{UnverifiedBiscuit, builder::BlockBuilder, macros::block};
+use biscuit_auth::{
+    UnverifiedBiscuit,
+    builder::{BlockBuilder, Term, fact},
+    macros::block,
+};
 use serde_json::json;
 
 use crate::{
@@ -106,9 +110,14 @@ async fn what_a_holder_adds_cannot_keep_the_server_busy() {
         format!("{facts} check if {join};"),
         nested,
         format!("check if entity(\"{}\")", "x".repeat(2000)),
+        r#"check if "a".matches("\\w{60}") || "a".matches("\\w{60}")"#.to_owned(),
     ];
-    for bomb in bombs {
-        let block = BlockBuilder::new().code(bomb).unwrap();
+    // Facts that print as checks.
+    let rows = ["check if f", "reject if f"].map(|name| {
+        let row = |number| fact(name, &[Term::Integer(number)]);
+        (0..4).fold(BlockBuilder::new(), |block, number| block.fact(row(number)).unwrap())
+    });
+    for block in bombs.into_iter().map(|bomb| BlockBuilder::new().code(bomb).unwrap()).chain(rows) {
         let holder = app.holder(narrowed(world.owner(), block));
         is_turned_away(holder.get("companies").await, "a block that takes time");
     }

@@ -11,12 +11,15 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use biscuit_auth::{Algorithm, Biscuit, KeyPair, PrivateKey, PublicKey, RootKeyProvider, error::Format};
+use biscuit_auth::{Algorithm, Biscuit, KeyPair, PrivateKey, PublicKey, RootKeyProvider, UnverifiedBiscuit, error::Format};
 use crm_kernel::{Error, Result};
 use sha2::{Digest, Sha256};
 use time::{OffsetDateTime, macros::format_description};
 
-use super::claims::{Claims, IssuedToken, Limits};
+use super::{
+    attenuation::{MOST_BLOCKS, refused},
+    claims::{Claims, IssuedToken, Limits},
+};
 
 /// A key that signs tokens.
 pub struct TokenKey {
@@ -209,7 +212,13 @@ impl KeyRing {
 
     /// Reads a token that one of the keys has signed.
     pub(super) fn read(&self, token: &str) -> Result<Biscuit> {
-        Biscuit::from_base64(token, self).map_err(|_| Error::unauthenticated("the token is not valid"))
+        let invalid = || Error::unauthenticated("the token is not valid");
+        let token = UnverifiedBiscuit::from_base64(token).map_err(|_| invalid())?;
+        // Before the signatures are looked at: each block has one.
+        if token.block_count() > 1 + MOST_BLOCKS {
+            return Err(refused("there are more than 4 further blocks"));
+        }
+        token.verify(self).map_err(|_| invalid())
     }
 
     pub(super) fn environment(&self) -> &Environment {

@@ -7,6 +7,7 @@
 //! another environment or of a key that is not in the ring is no token; a limit that trips is our trouble (503), never a refusal
 //! (403).
 
+mod attenuation;
 mod claims;
 mod keys;
 mod policy;

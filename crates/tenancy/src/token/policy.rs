@@ -3,7 +3,10 @@
 //! Must stay true: a block that a holder has added only ever takes away; what is judged is the whole token, with every block of
 //! it, each time.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
 use biscuit_auth::{
     AuthorizerLimits, Biscuit,
@@ -14,6 +17,7 @@ use biscuit_auth::{
 use crm_kernel::{Error, Result};
 
 use super::{
+    attenuation::{self, Records},
     claims::{Claims, Proof, hash},
     keys::KeyRing,
 };
@@ -70,22 +74,22 @@ pub enum Reach {
 }
 
 /// A token that may have further checks.
-#[derive(Debug)]
 pub struct Limited {
     token: Biscuit,
     records: Records,
+    /// How often it was asked, for one answer.
+    asked: AtomicUsize,
 }
 
-/// Whether the blocks that a holder has added speak of single records.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Records {
-    /// No.
-    Unnamed,
-    /// Some may be used.
-    Named,
-    /// Some may not: what is about no single record could contain them.
-    Excluded,
+impl std::fmt::Debug for Limited {
+    /// Without the token: who has it can use it.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Limited").field("records", &self.records).finish_non_exhaustive()
+    }
 }
+
+/// How often a token can be asked for one answer: each time its checks are evaluated, and an answer may embed hundreds of records.
+const MOST_ASKED: usize = 64;
 
 impl Records {
     fn forbid(self, wanted: &Use<'_>) -> bool {
@@ -103,9 +107,14 @@ impl Reach {
     /// Whether it may also be used so.
     ///
     /// # Errors
-    /// `Unavailable` when a limit tripped.
+    /// `Forbidden` when it has been asked too often for one answer; `Unavailable` when a limit tripped.
     pub fn allows(&self, policy: &Policy, wanted: &Use<'_>) -> Result<bool> {
         let Self::Limited(limited) = self else { return Ok(true) };
+        if limited.asked.fetch_add(1, Ordering::Relaxed) >= MOST_ASKED {
+            return Err(Error::forbidden(format!(
+                "this token is limited, and is not asked about more than {MOST_ASKED} records at once"
+            )));
+        }
         if limited.records.forbid(wanted) {
             return Ok(false);
         }
@@ -148,7 +157,7 @@ impl Policy {
     /// `Unauthenticated` when it is not ours, damaged or expired; `Unavailable` when a limit tripped.
     pub fn decide(&self, token: &str, keys: &KeyRing, wanted: &Use<'_>) -> Result<Decision> {
         let token = keys.read(token)?;
-        let records = bounded(&token)?;
+        let records = attenuation::judge(&token)?;
         let mut authorizer = self.with_facts(&token, wanted)?.build(&token).map_err(not_valid)?;
         let verdict = match authorizer.authorize() {
             Ok(_) if records.forbid(wanted) => Verdict::Denied,
@@ -163,7 +172,8 @@ impl Policy {
             Proof::Session(_) => (None, token.block_count() > 1),
             Proof::ApiToken(_) => (Some(hash(&token)?), true),
         };
-        let reach = if limited { Reach::Limited(Box::new(Limited { token, records })) } else { Reach::Whole };
+        let reach =
+            if limited { Reach::Limited(Box::new(Limited { token, records, asked: AtomicUsize::new(0) })) } else { Reach::Whole };
         Ok(Decision { claims, token_hash, verdict, reach })
     }
 
@@ -189,41 +199,6 @@ impl std::fmt::Debug for Policy {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str("Policy")
     }
-}
-
-/// Blocks that may follow the first, and the characters each may have when written out.
-const MOST_BLOCKS: usize = 4;
-const LONGEST_BLOCK: usize = 1024;
-
-/// A holder may add checks, and nothing that takes time to evaluate. The limits of a run are looked at only between its rounds,
-/// so one rule that joins its own facts, or nested closures, would keep a thread busy for minutes on one small request. Answers
-/// how they speak of single records.
-fn bounded(token: &Biscuit) -> Result<Records> {
-    let too_much = || Error::unauthenticated("a token may be narrowed by a few plain checks only");
-    if token.block_count() > 1 + MOST_BLOCKS || token.external_public_keys().iter().any(Option::is_some) {
-        return Err(too_much());
-    }
-    let mut records = Records::Unnamed;
-    for block in 1..token.block_count() {
-        let source = token.print_block_source(block).map_err(not_valid)?;
-        let mut statements = source.lines().map(str::trim).filter(|line| !line.is_empty());
-        let plain = |line: &str| {
-            (line.starts_with("check if ") || line.starts_with("reject if ")) && !line.contains("<-") && !line.contains("->")
-        };
-        if source.len() > LONGEST_BLOCK || !statements.clone().all(plain) {
-            return Err(too_much());
-        }
-        let excludes = statements.any(|line| line.starts_with("reject if ") && line.contains("resource("));
-        let names = source.contains("resource(");
-        records = records.max(if excludes {
-            Records::Excluded
-        } else if names {
-            Records::Named
-        } else {
-            Records::Unnamed
-        });
-    }
-    Ok(records)
 }
 
 /// User, organisation, role, actor, environment, kind of proof, its id.
