@@ -18,6 +18,7 @@ pub mod query;
 pub mod slug;
 pub mod text;
 pub mod text_enum;
+pub mod time_zone;
 pub mod validation;
 pub mod values;
 pub mod version;

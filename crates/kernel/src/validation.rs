@@ -126,6 +126,14 @@ pub fn country(code: &str, (): &()) -> garde::Result {
     if crate::country::is_known(code) { Ok(()) } else { Err(garde::Error::new("country: not an ISO 3166-1 alpha-2 code")) }
 }
 
+/// A time zone of the IANA database, spelled as there.
+///
+/// # Errors
+/// A sentence for the field.
+pub fn time_zone(name: &str, (): &()) -> garde::Result {
+    if crate::time_zone::is_known(name) { Ok(()) } else { Err(garde::Error::new("time_zone_unknown: not an IANA time zone")) }
+}
+
 /// A web address: http or https, a host, nobody's password. Written so that every program reads the same in it: no spaces, no
 /// backslashes, nothing invisible.
 ///

@@ -97,7 +97,11 @@ async fn five_wrong_codes_are_the_end_for_a_while_and_a_known_device_has_its_own
     for _ in 0..20 {
         missing(entrance.identity.login(&entrance.credentials("member"), &elsewhere(1)).await, "no code is not a wrong one");
     }
-    let answers = join_all((0..9).map(|_| entrance.with_code("member", authenticator.wrong()))).await;
+    let mut answers = Vec::new();
+    // Three at once: more than four of one account would wait for each other at the queue of hashes.
+    for _ in 0..3 {
+        answers.extend(join_all((0..3).map(|_| entrance.with_code("member", authenticator.wrong()))).await);
+    }
     let judged = answers.iter().filter(|answer| matches!(answer, Err(Error::SecondFactorMissing))).count();
     assert_eq!(judged, 5, "even at once: {answers:?}");
     let right = authenticator.code(1);

@@ -223,7 +223,7 @@ pub fn normalized(email: &str) -> String {
 }
 
 /// What one subscriber has of addresses: one of IPv4, a /64 of IPv6.
-fn network(ip: IpAddr) -> String {
+pub(crate) fn network(ip: IpAddr) -> String {
     match ip.to_canonical() {
         IpAddr::V4(ip) => ip.to_string(),
         IpAddr::V6(ip) => {

@@ -63,7 +63,7 @@ pub struct OrganizationChanges {
     pub default_currency: Option<String>,
     /// IANA time zone.
     #[serde(deserialize_with = "present")]
-    #[garde(length(chars, max = 64), inner(custom(validation::readable)))]
+    #[garde(inner(custom(validation::time_zone)))]
     pub time_zone: Option<String>,
     /// Days after which deleted records are purged, 1 to 3650; null keeps them for ever.
     #[serde(deserialize_with = "nullable")]

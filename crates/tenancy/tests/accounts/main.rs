@@ -8,6 +8,7 @@ mod passwords;
 mod profile;
 mod registration;
 mod throttled;
+mod zones;
 
 use std::sync::Arc;
 

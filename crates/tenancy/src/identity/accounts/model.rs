@@ -60,6 +60,7 @@ pub struct Registration {
     pub slug: Option<String>,
     /// IANA time zone of person and organisation; `UTC` when absent.
     #[serde(default)]
+    #[garde(inner(custom(validation::time_zone)))]
     pub time_zone: Option<String>,
     /// ISO 3166-1 alpha-2.
     #[serde(default)]
@@ -159,6 +160,7 @@ pub struct ProfileChanges {
     pub full_name: Option<String>,
     /// IANA time zone.
     #[serde(deserialize_with = "crm_kernel::values::present")]
+    #[garde(inner(custom(validation::time_zone)))]
     pub time_zone: Option<String>,
     /// BCP 47 language tag.
     #[serde(deserialize_with = "crm_kernel::values::present")]

@@ -22,7 +22,7 @@ use crate::{
         store::Proof,
         throttle::{Attempt, Bucket, Purpose},
     },
-    passwords,
+    passwords::{self, Subject},
     sealing::SealingKeys,
 };
 
@@ -99,12 +99,6 @@ impl PgAccounts {
         Ok(Link { id, secret_hash })
     }
 
-    async fn unknown_zone(&self, time_zone: Option<&str>) -> Result<Option<FieldError>> {
-        let Some(zone) = time_zone else { return Ok(None) };
-        let is_known = store::knows_time_zone(&mut *self.db.connection().await?, &zone.replace('\0', "?")).await?;
-        Ok((!is_known).then(|| FieldError::new("/time_zone", "time_zone_unknown", "not an IANA time zone")))
-    }
-
     /// The caller's own address, name and password, and whether this is it: the one place where a session's holder proves to be more
     /// than somebody at an unlocked desk.
     async fn prove_password(&self, context: &Context, password: &str) -> Result<(Own, bool)> {
@@ -134,18 +128,15 @@ impl Accounts for PgAccounts {
             SignUp::Confirm => self.require_delivery()?,
             SignUp::Open => {}
         }
-        let mut wrong = match registration.check() {
-            Err(Error::Invalid(wrong)) => wrong,
-            judged => judged.map(|()| Vec::new())?,
-        };
-        wrong.extend(self.unknown_zone(registration.time_zone.as_deref()).await?);
-        invalid_unless_empty(wrong)?;
-
+        // Judged in memory: before a stranger's call is counted, the database is asked nothing.
+        registration.check()?;
+        // The place comes first: who is turned away for want of one has not tried anything.
+        let place = passwords::queue([Subject::address(origin.ip), Subject::account_at(&registration.email, origin.ip)])?;
         self.count_letter(Purpose::Register, &registration.email, origin).await?;
         let link = self.new_link(CONFIRM_REGISTRATION)?;
         let new = NewRegistration {
             email: normal(&registration.email),
-            password_hash: passwords::hash(registration.password.clone()).await?,
+            password_hash: place.hash(registration.password.clone()).await?,
             full_name: registration.full_name.trim(),
             organization_name: registration.organization_name.trim(),
             slug: registration.slug.clone().unwrap_or_else(|| slugify(&registration.organization_name, "organization")),
@@ -171,7 +162,7 @@ impl Accounts for PgAccounts {
         invalid_unless_empty(faults(confirmation))?;
         let link = link(&confirmation.token)?;
         // The place comes first: who is turned away for want of one has not tried anything.
-        let place = passwords::queue()?;
+        let place = passwords::queue([Subject::address(origin.ip)])?;
         let buckets = [Bucket::address(Purpose::Confirm, origin.ip), Bucket::link(Purpose::Confirm, link.id)];
         let mut connection = self.db.connection().await?;
         let attempt = Attempt::begin(&mut connection, buckets).await?;
@@ -216,7 +207,7 @@ impl Accounts for PgAccounts {
         drop(connection);
         let wrong = judge_password("/password", &reset.password, &[&email, &full_name]);
         invalid_unless_empty(wrong.into_iter().collect())?;
-        let hash = passwords::hash(reset.password.clone()).await?;
+        let hash = passwords::queue([Subject::address(origin.ip)])?.hash(reset.password.clone()).await?;
         let is_done = store::reset_password(&mut *self.db.connection().await?, &link, &hash, origin).await?;
         self.letters_queued.notify_one();
         if is_done { Ok(()) } else { Err(unusable()) }
@@ -231,7 +222,7 @@ impl Accounts for PgAccounts {
         }
         invalid_unless_empty(wrong)?;
         let known = own.password_hash.unwrap_or_default();
-        let hash = passwords::hash(change.new_password.clone()).await?;
+        let hash = passwords::queue([Subject::person(context.user_id)])?.hash(change.new_password.clone()).await?;
         let mut tx = self.db.begin(context).await?;
         let changed = store::change_password(&mut tx, &known, &hash).await?;
         let second_factor = changed.ok_or_else(|| Error::Invalid(vec![wrong_password()]))?;
@@ -272,9 +263,7 @@ impl Accounts for PgAccounts {
     }
 
     async fn update_profile(&self, context: &Context, changes: &ProfileChanges) -> Result<()> {
-        let mut wrong = faults(changes);
-        wrong.extend(self.unknown_zone(changes.time_zone.as_deref()).await?);
-        invalid_unless_empty(wrong)?;
+        invalid_unless_empty(faults(changes))?;
         let mut tx = self.db.begin(context).await?;
         store::update_profile(&mut tx, changes).await?;
         tx.commit().await

@@ -78,11 +78,6 @@ struct Answered {
     answer: bool,
 }
 
-pub(super) async fn knows_time_zone(connection: &mut AsyncPgConnection, name: &str) -> Result<bool> {
-    let query = sql_query("SELECT EXISTS (SELECT FROM pg_timezone_names WHERE name = $1) AS answer").bind::<Text, _>(name);
-    query.get_result(connection).await.map(|row: Answered| row.answer).map_err(error)
-}
-
 pub(super) async fn request_registration(
     connection: &mut AsyncPgConnection,
     link: &Link,

@@ -23,7 +23,7 @@ use crate::{
         service::new_secret,
         throttle::{Attempt, Bucket, Purpose},
     },
-    passwords,
+    passwords::{self, Subject},
     sealing::SealingKeys,
 };
 
@@ -94,12 +94,14 @@ impl PgInvitations {
     }
 
     /// A password that is tried with a link.
-    async fn prove_password(&self, link: &Link, found: &Found, password: &str) -> Result<()> {
+    async fn prove_password(&self, link: &Link, found: &Found, password: &str, origin: &Origin) -> Result<()> {
+        // The place comes first: who is turned away for want of one has not tried anything.
+        let place = passwords::queue([Subject::address(origin.ip)])?;
         // Counted before it is judged: tries at the same moment cannot outrun the count.
         if !store::count_proof(&mut *self.db.connection().await?, link).await? {
             return Err(unproved());
         }
-        let is_right = passwords::verify(password.to_owned(), found.password_hash.clone()).await?;
+        let is_right = place.verify(password.to_owned(), found.password_hash.clone()).await?;
         if is_right { Ok(()) } else { Err(unproved()) }
     }
 
@@ -142,7 +144,7 @@ impl PgInvitations {
                 if let Some(fault) = judge_password("/password", &password, &about) {
                     return Err(Error::Invalid(vec![fault]));
                 }
-                acceptance.password_hash = Some(passwords::hash(password).await?);
+                acceptance.password_hash = Some(passwords::queue([Subject::address(origin.ip)])?.hash(password).await?);
             }
         } else if let Some(token) = &external {
             acceptance.proved = find_person(&mut *self.db.connection().await?, token).await?;
@@ -150,7 +152,7 @@ impl PgInvitations {
                 return Err(unproved());
             }
         } else {
-            self.prove_password(link, &found, request.password.as_ref().ok_or_else(unproved)?).await?;
+            self.prove_password(link, &found, request.password.as_ref().ok_or_else(unproved)?, origin).await?;
             acceptance.proved = found.user_id;
             acceptance.password_hash.clone_from(&found.password_hash);
         }
