@@ -289,7 +289,9 @@ fn problems(known: &Operation) -> Vec<(&'static str, &'static str)> {
         && known.name != "session:end_others"
         && !known.name.ends_with(":attach"))
         || known.name == "second_factor:disable";
+    let asks_password = matches!(known.name, "api_token:create" | "service_user:mint");
     let counts_tries = matches!(known.name, "session:login" | "external_identity:link")
+        || asks_password
         || known.name.starts_with("account:")
         || known.name.starts_with("second_factor:");
     let manages = matches!(known.access, Access::Manage | Access::Administer | Access::Govern) || known.name == "member:leave";

@@ -80,6 +80,7 @@ pub const OPERATIONS: &[Operation] = &[
     operation("POST", "/api/v1/auth/email/confirm", "account:confirm_email", Access::Session),
     operation("GET", "/api/v1/auth/tokens", "api_token:list", Access::Session),
     operation("POST", "/api/v1/auth/tokens", "api_token:create", Access::Session),
+    operation("DELETE", "/api/v1/auth/tokens", "api_token:revoke_own", Access::Session),
     operation("GET", "/api/v1/auth/tokens/{id}", "api_token:get", Access::Session),
     operation("DELETE", "/api/v1/auth/tokens/{id}", "api_token:revoke", Access::Session),
     operation("POST", "/api/v1/auth/exchange", "session:exchange", Access::Public),

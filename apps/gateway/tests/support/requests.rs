@@ -151,6 +151,7 @@ impl World {
                 let token = app.invited_elsewhere(&format!("{}@invited.example.com", uuid::Uuid::now_v7().simple()), label).await;
                 json!({ "token": token, "full_name": label, "password": crm_testkit::PASSWORD })
             }
+            "NewApiToken" => json!({ "name": label, "password": crm_testkit::PASSWORD }),
             "ReassignRequest" => json!({ "to": self.tenant.colleague.user_id }),
             schema => example(schema, label),
         }

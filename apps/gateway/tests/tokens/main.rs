@@ -5,6 +5,7 @@ mod api_tokens;
 mod damaged;
 mod expansion;
 mod narrowed;
+mod proofs;
 mod rotation;
 mod service_users;
 mod sessions;
@@ -42,8 +43,15 @@ fn narrowed(caller: &Caller, block: BlockBuilder) -> String {
     token.append(block).unwrap().to_base64().unwrap()
 }
 
+/// The same with the password of whoever sends it.
+fn with_password(body: &Value) -> Value {
+    let mut body = body.clone();
+    body["password"] = json!(crm_testkit::PASSWORD);
+    body
+}
+
 /// A program with a new API token of this caller, and what the answer said.
 async fn mint(caller: &Caller, body: &Value) -> (Caller, Value) {
-    let answer = caller.post("/api/v1/auth/tokens", body).await.expect(201).body;
+    let answer = caller.post("/api/v1/auth/tokens", &with_password(body)).await.expect(201).body;
     (Caller { token: answer["token"].as_str().map(ToOwned::to_owned), ..caller.clone() }, answer)
 }

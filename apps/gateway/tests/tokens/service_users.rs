@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::{
     is_turned_away,
     support::{App, Caller, world::World},
+    with_password,
 };
 
 const SERVICE_USERS: &str = "/api/v1/organizations/current/service-users";
@@ -14,7 +15,7 @@ async fn make(caller: &Caller, name: &str, role: &str) -> String {
 }
 
 async fn program_of(app: &App, caller: &Caller, user: &str, body: &Value) -> Caller {
-    let answer = caller.post(&format!("{SERVICE_USERS}/{user}/tokens"), body).await.expect(201);
+    let answer = caller.post(&format!("{SERVICE_USERS}/{user}/tokens"), &with_password(body)).await.expect(201);
     assert_eq!(answer.body["api_token"]["user_id"], user);
     app.holder(answer.body["token"].as_str().unwrap())
 }

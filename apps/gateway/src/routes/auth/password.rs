@@ -54,7 +54,7 @@ async fn forgot(request: HttpRequest, services: Data<Services>, body: Body<Forgo
 
 /// Set a password by the link of a letter
 ///
-/// Every session of the person ends; their API tokens stay. A link that was used, has expired or never was is a 422 at `/token`.
+/// Every session of the person ends; their API tokens stay, and are ended with `DELETE /auth/tokens`. A link that was used, has expired or never was is a 422 at `/token`.
 #[api_v2_operation(operation_id = "resetPassword", tags("Account"))]
 async fn reset(request: HttpRequest, services: Data<Services>, body: Body<PasswordReset>) -> Answer<Empty> {
     services.accounts.reset_password(&body.0, &origin(&request)).await?;
@@ -63,7 +63,7 @@ async fn reset(request: HttpRequest, services: Data<Services>, body: Body<Passwo
 
 /// Change my password
 ///
-/// Every session of mine ends, this one too; the answer holds the tokens of a new one. API tokens stay.
+/// Every session of mine ends, this one too; the answer holds the tokens of a new one. API tokens stay, and are ended with `DELETE /auth/tokens`.
 #[api_v2_operation(operation_id = "changePassword", tags("Account"))]
 async fn change(
     caller: Caller,

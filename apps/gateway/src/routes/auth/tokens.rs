@@ -21,6 +21,7 @@ pub fn routes(configuration: &mut web::ServiceConfig) {
     configuration
         .route("/tokens", web::get().to(list))
         .route("/tokens", web::post().to(create))
+        .route("/tokens", web::delete().to(revoke_own))
         .route("/tokens/{id}", web::get().to(get))
         .route("/tokens/{id}", web::delete().to(revoke));
 }
@@ -73,6 +74,8 @@ async fn list(caller: Caller, question: Question<ApiTokenNoun>, services: Data<S
 }
 
 /// Make an API token that acts as me; it is shown this once
+///
+/// Takes the password of who has one; a missing or wrong one is a 422 at `/password`.
 #[api_v2_operation(operation_id = "createApiToken", tags("API tokens"))]
 async fn create(caller: Caller, services: Data<Services>, body: Body<NewApiToken>) -> Answer<Placed<IssuedApiToken>> {
     body.0.check()?;
@@ -89,6 +92,15 @@ async fn get(caller: Caller, id: Path<TokenId>, services: Data<Services>) -> Ans
 #[api_v2_operation(operation_id = "revokeApiToken", tags("API tokens"))]
 async fn revoke(caller: Caller, id: Path<TokenId>, services: Data<Services>) -> Answer<Empty> {
     services.api_tokens.revoke(&caller.context, *id).await?;
+    Ok(Empty)
+}
+
+/// Revoke all API tokens that act as me in this organisation
+///
+/// For who thinks that somebody else has been in: a new password ends all sessions, and no API token.
+#[api_v2_operation(operation_id = "revokeOwnApiTokens", tags("API tokens"))]
+async fn revoke_own(caller: Caller, services: Data<Services>) -> Answer<Empty> {
+    services.api_tokens.revoke_own(&caller.context).await?;
     Ok(Empty)
 }
 

@@ -100,6 +100,8 @@ async fn remove(caller: Caller, id: Path<UserId>, services: Data<Services>) -> A
 }
 
 /// Make an API token that acts as a service user; it is shown this once
+///
+/// Takes the password of the manager who has one; a missing or wrong one is a 422 at `/password`.
 #[api_v2_operation(operation_id = "createServiceUserToken", tags("Service users"))]
 async fn mint(
     caller: Caller,

@@ -54,7 +54,7 @@ pub struct ApiToken {
 }
 
 /// A new API token.
-#[derive(Debug, Clone, Deserialize, garde::Validate)]
+#[derive(Clone, Deserialize, garde::Validate)]
 #[cfg_attr(feature = "openapi", derive(paperclip::actix::Apiv2Schema))]
 #[serde(deny_unknown_fields)]
 pub struct NewApiToken {
@@ -78,6 +78,18 @@ pub struct NewApiToken {
     #[serde(default)]
     #[garde(skip)]
     pub read_only: Option<bool>,
+    /// The current password; required of who has one: a token outlives the session in which it is made. None is asked of who has
+    /// none, as those who come in with another identity provider.
+    #[serde(default)]
+    #[garde(length(bytes, max = 1024))]
+    pub password: Option<String>,
+}
+
+impl std::fmt::Debug for NewApiToken {
+    /// Without the password.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("NewApiToken").field("name", &self.name).finish_non_exhaustive()
+    }
 }
 
 impl NewApiToken {

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     Db, Tx,
-    identity::service_users,
+    identity::{password_proof, second_factor, service_users},
     token::{Claims, KeyRing, Proof},
 };
 
@@ -29,15 +29,18 @@ pub trait ApiTokens: Send + Sync {
     /// What is known of one.
     async fn get(&self, context: &Context, id: TokenId) -> Result<ApiToken>;
 
-    /// A new one that acts as the caller, within these limits. `Conflict` when a hundred are in use; `Forbidden` for whoever comes
-    /// with an API token.
+    /// A new one that acts as the caller, within these limits. Takes the password of who has one: a thief of a session would stay in
+    /// with it. `Conflict` when a hundred are in use; `Forbidden` for whoever comes with an API token.
     async fn create(&self, context: &Context, new: &NewApiToken) -> Result<IssuedApiToken>;
 
-    /// A new one that acts as a service user; for owners and admins. `NotFound` when there is no such service user.
+    /// A new one that acts as a service user; for owners and admins, who say their own password. `NotFound` when there is no such service user.
     async fn create_for_service_user(&self, context: &Context, user: UserId, new: &NewApiToken) -> Result<IssuedApiToken>;
 
     /// Ends it, with effect on the next request everywhere. One that has ended stays as it is.
     async fn revoke(&self, context: &Context, id: TokenId) -> Result<()>;
+
+    /// Ends all that act as the caller in this organisation.
+    async fn revoke_own(&self, context: &Context) -> Result<()>;
 
     /// Remembers that the token of the context was used; cheap, and written later by [`ApiTokens::write_uses`].
     fn note_use(&self, context: &Context);
@@ -59,6 +62,15 @@ impl PgApiTokens {
     #[must_use]
     pub fn new(db: Db, keys: impl Into<KeyRing>) -> Self {
         Self { db, keys: keys.into(), uses: Uses::default() }
+    }
+
+    /// Asks for the password of who calls in a session. A program that embeds this crate calls without one, and has asked already.
+    async fn prove_password(&self, context: &Context, new: &NewApiToken) -> Result<()> {
+        if context.session_id.is_none() {
+            return Ok(());
+        }
+        let hash = second_factor::password_hash(&mut *self.db.connection().await?, context).await?;
+        password_proof::require(&self.db, context, hash, new.password.as_deref()).await
     }
 
     async fn issue(&self, mut tx: Tx, holder: Holder, new: &NewApiToken) -> Result<IssuedApiToken> {
@@ -115,9 +127,12 @@ impl ApiTokens for PgApiTokens {
     }
 
     async fn create(&self, context: &Context, new: &NewApiToken) -> Result<IssuedApiToken> {
-        let tx = self.db.begin(context).await?;
+        drop(self.db.begin(context).await?);
         at_a_login(context)?;
         validation::check(new)?;
+        self.prove_password(context, new).await?;
+        // A session that has ended meanwhile, as with a new password, begins nothing.
+        let tx = self.db.begin(context).await?;
         // The role that memberships names now, not the one of the session's token.
         let holder = Holder { user_id: tx.user_id(), role: tx.role(), actor: Actor::User };
         self.issue(tx, holder, new).await
@@ -125,10 +140,15 @@ impl ApiTokens for PgApiTokens {
 
     async fn create_for_service_user(&self, context: &Context, user: UserId, new: &NewApiToken) -> Result<IssuedApiToken> {
         let mut tx = self.db.begin(context).await?;
-        let service_user = service_users::find(&mut tx, user).await?;
+        service_users::find(&mut tx, user).await?;
         at_a_login(context)?;
         tx.require(Role::is_manager, "make tokens for service users")?;
         validation::check(new)?;
+        drop(tx);
+        self.prove_password(context, new).await?;
+        let mut tx = self.db.begin(context).await?;
+        let service_user = service_users::find(&mut tx, user).await?;
+        tx.require(Role::is_manager, "make tokens for service users")?;
         self.issue(tx, Holder { user_id: user, role: service_user.role, actor: Actor::Service }, new).await
     }
 
@@ -137,6 +157,13 @@ impl ApiTokens for PgApiTokens {
         store::get(&mut tx, id).await?;
         at_a_login(context)?;
         store::revoke(&mut tx, id).await?;
+        tx.commit().await
+    }
+
+    async fn revoke_own(&self, context: &Context) -> Result<()> {
+        let mut tx = self.db.begin(context).await?;
+        at_a_login(context)?;
+        store::revoke_own(&mut tx).await?;
         tx.commit().await
     }
 

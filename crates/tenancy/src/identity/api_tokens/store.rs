@@ -4,7 +4,7 @@ use crm_kernel::{ListQuery, OrganizationId, Result, Timestamp, TokenId, UserId, 
 use diesel::{ExpressionMethods, QueryDsl, SelectableHelper};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
-use super::model::ApiToken;
+use super::model::{ApiToken, TokenStatus};
 use crate::{Counted, Entity, Expect, Matching, Tx, expect::error, schema::q_api_tokens, seek_id, token::Limits};
 
 pub(super) const API_TOKEN: Entity = Entity { name: "API token", table: "api_tokens" };
@@ -88,6 +88,12 @@ pub(super) async fn create(tx: &mut Tx, entry: &Entry<'_>) -> Result<()> {
 
 pub(super) async fn revoke(tx: &mut Tx, id: TokenId) -> Result<bool> {
     diesel::select(sql::revoke_api_token(id)).get_result(tx).await.expect_any(API_TOKEN)
+}
+
+/// All that act as the caller and can be used.
+pub(super) async fn revoke_own(tx: &mut Tx) -> Result<()> {
+    let own = visible(tx).filter(q_api_tokens::user_id.eq(tx.user_id())).filter(q_api_tokens::status.eq(TokenStatus::Active));
+    own.select(sql::revoke_api_token(q_api_tokens::id)).load::<bool>(tx).await.expect_any(API_TOKEN).map(drop)
 }
 
 /// When a token was last used.
