@@ -4,7 +4,10 @@
 
 #![allow(clippy::disallowed_methods, reason = "this module is the door that the others may not walk around")]
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 use crm_kernel::{Context, Error, Result, Role};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
@@ -14,7 +17,10 @@ use diesel_async::{
 };
 use futures_util::{FutureExt, future::join};
 
-use crate::{Tx, begin, connect};
+use crate::{
+    Tx, begin, connect,
+    passwords::{self, Place, Subject},
+};
 
 /// A pool of diesel-async connections, as an embedder brings it.
 pub type Pool = deadpool::Pool<AsyncPgConnection>;
@@ -23,7 +29,12 @@ pub type Pool = deadpool::Pool<AsyncPgConnection>;
 #[derive(Clone)]
 pub struct Db {
     pool: Pool,
+    /// Which of those of this process it is.
+    number: u64,
 }
+
+/// How many there have been.
+static MADE: AtomicU64 = AtomicU64::new(0);
 
 impl std::fmt::Debug for Db {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -53,7 +64,20 @@ impl Db {
     /// use, and a request that is cut off just then costs its connection.
     #[must_use]
     pub fn new(pool: Pool) -> Self {
-        Self { pool }
+        Self { pool, number: MADE.fetch_add(1, Ordering::Relaxed) }
+    }
+
+    /// A place in the queue of hashes, which all databases of the process share, of the shares of these of this one.
+    ///
+    /// # Errors
+    /// `Limited` when one of them has its share already, or too many wait.
+    pub(crate) fn queue(&self, subjects: impl IntoIterator<Item = Subject>) -> Result<Place> {
+        passwords::queue(subjects.into_iter().map(|subject| subject.of_database(self.number)))
+    }
+
+    /// Whose share this is, among all databases.
+    pub(crate) fn own(&self, subject: Subject) -> Subject {
+        subject.of_database(self.number)
     }
 
     /// With a pool of its own. Opens nothing yet.

@@ -87,6 +87,12 @@ impl Subject {
         Self::of("address", &place_of(ip), if ip.is_some() { PLACES_OF_ADDRESS } else { PLACES })
     }
 
+    /// The same name in another database is somebody else.
+    #[must_use]
+    pub fn of_database(self, number: u64) -> Self {
+        Self { key: Sha256::new().chain_update(number.to_be_bytes()).chain_update(self.key).finalize().into(), ..self }
+    }
+
     fn of(kind: &str, subject: &str, places: usize) -> Self {
         Self { key: Sha256::digest(format!("{kind} {subject}")).into(), places }
     }

@@ -6,15 +6,12 @@
 use crm_kernel::{Context, Error, Result, UserId};
 
 use super::throttle::{Attempt, Bucket, Purpose};
-use crate::{
-    Db,
-    passwords::{self, Subject},
-};
+use crate::{Db, passwords::Subject};
 
 /// Whether this is the password of the person, whose hash it is.
 pub(super) async fn is_right(db: &Db, user: UserId, password: &str, stored: Option<String>) -> Result<bool> {
     // The place comes first: who is turned away for want of one has not tried anything.
-    let place = passwords::queue([Subject::person(user)])?;
+    let place = db.queue([Subject::person(user)])?;
     let attempt = Attempt::begin(&mut *db.connection().await?, [Bucket::inside(Purpose::Password, user)]).await?;
     let is_right = place.verify(password.to_owned(), stored).await?;
     if is_right {

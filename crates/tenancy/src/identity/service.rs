@@ -22,7 +22,7 @@ use super::{
 use crate::{
     Db, Members, Organizations, PgMembers, PgOrganizations,
     expect::LOGIN_REFUSED,
-    passwords::{self, Subject},
+    passwords::Subject,
     sealing::SealingKeys,
     token::{self, Claims, KeyRing},
 };
@@ -178,14 +178,14 @@ impl PgIdentity {
     async fn try_login(&self, credentials: &Credentials, origin: &Origin) -> Result<Tokens> {
         // The place comes first: who is turned away for want of one has not tried anything.
         let email = throttle::normalized(&credentials.email);
-        let place = passwords::queue([Subject::address(origin.ip), Subject::account_at(&email, origin.ip)])?;
+        let place = self.db.queue([Subject::address(origin.ip), Subject::account_at(&email, origin.ip)])?;
         let buckets = LoginBuckets::new(&email, origin.ip);
         let device = credentials.device_token.as_deref().map(|token| Sha256::digest(token).to_vec());
         // The connection goes back before the hash is computed: a thousand logins must not hold the pool.
         let login =
             store::attempt_login(&mut *self.db.connection().await?, &email, device.as_deref(), (&buckets, origin.ip)).await?;
         // The account's own share is taken by tries that are allowed: others, from anywhere, could keep its owner out.
-        let place = match place.shared(Subject::account(&email)) {
+        let place = match place.shared(self.db.own(Subject::account(&email))) {
             Ok(place) => place,
             Err(busy) => {
                 login.attempt.succeeded(&mut *self.db.connection().await?).await?;

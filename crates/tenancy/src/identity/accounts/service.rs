@@ -22,7 +22,7 @@ use crate::{
         store::Proof,
         throttle::{Attempt, Bucket, Purpose},
     },
-    passwords::{self, Subject},
+    passwords::Subject,
     sealing::SealingKeys,
 };
 
@@ -131,7 +131,7 @@ impl Accounts for PgAccounts {
         // Judged in memory: before a stranger's call is counted, the database is asked nothing.
         registration.check()?;
         // The place comes first: who is turned away for want of one has not tried anything.
-        let place = passwords::queue([Subject::address(origin.ip), Subject::account_at(&registration.email, origin.ip)])?;
+        let place = self.db.queue([Subject::address(origin.ip), Subject::account_at(&registration.email, origin.ip)])?;
         self.count_letter(Purpose::Register, &registration.email, origin).await?;
         let link = self.new_link(CONFIRM_REGISTRATION)?;
         let new = NewRegistration {
@@ -162,7 +162,7 @@ impl Accounts for PgAccounts {
         invalid_unless_empty(faults(confirmation))?;
         let link = link(&confirmation.token)?;
         // The place comes first: who is turned away for want of one has not tried anything.
-        let place = passwords::queue([Subject::address(origin.ip)])?;
+        let place = self.db.queue([Subject::address(origin.ip)])?;
         let buckets = [Bucket::address(Purpose::Confirm, origin.ip), Bucket::link(Purpose::Confirm, link.id)];
         let mut connection = self.db.connection().await?;
         let attempt = Attempt::begin(&mut connection, buckets).await?;
@@ -207,7 +207,7 @@ impl Accounts for PgAccounts {
         drop(connection);
         let wrong = judge_password("/password", &reset.password, &[&email, &full_name]);
         invalid_unless_empty(wrong.into_iter().collect())?;
-        let hash = passwords::queue([Subject::address(origin.ip)])?.hash(reset.password.clone()).await?;
+        let hash = self.db.queue([Subject::address(origin.ip)])?.hash(reset.password.clone()).await?;
         let is_done = store::reset_password(&mut *self.db.connection().await?, &link, &hash, origin).await?;
         self.letters_queued.notify_one();
         if is_done { Ok(()) } else { Err(unusable()) }
@@ -222,7 +222,7 @@ impl Accounts for PgAccounts {
         }
         invalid_unless_empty(wrong)?;
         let known = own.password_hash.unwrap_or_default();
-        let hash = passwords::queue([Subject::person(context.user_id)])?.hash(change.new_password.clone()).await?;
+        let hash = self.db.queue([Subject::person(context.user_id)])?.hash(change.new_password.clone()).await?;
         let mut tx = self.db.begin(context).await?;
         let changed = store::change_password(&mut tx, &known, &hash).await?;
         let second_factor = changed.ok_or_else(|| Error::Invalid(vec![wrong_password()]))?;

@@ -23,7 +23,7 @@ use crate::{
         service::new_secret,
         throttle::{Attempt, Bucket, Purpose},
     },
-    passwords::{self, Subject},
+    passwords::Subject,
     sealing::SealingKeys,
 };
 
@@ -96,7 +96,7 @@ impl PgInvitations {
     /// A password that is tried with a link.
     async fn prove_password(&self, link: &Link, found: &Found, password: &str, origin: &Origin) -> Result<()> {
         // The place comes first: who is turned away for want of one has not tried anything.
-        let place = passwords::queue([Subject::address(origin.ip)])?;
+        let place = self.db.queue([Subject::address(origin.ip)])?;
         // Counted before it is judged: tries at the same moment cannot outrun the count.
         if !store::count_proof(&mut *self.db.connection().await?, link).await? {
             return Err(unproved());
@@ -144,7 +144,7 @@ impl PgInvitations {
                 if let Some(fault) = judge_password("/password", &password, &about) {
                     return Err(Error::Invalid(vec![fault]));
                 }
-                acceptance.password_hash = Some(passwords::queue([Subject::address(origin.ip)])?.hash(password).await?);
+                acceptance.password_hash = Some(self.db.queue([Subject::address(origin.ip)])?.hash(password).await?);
             }
         } else if let Some(token) = &external {
             acceptance.proved = find_person(&mut *self.db.connection().await?, token).await?;

@@ -21,7 +21,7 @@ use crate::{
         password_proof,
         throttle::{Attempt, Bucket, Purpose},
     },
-    passwords::{self, Subject},
+    passwords::Subject,
     sealing::SealingKeys,
 };
 
@@ -175,7 +175,7 @@ impl SecondFactors for PgSecondFactors {
 
     async fn disable(&self, context: &Context, request: &TurnOffRequest) -> Result<()> {
         validation::check(request)?;
-        let place = passwords::queue([Subject::person(context.user_id)])?;
+        let place = self.db.queue([Subject::person(context.user_id)])?;
         let mut connection = self.db.connection().await?;
         let state = store::read(&mut connection, context).await?;
         let sealed = state.sealed_seed.as_deref().ok_or(Error::NotFound("second factor"))?;
