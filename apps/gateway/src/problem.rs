@@ -51,6 +51,7 @@ fn kind(error: &Error) -> (StatusCode, &'static str, &'static str) {
         Error::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid", "Some values cannot be accepted"),
         Error::Limited { .. } => (StatusCode::TOO_MANY_REQUESTS, "limited", "Too many requests"),
         Error::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Try again later"),
+        Error::TooSlow(_) => (StatusCode::SERVICE_UNAVAILABLE, "question_too_slow", "The database took too long"),
         Error::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong on our side"),
     }
 }
@@ -78,6 +79,12 @@ fn explanation(error: &Error) -> (String, Cow<'_, [FieldError]>) {
         Error::Stale(what) => (format!("the {what} has another version by now: read it again"), Cow::default()),
         Error::Limited { retry_after_seconds } => (format!("try again in {retry_after_seconds} seconds"), Cow::default()),
         Error::Unavailable(_) => ("something this request needs is away for the moment".into(), Cow::default()),
+        Error::TooSlow(_) => (
+            "this did not finish in the time that a question may take; narrow it: fewer conditions joined by OR, a condition on an \
+             indexed field beside `~`, a shorter span of time, a smaller `limit`, no `count=true`"
+                .into(),
+            Cow::default(),
+        ),
         Error::Internal(_) => ("the request id helps us find out what".into(), Cow::default()),
     }
 }
@@ -122,6 +129,7 @@ impl ResponseError for Problem {
         match &self.0 {
             Error::Unauthenticated(_) | Error::SecondFactorMissing => header(&mut answer, "www-authenticate", "Bearer"),
             Error::Limited { retry_after_seconds } => header(&mut answer, "retry-after", &retry_after_seconds.to_string()),
+            Error::TooSlow(_) => header(&mut answer, "retry-after", "10"),
             Error::Unavailable(_) => header(&mut answer, "retry-after", "1"),
             _ => {}
         }

@@ -1,6 +1,6 @@
 //! The one error type. Each kind is a promise about what the caller may do next; the gateway gives each its status.
 //!
-//! Must stay true: the texts in here may be shown to a client, except those inside `Internal` and `Unavailable`,
+//! Must stay true: the texts in here may be shown to a client, except those inside `Internal`, `TooSlow` and `Unavailable`,
 //! which go to the log alone. Another organisation's record is `NotFound`, with the same text as one that never was.
 
 use std::borrow::Cow;
@@ -62,6 +62,10 @@ pub enum Error {
     /// Something needed is away for now; trying again is right. HTTP 503. The text is for the log.
     #[error("unavailable: {}", chain(.0.as_ref()))]
     Unavailable(#[source] Source),
+    /// The database did not finish a question in the time that one may take: a narrower one is needed, or a quieter hour. HTTP 503.
+    /// The text is for the log.
+    #[error("too slow: {}", chain(.0.as_ref()))]
+    TooSlow(#[source] Source),
     /// A fault of ours. HTTP 500. The text is for the log.
     #[error("internal: {}", chain(.0.as_ref()))]
     Internal(#[source] Source),
@@ -120,6 +124,11 @@ impl Error {
     /// A fault of ours, with the cause for the log.
     pub fn internal(cause: impl Into<Source>) -> Self {
         Self::Internal(cause.into())
+    }
+
+    /// Not finished in time, with the cause for the log.
+    pub fn too_slow(cause: impl Into<Source>) -> Self {
+        Self::TooSlow(cause.into())
     }
 
     /// Something needed is away, with the cause for the log.

@@ -5,7 +5,10 @@
 #![allow(clippy::disallowed_methods, reason = "this module is the door that the others may not walk around")]
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -20,6 +23,7 @@ use futures_util::{FutureExt, future::join};
 use crate::{
     Tx, begin, connect,
     passwords::{self, Place, Subject},
+    shares::{Shares, Slot},
 };
 
 /// A pool of diesel-async connections, as an embedder brings it.
@@ -31,6 +35,21 @@ pub struct Db {
     pool: Pool,
     /// Which of those of this process it is.
     number: u64,
+    /// None where one organisation may have all connections.
+    shares: Option<Arc<Shares>>,
+}
+
+/// How busy the pool is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolStatus {
+    /// Connections at most.
+    pub limit: usize,
+    /// Connections that are open.
+    pub open: usize,
+    /// Connections that somebody has.
+    pub in_use: usize,
+    /// Who waits for one, or for a slot of the organisation's share.
+    pub waiting: usize,
 }
 
 /// How many there have been.
@@ -61,10 +80,11 @@ impl Default for ConnectOptions {
 
 impl Db {
     /// Around a pool that the caller has made. Let it recycle with `RecyclingMethod::Fast`: the default asks the server before each
-    /// use, and a request that is cut off just then costs its connection.
+    /// use, and a request that is cut off just then costs its connection. One organisation may have all of its connections, unless
+    /// [`Db::sharing_fairly`] says otherwise.
     #[must_use]
     pub fn new(pool: Pool) -> Self {
-        Self { pool, number: MADE.fetch_add(1, Ordering::Relaxed) }
+        Self { pool, number: MADE.fetch_add(1, Ordering::Relaxed), shares: None }
     }
 
     /// A place in the queue of hashes, which all databases of the process share, of the shares of these of this one.
@@ -80,7 +100,24 @@ impl Db {
         subject.of_database(self.number)
     }
 
-    /// With a pool of its own. Opens nothing yet.
+    /// The same, with a bound for each organisation: the pool divided by those that use it at the moment and one more. Whoever has its
+    /// share waits this long for one of its own transactions to end.
+    #[must_use]
+    pub fn sharing_fairly(self, wait: Duration) -> Self {
+        let shares = Shares::new(self.pool.status().max_size, wait);
+        Self { shares: Some(shares), ..self }
+    }
+
+    /// How busy the pool is just now.
+    #[must_use]
+    pub fn status(&self) -> PoolStatus {
+        let status = self.pool.status();
+        let waiting = self.shares.as_ref().map_or(0, |shares| shares.waiting());
+        let in_use = status.size.saturating_sub(status.available);
+        PoolStatus { limit: status.max_size, open: status.size, in_use, waiting: status.waiting + waiting }
+    }
+
+    /// With a pool of its own, shared fairly by organisations. Opens nothing yet.
     ///
     /// # Errors
     /// When the pool cannot be built from these options.
@@ -97,20 +134,24 @@ impl Db {
             .runtime(::deadpool::Runtime::Tokio1)
             .build()
             .map_err(Error::internal)?;
-        Ok(Self::new(pool))
+        Ok(Self::new(pool).sharing_fairly(options.wait))
     }
 
     /// Opens a transaction confined to the context's organisation, caller and role.
     ///
     /// # Errors
     /// `Unauthenticated` when the session has ended or the caller is no longer an active member; `Unavailable` when no
-    /// connection can be had in time.
+    /// connection can be had in time; `Limited` when the organisation has its fair share of the connections and got none back in time.
     pub async fn begin(&self, context: &Context) -> Result<Tx> {
+        let mut slot = match &self.shares {
+            Some(shares) => Some(shares.take(context.organization_id).await?),
+            None => None,
+        };
         // After a restart of the server every pooled connection is dead: go through them all, and one fresh, at most.
         let mut attempts = self.pool.status().max_size + 1;
         loop {
             attempts -= 1;
-            match self.try_begin(context).await {
+            match self.try_begin(context, &mut slot).await {
                 Err(Attempt::Dead(_)) if attempts > 0 => {}
                 Err(Attempt::Dead(error)) => return Err(Error::unavailable(error)),
                 Err(Attempt::Refused(error)) => return Err(error),
@@ -119,7 +160,7 @@ impl Db {
         }
     }
 
-    async fn try_begin(&self, context: &Context) -> Result<Tx, Attempt> {
+    async fn try_begin(&self, context: &Context, slot: &mut Option<Slot>) -> Result<Tx, Attempt> {
         let connection = self.pool.get().await.map_err(|error| Attempt::Refused(Error::unavailable(error)))?;
         // The guard exists before the first byte is sent: whatever happens from here on ends in a rollback.
         let mut tx = Tx::new(connection, context.organization_id, context.user_id, context.role);
@@ -133,6 +174,7 @@ impl Db {
         let role: Role =
             role.map_err(Attempt::from)?.parse().map_err(|error: String| Attempt::Refused(Error::internal(error)))?;
         tx.role = role;
+        tx.slot = slot.take();
         Ok(tx)
     }
 

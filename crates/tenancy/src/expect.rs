@@ -203,12 +203,10 @@ fn by_message(error: DieselError) -> Error {
     if says("row-level security policy") || says("permission denied") {
         return Error::forbidden("your role may not do this");
     }
-    if says("statement timeout")
-        || says("lock timeout")
-        || says("deadlock detected")
-        || says("terminating connection")
-        || says("connection closed")
-    {
+    if says("statement timeout") {
+        return Error::too_slow(error);
+    }
+    if says("lock timeout") || says("deadlock detected") || says("terminating connection") || says("connection closed") {
         return Error::unavailable(error);
     }
     // A full disk, or one that fails; memory or locks that are all in use. It passes, or somebody is on the way to it.

@@ -14,6 +14,8 @@ use diesel::{
 use diesel_async::{AsyncConnectionCore, AsyncPgConnection, SimpleAsyncConnection, pooled_connection::deadpool::Object};
 use tokio::runtime::Handle;
 
+use crate::shares::Slot;
+
 /// How long a rollback may take before the connection is closed instead.
 const ROLLBACK_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -25,6 +27,8 @@ pub struct Tx {
     connection: Unclean,
     /// How many savepoints are set. It is zero at every commit unless an attempt was cut off.
     open_attempts: u32,
+    /// Of the organisation's share; given back after the connection.
+    pub(crate) slot: Option<Slot>,
     pub(crate) organization_id: OrganizationId,
     pub(crate) user_id: UserId,
     pub(crate) role: Role,
@@ -47,7 +51,7 @@ impl Tx {
         user_id: UserId,
         role: Role,
     ) -> Self {
-        Self { connection: Unclean(Some(connection)), open_attempts: 0, organization_id, user_id, role }
+        Self { connection: Unclean(Some(connection)), open_attempts: 0, slot: None, organization_id, user_id, role }
     }
 
     /// The organisation of this transaction. Statements carry it although the database confines them anyway: the
@@ -141,7 +145,7 @@ impl Drop for Tx {
         let Some(connection) = self.connection.0.take() else { return };
         let unclean = Unclean(Some(connection));
         if let Ok(runtime) = Handle::try_current() {
-            runtime.spawn(roll_back(unclean));
+            runtime.spawn(roll_back(unclean, self.slot.take()));
         }
     }
 }
@@ -149,13 +153,15 @@ impl Drop for Tx {
 /// Asks the database to forget the transaction, then gives the connection back; a connection that does not answer in
 /// time is closed, and the server forgets by itself. A query that was cut off is still in the pipe before the
 /// ROLLBACK, so its effects are undone with the rest.
-async fn roll_back(mut unclean: Unclean) {
+async fn roll_back(mut unclean: Unclean, slot: Option<Slot>) {
     let Ok(connection) = unclean.get() else { return };
     let mut connection: &AsyncPgConnection = connection;
     let rolled_back = tokio::time::timeout(ROLLBACK_PATIENCE, connection.batch_execute("ROLLBACK")).await;
     if matches!(rolled_back, Ok(Ok(()))) {
         unclean.release();
     }
+    drop(unclean);
+    drop(slot);
 }
 
 /// A connection that may be inside a transaction: dropped, it is closed instead of returned to the pool.

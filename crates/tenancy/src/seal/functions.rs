@@ -16,6 +16,7 @@ pub const CALLABLE: &[(&str, &str)] = &[
         "app.housekeeping(text, integer)",
         "removes what has outlived its organisation's retention, by fixed rules, for every tenant",
     ),
+    ("app.vital_signs()", "open transactions and waiting letters are counted across tenants; tells numbers alone"),
     ("identity.find_login(text)", "a password is compared before the person is known"),
     ("identity.list_organizations(uuid)", "whoever signs in chooses a tenant"),
     (
