@@ -20,6 +20,8 @@ pub async fn run(environment: &Environment) -> Result<()> {
     let node = "apt-get install nodejs npm; the TypeScript of docs/TOKENS.md is run by `cargo xtask test`";
     program("node", &["--version"], node).await;
     program("npm", &["--version"], node).await;
+    let redis = "apt-get install redis-server, or brew install redis; limits that processes share are tested with one";
+    program("redis-server", &["--version"], redis).await;
     say("\nneeded to run: one of these databases\n");
     databases(environment).await;
     say("\nhelpful\n");

@@ -157,6 +157,8 @@ pub fn start(environment: &Environment, database: &Database, program: &Path, key
         .env("CRM_PUBLIC_URL", format!("http://127.0.0.1:{port}"))
         .env("CRM_MAIL", variable("CRM_MAIL").unwrap_or_else(|| format!("mailbox:{}", mail::folder(environment).display())))
         .env("CRM_LOG", variable("CRM_LOG").unwrap_or_else(|| "info".to_owned()))
+        // Nobody sends requests elsewhere when the only one ends.
+        .env("CRM_DRAIN_SECONDS", "0")
         .env_remove("DATABASE_URL")
         .current_dir(&environment.root)
         .process_group(0)

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::{
     contract::{self, Contract},
-    openapi,
+    cross_origin, limits, openapi,
     problem::{self, Problem},
     request, routes,
     services::Services,
@@ -28,13 +28,17 @@ pub fn app(
 > {
     // A bad id in an address is an address that leads nowhere; the default answer would be text, and tell why.
     let paths = actix_web::web::PathConfig::default().error_handler(|_, _| Problem(Error::NotFound("record")).into());
+    let origins = services.front.origins.clone();
     App::new()
         .app_data(services)
         .app_data(Data::new(Contract::of(&document)))
         .app_data(document)
         .app_data(paths)
+        // The last is the first that a request comes through.
         .wrap(from_fn(contract::keep))
         .wrap(Compress::default())
+        .wrap(from_fn(limits::by_address))
+        .wrap(cross_origin::wrapper(&origins))
         .wrap(from_fn(request::around))
         // Before the scope of the API, which answers for everything below /api/v1 that comes after it.
         .route("/api/v1/openapi.json", actix_web::web::get().to(routes::health::document))

@@ -4,13 +4,13 @@
 //! are refused by name, because a field that is silently ignored looks like one that was saved, and so are names that are there
 //! twice.
 
-use std::{future::Future, pin::Pin, time::Duration};
+use std::{future::Future, pin::Pin};
 
 use actix_web::{
     FromRequest, HttpMessage, HttpRequest,
     dev::Payload,
     http::{Method, header::CONTENT_TYPE},
-    web::Bytes,
+    web::{Bytes, Data},
 };
 use crm_kernel::{Error, FieldError, Result};
 use futures_util::StreamExt;
@@ -25,6 +25,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     json,
     problem::{Problem, problem},
+    services::Services,
 };
 
 /// Levels of arrays and objects a body may have.
@@ -50,8 +51,6 @@ impl Bound {
     }
 }
 
-/// How long a client may take to send the body.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// Bad fields that are named; whoever sends more is told the first ones.
 const MOST_ERRORS: usize = 50;
 
@@ -111,7 +110,8 @@ impl<New: Input + 'static, Changes: Input + 'static> FromRequest for EitherBody<
 /// The JSON object that a request brings.
 async fn received(request: HttpRequest, mut payload: Payload, bound: Bound) -> Result<Value, actix_web::Error> {
     is_json(&request)?;
-    let bytes = tokio::time::timeout(PATIENCE, read(&request, &mut payload, bound)).await.map_err(|_| too_slow())??;
+    let patience = request.app_data::<Data<Services>>().map(|services| services.front.patience).unwrap_or_default().body;
+    let bytes = tokio::time::timeout(patience, read(&request, &mut payload, bound)).await.map_err(|_| too_slow())??;
     if request.headers().contains_key(crate::once::HEADER) {
         request.extensions_mut().insert(BodyHash(Sha256::digest(&bytes).into()));
     }

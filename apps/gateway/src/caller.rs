@@ -6,7 +6,7 @@
 //! [`Caller::may_read`].
 //! Must stay true: no tenant, user or role is ever taken from a header, a query or a body.
 
-use std::future::{Ready, ready};
+use std::{future::Future, pin::Pin};
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload, web::Data};
 use crm_kernel::{Context, Error, Result};
@@ -142,7 +142,6 @@ fn identify(request: &HttpRequest) -> Result<(Context, Verdict, Reach)> {
     if operation.is_some_and(|operation| operation.access == Access::Read) {
         context.access = crm_kernel::Access::ReadOnly;
     }
-    services.api_tokens.note_use(&context);
     Ok((context, decision.verdict, decision.reach))
 }
 
@@ -163,25 +162,41 @@ fn bearer(request: &HttpRequest) -> Result<&str> {
     if !scheme.eq_ignore_ascii_case("bearer") || token.len() > 8192 { Err(missing()) } else { Ok(token.trim()) }
 }
 
+/// Who calls, counted: whoever has made too many requests is refused before anything else is looked at.
+async fn admit(request: &HttpRequest) -> Result<(Context, Verdict, Reach)> {
+    let (context, verdict, reach) = identify(request)?;
+    let services = request.app_data::<Data<Services>>().ok_or_else(|| Error::internal("the services are not wired"))?;
+    services.limits.admit_caller(&context).await?;
+    services.api_tokens.note_use(&context);
+    Ok((context, verdict, reach))
+}
+
 impl FromRequest for Caller {
     type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let caller = identify(request).and_then(|(context, verdict, reach)| match verdict {
-            Verdict::Allowed => Ok(Self { context, reach }),
-            Verdict::Denied => Err(refusal(&context)),
-        });
-        ready(caller.map_err(Problem))
+        let request = request.clone();
+        Box::pin(async move {
+            let (context, verdict, reach) = admit(&request).await?;
+            match verdict {
+                Verdict::Allowed => Ok(Self { context, reach }),
+                Verdict::Denied => Err(refusal(&context).into()),
+            }
+        })
     }
 }
 
 impl FromRequest for RecordCaller {
     type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(identify(request).map(|(context, verdict, reach)| Self { context, verdict, reach }).map_err(Problem))
+        let request = request.clone();
+        Box::pin(async move {
+            let (context, verdict, reach) = admit(&request).await?;
+            Ok(Self { context, verdict, reach })
+        })
     }
 }
 

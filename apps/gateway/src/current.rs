@@ -4,6 +4,8 @@
 
 use std::{cell::RefCell, net::IpAddr};
 
+use crate::limits::Level;
+
 tokio::task_local! {
     static CURRENT: Current;
 }
@@ -12,11 +14,12 @@ struct Current {
     id: String,
     address: Option<IpAddr>,
     caller: RefCell<Option<(String, String)>>,
+    levels: RefCell<Vec<Level>>,
 }
 
 /// Runs the future as the request with this id, from this address.
 pub async fn scope<T>(id: String, address: Option<IpAddr>, request: impl Future<Output = T>) -> T {
-    CURRENT.scope(Current { id, address, caller: RefCell::new(None) }, request).await
+    CURRENT.scope(Current { id, address, caller: RefCell::new(None), levels: RefCell::default() }, request).await
 }
 
 /// The id of the request that runs here; empty outside of one.
@@ -42,4 +45,16 @@ pub fn note_caller(organization: &str, user: &str) {
 #[must_use]
 pub fn caller() -> (String, String) {
     CURRENT.try_with(|current| current.caller.borrow().clone()).ok().flatten().unwrap_or_default()
+}
+
+/// Notes for the answer how limits stand.
+pub fn note_levels(levels: impl Iterator<Item = Level>) {
+    // Outside of a request there is no answer to tell it with.
+    let _ = CURRENT.try_with(|current| current.levels.borrow_mut().extend(levels));
+}
+
+/// How the limits stand that this request counts in.
+#[must_use]
+pub fn levels() -> Vec<Level> {
+    CURRENT.try_with(|current| current.levels.borrow().clone()).unwrap_or_default()
 }

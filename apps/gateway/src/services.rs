@@ -25,7 +25,13 @@ use crm_tenancy::{
 
 use tokio::sync::Notify;
 
-use crate::{address::TrustedProxies, policy};
+use crate::{
+    address::TrustedProxies,
+    limits::Limits,
+    metrics::Metrics,
+    policy,
+    server::{Front, Readiness},
+};
 
 /// The keys that services need.
 #[derive(Debug)]
@@ -90,6 +96,14 @@ pub struct Services {
     pub token_keys: KeyRing,
     /// Whose word about a client's address counts; nobody's unless it is said.
     pub trusted_proxies: TrustedProxies,
+    /// How much is too much; nothing is, unless it is said.
+    pub limits: Limits,
+    /// What is counted for those who watch over it.
+    pub metrics: Metrics,
+    /// What clients meet before any route.
+    pub front: Front,
+    /// Whether new requests should come here.
+    pub readiness: Readiness,
 }
 
 impl std::fmt::Debug for Services {
@@ -153,6 +167,10 @@ impl Services {
             policy: policy::compile()?,
             token_keys,
             trusted_proxies: TrustedProxies::default(),
+            limits: Limits::default(),
+            metrics: Metrics::default(),
+            front: Front::default(),
+            readiness: Readiness::default(),
         })
     }
 }

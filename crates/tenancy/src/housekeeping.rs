@@ -58,8 +58,9 @@ pub async fn run(db: &Db) -> Result<BTreeMap<String, i64>> {
     run_until(db, &mut watch::channel(false).1).await
 }
 
-/// Runs again and again until `stop` holds true or its sender is gone.
-pub async fn keep(db: &Db, schedule: Schedule, mut stop: watch::Receiver<bool>) {
+/// Runs again and again until `stop` holds true or its sender is gone. What was done of each chore is told to `told` after each run
+/// that came to its end.
+pub async fn keep(db: &Db, schedule: Schedule, mut stop: watch::Receiver<bool>, told: impl Fn(&BTreeMap<String, i64>)) {
     let mut pause = schedule.first;
     loop {
         tokio::select! {
@@ -68,7 +69,10 @@ pub async fn keep(db: &Db, schedule: Schedule, mut stop: watch::Receiver<bool>) 
             () = tokio::time::sleep(jittered(pause)) => {}
         }
         match run_until(db, &mut stop).await {
-            Ok(done) => tracing::info!(?done, "housekeeping"),
+            Ok(done) => {
+                tracing::info!(?done, "housekeeping");
+                told(&done);
+            }
             Err(error) => tracing::warn!(%error, "housekeeping failed"),
         }
         pause = schedule.pause;

@@ -1,6 +1,7 @@
 //! Liveness, readiness and the document of the API: for machines that have no token.
 
 use actix_web::{HttpResponse, web::Data};
+use crm_kernel::Error;
 use serde_json::{Value, json};
 
 use crate::{problem::Problem, services::Services};
@@ -10,11 +11,14 @@ pub async fn alive() -> HttpResponse {
     HttpResponse::Ok().json(json!({ "status": "alive" }))
 }
 
-/// The process can serve: the database answers.
+/// The process can serve: the database answers, and it goes on.
 ///
 /// # Errors
-/// 503 when it does not.
+/// 503 when it does not, or when this process is about to end.
 pub async fn ready(services: Data<Services>) -> Result<HttpResponse, Problem> {
+    if services.readiness.is_ending() {
+        return Err(Error::unavailable("this process is about to end").into());
+    }
     services.db.ping().await?;
     Ok(HttpResponse::Ok().json(json!({ "status": "ready" })))
 }

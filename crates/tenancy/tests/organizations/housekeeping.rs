@@ -348,7 +348,7 @@ async fn it_runs_by_itself_until_it_is_stopped() {
     let (stop, stopped) = watch::channel(false);
     let often = Schedule { first: Duration::from_millis(20), pause: Duration::from_millis(20) };
     let db = scene.db.clone();
-    let keeper = tokio::spawn(async move { housekeeping::keep(&db, often, stopped).await });
+    let keeper = tokio::spawn(async move { housekeeping::keep(&db, often, stopped, |_| ()).await });
     for round in 0..2 {
         scene.company(scene.tenant.organization_id, &format!("old {round}"), Some(2)).await;
         let purged = async {

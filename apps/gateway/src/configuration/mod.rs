@@ -1,13 +1,19 @@
-//! Configuration from the environment. All mistakes are named at once, before anything starts.
+//! Configuration from the environment and a file. All mistakes are named at once, before anything starts.
 //!
 //! Must stay true: no secret is ever printed; below this crate nothing reads the environment.
 
 #![allow(clippy::disallowed_methods, reason = "this is a program, and here is where it reads its environment")]
 
+mod server;
+pub mod settings;
+mod source;
+
 use std::{
+    collections::BTreeMap,
     env, fs,
     net::SocketAddr,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use crm_mail::{PublicUrl, Route, Sender};
@@ -20,17 +26,37 @@ use crm_tenancy::{
     token::{Environment, KeyRing},
 };
 
-use crate::{address::TrustedProxies, keys::KeyPath};
+use crate::{
+    address::TrustedProxies,
+    keys::KeyPath,
+    limits::Policies,
+    logging::{Format, Logging},
+};
+
+pub use server::{Origins, Patience, ServerSettings};
+pub use source::Source;
 
 /// Everything the gateway must know before it starts.
 #[derive(Debug)]
 pub struct Configuration {
     /// `CRM_DATABASE_URL`: the database, as the role of the application. Required.
-    pub database_url: DatabaseUrl,
+    pub database_url: SecretUrl,
     /// `CRM_DATABASE_CONNECTIONS`: connections at most; 16 when absent.
     pub connections: usize,
-    /// `CRM_BIND`: where to listen; 127.0.0.1:8080 when absent.
-    pub bind: SocketAddr,
+    /// `CRM_DATABASE_WAIT_SECONDS`: how long a request waits for a connection; 5 s when absent.
+    pub connection_wait: Duration,
+    /// Where and how to listen.
+    pub server: ServerSettings,
+    /// `CRM_REDIS_URL`: where several processes count together; in this process when absent.
+    pub redis_url: Option<SecretUrl>,
+    /// `CRM_RATE_LIMIT_…`: how much is too much.
+    pub rate_limits: Policies,
+    /// `CRM_METRICS_BIND`: where numbers are told; nowhere when absent.
+    pub metrics_bind: Option<SocketAddr>,
+    /// `CRM_OTLP_ENDPOINT`: the collector that traces go to; nowhere when absent.
+    pub otlp_endpoint: Option<SecretUrl>,
+    /// `CRM_LOG`, `CRM_LOG_FORMAT`: what is logged, and how.
+    pub logging: Logging,
     /// `CRM_TOKEN_KEY_FILE`: the keys that sign and verify tokens, in a PEM file or a folder of them. Required.
     pub token_keys: KeyRing,
     /// Where they were, to be read again.
@@ -59,22 +85,30 @@ pub struct Mail {
     pub sender: Sender,
 }
 
-/// An address with a password in it, which `Debug` does not show.
-pub struct DatabaseUrl(pub String);
+/// An address that may have a password in it, which `Debug` does not show.
+pub struct SecretUrl(pub String);
 
-impl std::fmt::Debug for DatabaseUrl {
+impl std::fmt::Debug for SecretUrl {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("DatabaseUrl(secret)")
+        formatter.write_str("SecretUrl(secret)")
     }
 }
 
 impl Configuration {
-    /// From the environment of this process.
+    /// From the environment of this process and the file that it names; with it, where everything came from.
     ///
     /// # Errors
-    /// One sentence for every variable that is missing or wrong.
-    pub fn from_environment() -> Result<Self, Vec<String>> {
-        Self::read(|name| env::var(name).ok().filter(|value| !value.is_empty()))
+    /// One sentence for every setting that is missing or wrong.
+    pub fn from_environment() -> Result<(Self, Source), Vec<String>> {
+        let text =
+            |(name, value): (std::ffi::OsString, std::ffi::OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+        let environment: BTreeMap<String, String> = env::vars_os().filter_map(text).collect();
+        let (source, mut mistakes) = Source::read(&environment);
+        let read = Self::read(|name| source.get(name)).map_err(|found| mistakes.extend(found));
+        match read {
+            Ok(configuration) if mistakes.is_empty() => Ok((configuration, source)),
+            _ => Err(mistakes),
+        }
     }
 
     /// What services are told of it.
@@ -90,7 +124,19 @@ impl Configuration {
             note(&mut mistakes, "CRM_DATABASE_URL is missing: the database's address, as the application's role")
         });
         let connections = parsed(&get, &mut mistakes, "CRM_DATABASE_CONNECTIONS", 16, |number| (1..=1000).contains(number));
-        let bind = parsed(&get, &mut mistakes, "CRM_BIND", SocketAddr::from(([127, 0, 0, 1], 8080)), |_| true);
+        let wait = parsed(&get, &mut mistakes, "CRM_DATABASE_WAIT_SECONDS", 5, |seconds| (1..=60).contains(seconds));
+        let server = ServerSettings::read(&get, &mut mistakes);
+        let rate_limits = Policies {
+            address: parsed(&get, &mut mistakes, "CRM_RATE_LIMIT_ADDRESS", Policies::default().address, |_| true),
+            caller: parsed(&get, &mut mistakes, "CRM_RATE_LIMIT_CALLER", Policies::default().caller, |_| true),
+            organization: parsed(&get, &mut mistakes, "CRM_RATE_LIMIT_ORGANIZATION", Policies::default().organization, |_| true),
+        };
+        let redis_url = secret_url(&get, &mut mistakes, "CRM_REDIS_URL", crate::limits::redis::check);
+        let otlp_endpoint = secret_url(&get, &mut mistakes, "CRM_OTLP_ENDPOINT", crate::tracing_export::check);
+        let metrics_bind = get("CRM_METRICS_BIND").and_then(|text| {
+            noted(&mut mistakes, "CRM_METRICS_BIND", text.parse().map_err(|_| format!("`{text}` is not a valid value")))
+        });
+        let logging = logging(&get, &mut mistakes);
         let trusted_proxies = get("CRM_TRUSTED_PROXIES").unwrap_or_default().parse().unwrap_or_else(|mistake| {
             note(&mut mistakes, &format!("CRM_TRUSTED_PROXIES: {mistake}"));
             TrustedProxies::default()
@@ -113,16 +159,22 @@ impl Configuration {
                 Providers::default()
             })
         });
-        let public_url = get("CRM_PUBLIC_URL").unwrap_or_else(|| format!("http://{bind}"));
+        let public_url = get("CRM_PUBLIC_URL").unwrap_or_else(|| format!("http://{}", server.bind));
         let public_url = noted(&mut mistakes, "CRM_PUBLIC_URL", PublicUrl::from_text(&public_url));
         let mail = mail(&get, &mut mistakes);
         let sign_up = noted(&mut mistakes, "CRM_REGISTRATION", sign_up(get("CRM_REGISTRATION").as_deref()));
         match (token_keys, sealing_keys, public_url, sign_up) {
             (Some((token_keys, token_key_path)), Some(sealing_keys), Some(public_url), Some(sign_up)) if mistakes.is_empty() => {
                 Ok(Self {
-                    database_url: DatabaseUrl(database_url),
+                    database_url: SecretUrl(database_url),
                     connections,
-                    bind,
+                    connection_wait: Duration::from_secs(wait),
+                    server,
+                    redis_url,
+                    rate_limits,
+                    metrics_bind,
+                    otlp_endpoint,
+                    logging,
                     token_keys,
                     token_key_path,
                     sealing_keys,
@@ -152,6 +204,33 @@ fn mail(get: &impl Fn(&str) -> Option<String>, mistakes: &mut Vec<String>) -> Op
     let sender = sender.and_then(|text| noted(mistakes, "CRM_MAIL_FROM", Sender::from_text(&text)));
     let route = route.and_then(|route| noted(mistakes, "CRM_MAIL", route));
     route.zip(sender).map(|(route, sender)| Mail { route, sender })
+}
+
+/// An address that is right as far as one can tell without calling there.
+fn secret_url(
+    get: &impl Fn(&str) -> Option<String>,
+    mistakes: &mut Vec<String>,
+    name: &str,
+    check: fn(&str) -> Result<(), String>,
+) -> Option<SecretUrl> {
+    let url = get(name)?;
+    noted(mistakes, name, check(&url)).map(|()| SecretUrl(url))
+}
+
+fn logging(get: &impl Fn(&str) -> Option<String>, mistakes: &mut Vec<String>) -> Logging {
+    let format = match get("CRM_LOG_FORMAT").as_deref() {
+        None => Format::fitting(),
+        Some("json") => Format::Json,
+        Some("text") => Format::Text,
+        Some(other) => {
+            mistakes.push(format!("CRM_LOG_FORMAT: `{other}` is neither json nor text"));
+            Format::Json
+        }
+    };
+    let filter = get("CRM_LOG").unwrap_or_else(|| "info".to_owned());
+    let known = crate::logging::check(&filter).map_err(|mistake| format!("`{filter}`: {mistake}"));
+    noted(mistakes, "CRM_LOG", known);
+    Logging { filter, format }
 }
 
 fn sign_up(text: Option<&str>) -> Result<SignUp, String> {
