@@ -132,6 +132,10 @@ id_newtype!(
     PipelineId
 );
 id_newtype!(
+    /// The definition of a custom field.
+    CustomFieldId
+);
+id_newtype!(
     /// One row of the activity log.
     ActivityId
 );

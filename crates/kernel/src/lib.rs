@@ -7,6 +7,7 @@
 pub mod context;
 pub mod country;
 pub mod currency;
+pub mod custom;
 pub mod email;
 pub mod error;
 pub mod fields;
@@ -24,11 +25,12 @@ pub mod values;
 pub mod version;
 
 pub use context::{Access, Actor, Context, Role};
+pub use custom::{CustomField, CustomFields, FieldType};
 pub use error::{Error, FieldError, Result};
 pub use fields::{Field, Kind, Parent, Vocabulary};
 pub use filter::{Comparison, Condition, FieldPath, Filter, FilterValue, Moment, Operator, Relative, Span};
 pub use ids::{
-    ActivityId, CompanyId, ContactId, DealId, ExternalIdentityId, InvitationId, OperationId, OrganizationId, PipelineId,
+    ActivityId, CompanyId, ContactId, CustomFieldId, DealId, ExternalIdentityId, InvitationId, OperationId, OrganizationId, PipelineId,
     SessionId, TeamId, TokenId, UserId,
 };
 pub use page::{Cursor, Page, PageInfo, Position, Total};

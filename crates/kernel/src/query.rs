@@ -1,8 +1,10 @@
 //! One question to a list: filter, order, place, size. Every noun's list takes it.
 
+use std::sync::Arc;
+
 use sha2::{Digest, Sha256};
 
-use crate::{Cursor, Error, Field, Filter, Position, Result};
+use crate::{Cursor, CustomField, Error, Field, Filter, Position, Result};
 
 /// How many records a page holds unless the caller says otherwise.
 pub const DEFAULT_LIMIT: u16 = 50;
@@ -16,6 +18,8 @@ pub struct ListQuery {
     pub filter: Filter,
     /// In which order.
     pub sort: Sort,
+    /// The custom field that decides the order in place of the sort's own; it is one that the database keeps in order.
+    pub custom_sort: Option<Arc<CustomField>>,
     /// Records per page, 1 to [`LARGEST_LIMIT`].
     pub limit: u16,
     /// Behind which record the page begins.
@@ -69,7 +73,7 @@ impl ListQuery {
     #[must_use]
     pub fn all(sort: Sort) -> Self {
         let (filter, limit) = (Filter::default(), DEFAULT_LIMIT);
-        Self { filter, sort, limit, after: None, deleted: Deleted::Exclude, count: Count::Skip }
+        Self { filter, sort, custom_sort: None, limit, after: None, deleted: Deleted::Exclude, count: Count::Skip }
     }
 
     /// Continues behind a cursor.
@@ -93,7 +97,10 @@ impl ListQuery {
 
     /// Ties a cursor to what was asked: all that decides which records come in which order.
     fn fingerprint(&self) -> String {
-        let asked = format!("{} {:?} {:?}", self.filter.asked(), self.sort, self.deleted);
+        let mut asked = format!("{} {:?} {:?}", self.filter.asked(), self.sort, self.deleted);
+        if let Some(custom) = &self.custom_sort {
+            asked.push_str(&format!(" {} {:?}", custom.id, custom.ordered));
+        }
         Sha256::digest(asked).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
     }
 }

@@ -67,6 +67,9 @@ fn refusal(error: DieselError, table: &str) -> Error {
     };
     let constraint = information.constraint_name().unwrap_or_default();
     match kind {
+        Kind::UniqueViolation if constraint == "custom_field_unique" => {
+            Error::Conflict(custom_fields(information.column_name().unwrap_or_default()))
+        }
         Kind::UniqueViolation => Error::Conflict(vec![unique(table, constraint)]),
         Kind::ForeignKeyViolation => Error::Invalid(vec![reference(table, constraint)]),
         Kind::NotNullViolation => {
@@ -137,12 +140,22 @@ fn unique(table: &str, constraint: &str) -> FieldError {
         "invitations_email_open" => {
             return FieldError::new("/email", "invited", "this address is invited already: send another letter");
         }
+        "custom_field_duplicates" => return FieldError::new("/unique", "duplicates", "records share a value of this field"),
+        "custom_field_busy" => {
+            return FieldError::new("/field_type", "busy", "its values are being worked on: try again when that is done");
+        }
         _ => {}
     }
     let (column, _) = split(table, constraint);
     // The primary key carries no column name: it is the id that the client chose.
     let column = if column.is_empty() || constraint.ends_with("_pkey") { "id" } else { column };
     FieldError::new(format!("/{column}"), "unique", "another record has this value")
+}
+
+/// The trigger names all keys whose values are taken, and does so in the place of a column.
+fn custom_fields(keys: &str) -> Vec<FieldError> {
+    let taken = |key: &str| FieldError::new(format!("/custom_fields/{key}"), "unique", "another record has this value");
+    keys.split(',').map(taken).collect()
 }
 
 fn reference(table: &str, constraint: &str) -> FieldError {
@@ -183,6 +196,7 @@ fn sentence(code: &str) -> String {
         "token_expiry" => "a token lives a year at most".into(),
         "too_many_tokens" => "100 tokens of this person are in use: revoke one first".into(),
         "too_many_service_users" => "there are 100 service users: remove one first".into(),
+        "too_many_custom_fields" => "100 custom fields of one kind of record, and 300 with those that are retired, are the most".into(),
         "required" => "is required".into(),
         "invitation_closed" => "this invitation was accepted, revoked or replaced".into(),
         "invitations_pending_limited" => "500 invitations are pending: revoke some, or wait until they are accepted".into(),

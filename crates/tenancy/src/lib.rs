@@ -4,6 +4,7 @@ mod begin;
 pub mod bulk;
 pub mod connect;
 mod counted;
+pub mod custom_fields;
 pub mod db;
 pub mod expect;
 pub mod external_ids;
@@ -32,6 +33,8 @@ pub mod vital_signs;
 
 pub use counted::Counted;
 pub use db::{ConnectOptions, Db, Pool, PoolStatus};
+pub use custom_fields::{CustomFieldDefinitions, PgCustomFieldDefinitions};
+pub use db::{ConnectOptions, Db, Pool};
 pub use expect::{Entity, Expect};
 pub use identity::{Identity, PgIdentity};
 pub use matching::Matching;

@@ -14,7 +14,7 @@ use diesel::{
 use diesel_async::{AsyncConnectionCore, AsyncPgConnection, SimpleAsyncConnection, pooled_connection::deadpool::Object};
 use tokio::runtime::Handle;
 
-use crate::shares::Slot;
+use crate::{custom_fields::Remembered, shares::Slot};
 
 /// How long a rollback may take before the connection is closed instead.
 const ROLLBACK_PATIENCE: Duration = Duration::from_secs(5);
@@ -32,6 +32,8 @@ pub struct Tx {
     pub(crate) organization_id: OrganizationId,
     pub(crate) user_id: UserId,
     pub(crate) role: Role,
+    /// By what values of custom fields are judged here.
+    pub(crate) custom_fields: Remembered,
 }
 
 impl std::fmt::Debug for Tx {
@@ -51,7 +53,15 @@ impl Tx {
         user_id: UserId,
         role: Role,
     ) -> Self {
-        Self { connection: Unclean(Some(connection)), open_attempts: 0, slot: None, organization_id, user_id, role }
+        Self {
+            connection: Unclean(Some(connection)),
+            open_attempts: 0,
+            slot: None,
+            organization_id,
+            user_id,
+            role,
+            custom_fields: Remembered::new(),
+        }
     }
 
     /// The organisation of this transaction. Statements carry it although the database confines them anyway: the

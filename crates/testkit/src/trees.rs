@@ -157,7 +157,7 @@ impl Trees {
             }
         };
         let key = (field.kind == Kind::Object && self.random.u8(0..8) > 0).then(|| self.one_of(KEYS).to_owned());
-        FieldPath { field, parent, key }
+        FieldPath { field, parent, key, custom: None }
     }
 
     fn values(&mut self, field: &FieldPath, operator: Operator) -> Vec<FilterValue> {

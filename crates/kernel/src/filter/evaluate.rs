@@ -11,7 +11,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{Comparison, Condition, FieldPath, FilterValue, Operator, fold, lower};
-use crate::{Date, Kind, Money, Timestamp};
+use crate::{CustomField, Date, Kind, Money, Timestamp};
 
 impl Condition {
     /// Whether it holds for this record.
@@ -67,6 +67,9 @@ impl FieldPath {
 }
 
 fn equal(field: &FieldPath, found: &Value, value: &FilterValue) -> bool {
+    if let Some(custom) = &field.custom {
+        return custom_equal(custom, found, value);
+    }
     match (value, found) {
         (FilterValue::Text(text), Value::String(found)) if field.field.kind == Kind::Caseless => lower(found) == lower(text),
         (FilterValue::Boolean(value), Value::Bool(found)) => found == value,
@@ -75,8 +78,24 @@ fn equal(field: &FieldPath, found: &Value, value: &FilterValue) -> bool {
     }
 }
 
+/// Only what is stored in the field's normal form is equal to a value of it; numbers are whatever their spelling.
+fn custom_equal(custom: &CustomField, found: &Value, value: &FilterValue) -> bool {
+    match (custom.field_type.json(value), found) {
+        (Some(Value::Number(number)), Value::Number(found)) => {
+            let exact = |number: &serde_json::Number| number.to_string().parse::<BigDecimal>().ok();
+            exact(&number).is_some() && exact(&number) == exact(found)
+        }
+        (Some(json), found) => json == *found,
+        (None, _) => false,
+    }
+}
+
 /// How what was found stands to the value; none when they are not of one kind.
 fn order(field: &FieldPath, found: &Value, value: &FilterValue) -> Option<Ordering> {
+    if let Some(custom) = &field.custom {
+        let (found, value) = (custom.field_type.number_key(found)?, custom.field_type.number_key_of(value)?);
+        return Some(found.cmp(&value));
+    }
     match (value, found) {
         (FilterValue::Text(text), Value::String(found)) => Some(found.as_str().cmp(text)),
         (FilterValue::Integer(number), Value::Number(found)) => found.as_i64().map(|found| found.cmp(number)),

@@ -22,16 +22,17 @@ mod short;
 mod syntax;
 mod value;
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use bigdecimal::BigDecimal;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::{Date, Field, FieldError, Money, Parent, Timestamp, Vocabulary};
+use crate::{CustomField, CustomFields, Date, Field, FieldError, Money, Parent, Timestamp, Vocabulary};
 
 pub use fold::{fold, lower};
 pub use moment::Moment;
+pub(crate) use reading::{expected_one_of, nearest};
 pub use short::Filter;
 
 /// What a record must be like.
@@ -90,6 +91,19 @@ pub struct FieldPath {
     pub parent: Option<&'static Parent>,
     /// The key within an object, and only then.
     pub key: Option<String>,
+    /// What the organisation says about that key, if it says anything.
+    pub custom: Option<Arc<CustomField>>,
+}
+
+/// What a filter may name: what the noun declares, and what an organisation has defined beside it.
+#[derive(Debug, Clone, Copy)]
+pub struct Known<'k> {
+    /// The noun's fields and parents.
+    pub vocabulary: &'k Vocabulary,
+    /// What the log calls the noun: `company`.
+    pub entity: &'k str,
+    /// The organisation's own fields, the parents' among them.
+    pub custom: &'k CustomFields,
 }
 
 /// A value of the field's kind.
@@ -150,7 +164,15 @@ impl Condition {
     /// # Errors
     /// What is wrong, with line and column, what was expected there, and the nearest name.
     pub fn parse(text: &str, vocabulary: &Vocabulary) -> Result<Self, FieldError> {
-        let condition = grammar::parse(text).and_then(|syntax| reading::read(syntax, vocabulary));
+        Self::parse_with(text, &Known { vocabulary, entity: "", custom: &CustomFields::default() })
+    }
+
+    /// Reads the text of the language, knowing the organisation's own fields.
+    ///
+    /// # Errors
+    /// As [`Condition::parse`].
+    pub fn parse_with(text: &str, known: &Known<'_>) -> Result<Self, FieldError> {
+        let condition = grammar::parse(text).and_then(|syntax| reading::read(syntax, known));
         condition.map_err(|complaint| complaint.about(text))
     }
 
@@ -159,7 +181,15 @@ impl Condition {
     /// # Errors
     /// What is wrong, with the pointer to it.
     pub fn from_json(value: &Value, pointer: &str, vocabulary: &Vocabulary) -> Result<Self, FieldError> {
-        let condition = json::parse(value, pointer).and_then(|syntax| reading::read(syntax, vocabulary));
+        Self::from_json_with(value, pointer, &Known { vocabulary, entity: "", custom: &CustomFields::default() })
+    }
+
+    /// Reads the JSON form, knowing the organisation's own fields.
+    ///
+    /// # Errors
+    /// As [`Condition::from_json`].
+    pub fn from_json_with(value: &Value, pointer: &str, known: &Known<'_>) -> Result<Self, FieldError> {
+        let condition = json::parse(value, pointer).and_then(|syntax| reading::read(syntax, known));
         condition.map_err(|complaint| complaint.about(""))
     }
 
@@ -196,13 +226,25 @@ impl FieldPath {
     /// A field of the record itself.
     #[must_use]
     pub fn of(field: &'static Field) -> Self {
-        Self { field, parent: None, key: None }
+        Self { field, parent: None, key: None, custom: None }
     }
 
     /// A key of an object of the record.
     #[must_use]
     pub fn of_key(field: &'static Field, key: impl Into<String>) -> Self {
-        Self { field, parent: None, key: Some(key.into()) }
+        Self { field, parent: None, key: Some(key.into()), custom: None }
+    }
+
+    /// A defined key of `field`, which is the object that custom fields stand in.
+    #[must_use]
+    pub fn of_custom(field: &'static Field, custom: Arc<CustomField>) -> Self {
+        Self { field, parent: None, key: Some(custom.key.clone()), custom: Some(custom) }
+    }
+
+    /// How the filter language may compare it.
+    #[must_use]
+    pub fn operators(&self) -> &'static [Operator] {
+        self.custom.as_ref().map_or_else(|| self.field.operators(), |custom| custom.field_type.operators())
     }
 
     /// The same path seen from a record that has this parent.

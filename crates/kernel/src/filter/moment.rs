@@ -8,7 +8,7 @@ use jiff::{Timestamp as Instant, ToSpan, Zoned, civil, tz::TimeZone};
 use time::OffsetDateTime;
 
 use super::{Comparison, Condition, FieldPath, FilterValue, Operator, Relative, Span};
-use crate::{Date, FieldError, Kind, Timestamp, UserId};
+use crate::{Date, FieldError, FieldType, Kind, Timestamp, UserId};
 
 /// The moment of one request.
 #[derive(Debug, Clone)]
@@ -141,7 +141,7 @@ impl Comparison {
 }
 
 fn compares_instants(field: &FieldPath) -> bool {
-    field.field.kind == Kind::Timestamp
+    field.field.kind == Kind::Timestamp || field.custom.as_ref().is_some_and(|custom| custom.field_type == FieldType::Time)
 }
 
 fn resolved(value: &FilterValue, moment: &Moment) -> Option<FilterValue> {

@@ -3,20 +3,23 @@
 //! Must stay true: this is the only way from the text or JSON form of a filter to a tree, and it holds both to the bounds.
 
 use super::{
-    Comparison, Condition, FieldPath, FilterValue, Operator,
+    Comparison, Condition, FieldPath, FilterValue, Known, Operator,
     bounds::{DEEPEST, LONGEST_KEY, MOST_COMPARISONS, MOST_VALUES, MOST_VALUES_IN_ALL},
     syntax::{At, Complaint, Place, Spelling, Syntax, Word},
     value,
 };
-use crate::{Field, Kind, Vocabulary};
+use crate::{Field, Kind};
 
 /// Makes the tree.
-pub(super) fn read(syntax: Syntax, vocabulary: &Vocabulary) -> Result<Condition, Complaint> {
-    Reader { vocabulary, comparisons: 0, values: 0 }.condition(syntax, 0)
+pub(super) fn read(syntax: Syntax, known: &Known<'_>) -> Result<Condition, Complaint> {
+    Reader { known: *known, comparisons: 0, values: 0 }.condition(syntax, 0)
 }
 
-struct Reader<'v> {
-    vocabulary: &'v Vocabulary,
+/// The object whose keys organisations define.
+const CUSTOM_FIELDS: &str = "custom_fields";
+
+struct Reader<'k> {
+    known: Known<'k>,
     comparisons: usize,
     values: usize,
 }
@@ -75,21 +78,30 @@ impl Reader<'_> {
     /// `field`, `parent.field`, and behind either the key of an object. `end` is where the path ends.
     fn path(&self, words: &[Word], end: &Place) -> Result<FieldPath, Complaint> {
         let (first, rest) = words.split_first().ok_or_else(|| Complaint::new(end, "syntax", "expected a field"))?;
-        let Some(parent) = self.vocabulary.parents.iter().find(|parent| parent.name == first.what) else {
-            let field = find(self.vocabulary.fields, first).ok_or_else(|| self.unknown(first))?;
-            return with_key(FieldPath::of(field), rest);
+        let Some(parent) = self.known.vocabulary.parents.iter().find(|parent| parent.name == first.what) else {
+            let field = find(self.known.vocabulary.fields, first).ok_or_else(|| self.unknown(first))?;
+            return with_key(FieldPath::of(field), rest).map(|path| self.defined(path, self.known.entity));
         };
         let Some((second, rest)) = rest.split_first() else {
             let message = format!("expected a field of `{0}`, such as `{0}.{1}`", parent.name, example(parent.fields));
             return Err(Complaint::new(end, "syntax", message));
         };
         let field = find(parent.fields, second).ok_or_else(|| unknown(second, &names(parent.fields), parent.name))?;
-        with_key(FieldPath::of(field).within(parent), rest)
+        with_key(FieldPath::of(field).within(parent), rest).map(|path| self.defined(path, parent.entity))
+    }
+
+    /// With what the organisation says about the key, if it is one of custom fields.
+    fn defined(&self, path: FieldPath, entity: &str) -> FieldPath {
+        let custom = match &path.key {
+            Some(key) if path.field.name == CUSTOM_FIELDS => self.known.custom.find(entity, key).cloned(),
+            _ => None,
+        };
+        FieldPath { custom, ..path }
     }
 
     fn unknown(&self, word: &Word) -> Complaint {
-        let mut known = names(self.vocabulary.fields);
-        known.extend(self.vocabulary.parents.iter().map(|parent| parent.name));
+        let mut known = names(self.known.vocabulary.fields);
+        known.extend(self.known.vocabulary.parents.iter().map(|parent| parent.name));
         unknown(word, &known, "")
     }
 }
@@ -120,8 +132,14 @@ fn unknown(word: &Word, known: &[&'static str], parent: &str) -> Complaint {
     Complaint::new(&word.place, "unknown", format!("unknown field `{said}`{of}; {hint}"))
 }
 
+/// What a choice is made of, and which of it was likely meant.
+pub(crate) fn expected_one_of(words: &[&str], given: &str) -> String {
+    let hint = nearest(given, words).map(|word| format!("; did you mean {word}?"));
+    format!("expected one of {}{}", words.join(", "), hint.unwrap_or_default())
+}
+
 /// The known word that this was likely meant to be: at most a third of it is wrong.
-pub(super) fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
+pub(crate) fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     let word = word.to_lowercase();
     let distances = known.iter().map(|name| (strsim::damerau_levenshtein(&word, name), *name));
     let (distance, name) = distances.min_by_key(|(distance, _)| *distance)?;
@@ -155,12 +173,12 @@ fn require_missable(field: &FieldPath, place: &Place) -> Result<(), Complaint> {
 }
 
 fn require_operator(field: &FieldPath, operator: &At<Operator>) -> Result<(), Complaint> {
-    let name = field.field.name;
+    let name = field.to_string();
     if field.field.kind == Kind::Object && field.key.is_none() {
         let message = format!("expected a key of `{name}`, such as `{name}.region`");
         return Err(Complaint::new(&operator.place, "operator", message));
     }
-    let allowed = field.field.operators();
+    let allowed = field.operators();
     if allowed.contains(&operator.what) {
         return Ok(());
     }

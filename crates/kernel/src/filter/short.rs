@@ -3,10 +3,12 @@
 //! A repeated field means any of its values, different fields mean all of them. Must stay true: a value of the short form
 //! is taken whole, whatever it looks like; only `null` and `me` are words, and only where no text could be meant.
 
+use std::sync::Arc;
+
 use uuid::Uuid;
 
 use super::{Comparison, Condition, FieldPath, FilterValue, Moment, Operator, bounds::MOST_VALUES, value};
-use crate::{Context, Field, FieldError, Kind};
+use crate::{Context, CustomField, Field, FieldError, FieldType, Kind};
 
 /// Everything that a record must be to be listed.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -23,7 +25,7 @@ impl Filter {
     /// Adds that `field` has the id, as the lists below a record do (`/companies/{id}/contacts`).
     #[must_use]
     pub fn and_id(mut self, field: &'static Field, id: impl Into<Uuid>) -> Self {
-        self.short.push(one(field, FilterValue::Id(id.into())));
+        self.short.push(one(FieldPath::of(field), FilterValue::Id(id.into())));
         self
     }
 
@@ -43,15 +45,36 @@ impl Filter {
     /// What the value should look like.
     pub fn add(&mut self, context: &Context, field: &'static Field, text: &str) -> Result<(), FieldError> {
         let value = value::read_word(context, field, text).map_err(|message| FieldError::new(field.name, "value", message))?;
-        match self.short.iter_mut().find(|comparison| comparison.field.field.name == field.name) {
+        self.add_value(FieldPath::of(field), value)
+    }
+
+    /// Adds one alternative of a custom field, a key of `field`.
+    ///
+    /// # Errors
+    /// What the value should look like.
+    pub fn add_custom(
+        &mut self,
+        context: &Context,
+        field: &'static Field,
+        custom: &Arc<CustomField>,
+        text: &str,
+    ) -> Result<(), FieldError> {
+        let path = FieldPath::of_custom(field, Arc::clone(custom));
+        let value = value::read_custom_word(context, custom, text);
+        let value = value.map_err(|message| FieldError::new(path.to_string(), "value", message))?;
+        self.add_value(path, value)
+    }
+
+    fn add_value(&mut self, path: FieldPath, value: FilterValue) -> Result<(), FieldError> {
+        match self.short.iter_mut().find(|comparison| comparison.field == path) {
             Some(comparison) if comparison.values.len() == MOST_VALUES => {
-                return Err(FieldError::new(field.name, "too_many", format!("at most {MOST_VALUES} values")));
+                return Err(FieldError::new(path.to_string(), "too_many", format!("at most {MOST_VALUES} values")));
             }
             Some(comparison) => {
                 comparison.values.push(value);
-                comparison.operator = if field.kind == Kind::Tags { Operator::Has } else { Operator::In };
+                comparison.operator = if is_list(&path) { Operator::Has } else { Operator::In };
             }
-            None => self.short.push(one(field, value)),
+            None => self.short.push(one(path, value)),
         }
         Ok(())
     }
@@ -106,7 +129,14 @@ impl Filter {
     }
 }
 
-fn one(field: &'static Field, value: FilterValue) -> Comparison {
-    let operator = if field.kind == Kind::Tags { Operator::Has } else { Operator::Equal };
-    Comparison { field: FieldPath::of(field), operator, values: vec![value] }
+fn one(field: FieldPath, value: FilterValue) -> Comparison {
+    let operator = match (is_list(&field), &value) {
+        (true, FilterValue::Null) | (false, _) => Operator::Equal,
+        (true, _) => Operator::Has,
+    };
+    Comparison { field, operator, values: vec![value] }
+}
+
+fn is_list(field: &FieldPath) -> bool {
+    field.field.kind == Kind::Tags || field.custom.as_ref().is_some_and(|custom| custom.field_type == FieldType::Choices)
 }

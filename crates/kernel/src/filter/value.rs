@@ -2,15 +2,20 @@
 //!
 //! Must stay true: text that PostgreSQL cannot store is refused here, where it can still be named.
 
-use super::{FieldPath, FilterValue, Relative, bounds::LONGEST_TEXT, bounds::MOST_DIGITS, reading::nearest, syntax::Spelling};
-use crate::{Context, Field, Kind};
+use super::{FieldPath, FilterValue, Relative, bounds::LONGEST_TEXT, bounds::MOST_DIGITS, expected_one_of, syntax::Spelling};
+use crate::{Context, CustomField, Field, FieldType, Kind};
 
 /// A value of the text or the JSON form; `null` and `*` are the comparison's business.
 pub(super) fn read(path: &FieldPath, spelling: &Spelling) -> Result<FilterValue, String> {
-    if path.key.is_some() {
-        return read_untyped(spelling);
+    match (&path.custom, &path.key) {
+        (Some(custom), _) => read_custom(custom, spelling),
+        (None, Some(_)) => read_untyped(spelling),
+        (None, None) => read_as(path.field.kind, spelling),
     }
-    match (path.field.kind, spelling) {
+}
+
+fn read_as(kind: Kind, spelling: &Spelling) -> Result<FilterValue, String> {
+    match (kind, spelling) {
         (Kind::Text | Kind::Caseless | Kind::Tags, Spelling::Quoted(text)) => storable(text),
         (Kind::Text | Kind::Caseless | Kind::Tags, _) => Err("expected text in quotes".into()),
         (Kind::Choice(words), Spelling::Quoted(text)) => choice(words, text),
@@ -35,6 +40,37 @@ pub(super) fn read(path: &FieldPath, spelling: &Spelling) -> Result<FilterValue,
     }
 }
 
+/// The kind that is read and compared in the same way; choices have words of their own.
+fn kind_of(field_type: FieldType) -> Kind {
+    match field_type {
+        FieldType::Text | FieldType::LongText | FieldType::Url | FieldType::Email | FieldType::Choice | FieldType::Choices => Kind::Text,
+        FieldType::Integer => Kind::Integer,
+        FieldType::Decimal | FieldType::Money => Kind::Decimal,
+        FieldType::Date => Kind::Date,
+        FieldType::Time => Kind::Timestamp,
+        FieldType::Boolean => Kind::Boolean,
+        FieldType::Member => Kind::Member,
+        FieldType::Company | FieldType::Contact | FieldType::Deal => Kind::Id,
+    }
+}
+
+fn read_custom(custom: &CustomField, spelling: &Spelling) -> Result<FilterValue, String> {
+    let value = read_as(kind_of(custom.field_type), spelling)?;
+    as_stored(custom, value)
+}
+
+/// As the field's values are stored: a word of its options, an e-mail address in lower case.
+fn as_stored(custom: &CustomField, value: FilterValue) -> Result<FilterValue, String> {
+    match (custom.field_type, value) {
+        (FieldType::Choice | FieldType::Choices, FilterValue::Text(text)) => {
+            let words: Vec<&str> = custom.options.iter().map(String::as_str).collect();
+            choice(&words, &text)
+        }
+        (FieldType::Email, FilterValue::Text(text)) => Ok(FilterValue::Text(text.trim().to_lowercase())),
+        (_, value) => Ok(value),
+    }
+}
+
 const INSTANT: &str = "expected a time such as \"2026-01-31T09:30:00Z\", a date, now() or today()";
 
 /// Without a definition of the key, the value itself says what it is compared as.
@@ -53,7 +89,20 @@ pub(super) fn read_word(context: &Context, field: &Field, text: &str) -> Result<
     if text == "null" && field.nullable && !matches!(field.kind, Kind::Text | Kind::Caseless) {
         return Ok(FilterValue::Null);
     }
-    match field.kind {
+    read_word_as(context, field.kind, text)
+}
+
+/// The same of a custom field.
+pub(super) fn read_custom_word(context: &Context, custom: &CustomField, text: &str) -> Result<FilterValue, String> {
+    let kind = kind_of(custom.field_type);
+    if text == "null" && kind != Kind::Text {
+        return Ok(FilterValue::Null);
+    }
+    read_word_as(context, kind, text).and_then(|value| as_stored(custom, value))
+}
+
+fn read_word_as(context: &Context, kind: Kind, text: &str) -> Result<FilterValue, String> {
+    match kind {
         Kind::Text | Kind::Caseless | Kind::Tags => storable(text),
         Kind::Choice(words) => choice(words, text),
         Kind::Integer => integer(text),
@@ -77,12 +126,8 @@ pub(super) fn storable(text: &str) -> Result<FilterValue, String> {
     }
 }
 
-fn choice(words: &'static [&'static str], text: &str) -> Result<FilterValue, String> {
-    if words.contains(&text) {
-        return Ok(FilterValue::Text(text.to_owned()));
-    }
-    let hint = nearest(text, words).map(|word| format!("; did you mean {word}?"));
-    Err(format!("expected one of {}{}", words.join(", "), hint.unwrap_or_default()))
+fn choice(words: &[&str], text: &str) -> Result<FilterValue, String> {
+    if words.contains(&text) { Ok(FilterValue::Text(text.to_owned())) } else { Err(expected_one_of(words, text)) }
 }
 
 fn integer(text: &str) -> Result<FilterValue, String> {

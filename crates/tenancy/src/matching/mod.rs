@@ -10,6 +10,7 @@
 //! not, so it is spelled `IS NOT TRUE`.
 
 mod bound;
+mod custom;
 mod writer;
 
 use std::marker::PhantomData;

@@ -2,7 +2,7 @@
 //!
 //! Must stay true: whatever is pushed as SQL is a text of this file; names come from a `fields.rs`.
 
-use crm_kernel::{Comparison, Condition, Field, FilterValue, Kind, Operator, OrganizationId, Parent};
+use crm_kernel::{Comparison, Condition, CustomField, Field, FilterValue, Kind, Operator, OrganizationId, Parent};
 use serde_json::{Map, Value};
 
 use super::{
@@ -22,10 +22,11 @@ pub(super) struct Writer {
 }
 
 /// What a field is compared with: values of its kind, and whether the missing value is among them.
-struct Asked<'c> {
-    operator: Operator,
-    values: Vec<&'c FilterValue>,
+pub(super) struct Asked<'c> {
+    pub(super) operator: Operator,
+    pub(super) values: Vec<&'c FilterValue>,
     missing: bool,
+    custom: Option<&'c CustomField>,
 }
 
 impl Writer {
@@ -36,16 +37,20 @@ impl Writer {
         writer.parts
     }
 
-    fn sql(&mut self, sql: &'static str) {
+    pub(super) fn sql(&mut self, sql: &'static str) {
         self.parts.push(Part::Sql(sql));
     }
 
-    fn value(&mut self, value: Bound) {
+    pub(super) fn value(&mut self, value: Bound) {
         self.parts.push(Part::Value(value));
     }
 
-    fn column(&mut self, name: &'static str) {
+    pub(super) fn column(&mut self, name: &'static str) {
         self.parts.extend([Part::Name(self.row), Part::Sql("."), Part::Name(name)]);
+    }
+
+    pub(super) fn organization(&mut self) {
+        self.value(Bound::Id(self.organization.uuid()));
     }
 
     fn condition(&mut self, condition: &Condition) {
@@ -66,7 +71,7 @@ impl Writer {
     }
 
     /// `(a OR b OR c)`; `none` when there is nothing to join.
-    fn each<I>(&mut self, items: &[I], word: &'static str, none: &'static str, write: impl Fn(&mut Self, &I)) {
+    pub(super) fn each<I>(&mut self, items: &[I], word: &'static str, none: &'static str, write: impl Fn(&mut Self, &I)) {
         let Some((first, others)) = items.split_first() else { return self.sql(none) };
         if others.is_empty() {
             return write(self, first);
@@ -85,7 +90,7 @@ impl Writer {
         let (field, key) = (path.field, path.key.as_deref());
         let missing = comparison.values.contains(&FilterValue::Null);
         let values = comparison.values.iter().filter(|value| **value != FilterValue::Null).collect();
-        let asked = Asked { operator: comparison.operator, values, missing };
+        let asked = Asked { operator: comparison.operator, values, missing, custom: path.custom.as_deref() };
         match (comparison.operator, path.parent) {
             (Operator::NotEqual, None) if missing => self.is_there(field, key),
             (Operator::NotEqual, Some(parent)) if missing => self.of_parent(parent, |writer| writer.is_there(field, key)),
@@ -134,7 +139,7 @@ impl Writer {
         self.sql("EXISTS (SELECT FROM ");
         self.parts.push(Part::Name(parent.view));
         self.sql(" AS parent WHERE parent.organization_id = ");
-        self.value(Bound::Id(self.organization.uuid()));
+        self.organization();
         self.sql(" AND parent.");
         self.parts.push(Part::Name(id.name));
         self.sql(" = ");
@@ -191,6 +196,9 @@ impl Writer {
     }
 
     fn compared(&mut self, field: &'static Field, key: Option<&str>, asked: &Asked<'_>) {
+        if let Some(custom) = asked.custom {
+            return self.custom_compared(field, custom, asked);
+        }
         match (asked.operator, field.kind, key) {
             (_, Kind::Object, key) => self.key_compared(field, key.unwrap_or_default(), asked),
             (_, Kind::Tags, _) => {
@@ -265,7 +273,7 @@ impl Writer {
     }
 
     /// A key of an object holds what its JSON says: a text is compared with texts, a number with numbers.
-    fn key_compared(&mut self, field: &'static Field, key: &str, asked: &Asked<'_>) {
+    pub(super) fn key_compared(&mut self, field: &'static Field, key: &str, asked: &Asked<'_>) {
         self.each(&asked.values, " OR ", "FALSE", |writer, value| match (asked.operator, value) {
             (Operator::Contains, value) => {
                 writer.sql("strpos(app.fold(");
@@ -346,7 +354,7 @@ fn own_column(field: &'static Field) -> &'static str {
     }
 }
 
-fn symbol(operator: Operator) -> &'static str {
+pub(super) fn symbol(operator: Operator) -> &'static str {
     match operator {
         Operator::Less => " < ",
         Operator::LessOrEqual => " <= ",
