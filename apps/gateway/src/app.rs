@@ -61,7 +61,8 @@ fn api(configuration: &mut web::ServiceConfig) {
                 .service(routes::contacts::scope())
                 .service(routes::pipelines::scope())
                 .service(routes::deals::scope())
-                .service(routes::activities::scope()),
+                .service(routes::activities::scope())
+                .service(routes::custom_fields::scope()),
         ),
     );
 }

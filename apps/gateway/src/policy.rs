@@ -189,6 +189,14 @@ pub const OPERATIONS: &[Operation] = &[
     operation("GET", "/api/v1/a-crm/activities", "activity:list", Access::Read),
     operation("GET", "/api/v1/a-crm/activities/fields", "activity:fields", Access::Read),
     operation("GET", "/api/v1/a-crm/activities/{id}", "activity:get", Access::Read),
+    operation("GET", "/api/v1/a-crm/custom-fields", "custom_field:list", Access::Read),
+    operation("POST", "/api/v1/a-crm/custom-fields", "custom_field:create", Access::Manage),
+    operation("GET", "/api/v1/a-crm/custom-fields/{id}", "custom_field:get", Access::Read),
+    operation("PATCH", "/api/v1/a-crm/custom-fields/{id}", "custom_field:update", Access::Manage),
+    operation("POST", "/api/v1/a-crm/custom-fields/{id}/retire", "custom_field:retire", Access::Manage),
+    operation("POST", "/api/v1/a-crm/custom-fields/{id}/reinstate", "custom_field:reinstate", Access::Manage),
+    operation("POST", "/api/v1/a-crm/custom-fields/{id}/conversion-report", "custom_field:report", Access::Manage),
+    operation("POST", "/api/v1/a-crm/custom-fields/{id}/convert", "custom_field:convert", Access::Manage),
 ];
 
 /// The operation behind a method and an address pattern.

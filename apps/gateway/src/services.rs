@@ -8,7 +8,7 @@ use crm_contacts::{Contacts, PgContacts};
 use crm_deals::{Deals, PgDeals, PgPipelines, Pipelines};
 use crm_kernel::Result;
 use crm_tenancy::{
-    Db, Identity, Members, Organizations, PgIdentity, PgMembers, PgOrganizations, PgTeams, Teams,
+    CustomFieldDefinitions, Db, Identity, Members, Organizations, PgCustomFieldDefinitions, PgIdentity, PgMembers, PgOrganizations, PgTeams, Teams,
     identity::{
         IdentityOptions,
         accounts::{AccountOptions, Accounts, PgAccounts},
@@ -88,6 +88,8 @@ pub struct Services {
     pub deals: Arc<dyn Deals>,
     /// Pipelines and what stands in them.
     pub pipelines: Arc<dyn Pipelines>,
+    /// What the organisation defines beside the fields of its records.
+    pub custom_fields: Arc<dyn CustomFieldDefinitions>,
     /// The log.
     pub activities: Arc<dyn Activities>,
     /// The table of roles.
@@ -163,6 +165,7 @@ impl Services {
             contacts: Arc::new(PgContacts::new(db.clone())),
             deals: Arc::new(PgDeals::new(db.clone())),
             pipelines: Arc::new(PgPipelines::new(db.clone())),
+            custom_fields: Arc::new(PgCustomFieldDefinitions::new(db.clone())),
             activities: Arc::new(PgActivities::new(db.clone())),
             policy: policy::compile()?,
             token_keys,

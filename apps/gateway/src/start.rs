@@ -4,7 +4,7 @@ use std::{net::TcpListener, sync::Arc, time::Duration};
 
 use crm_mail::{Composer, Delivery};
 use crm_tenancy::{
-    ConnectOptions, Db, housekeeping,
+    ConnectOptions, Db, custom_fields, housekeeping,
     identity::{external::ExternalTokens, letters::PgLetters},
     seal,
 };
@@ -135,9 +135,10 @@ impl Default for Beside {
 impl Beside {
     /// Begins to keep house.
     fn keep(&self, db: &Db, metrics: Metrics) -> JoinHandle<()> {
-        let (db, stopped) = (db.clone(), self.stop_keeping.subscribe());
+        let (db, stopped, fields_stopped) = (db.clone(), self.stop_keeping.subscribe(), self.stop_keeping.subscribe());
         tokio::spawn(async move {
-            housekeeping::keep(&db, housekeeping::Schedule::default(), stopped, |done| metrics.note_housekeeping(done)).await;
+            let kept = housekeeping::keep(&db, housekeeping::Schedule::default(), stopped, |done| metrics.note_housekeeping(done));
+            futures_util::join!(kept, custom_fields::work::keep(&db, fields_stopped));
         })
     }
 

@@ -38,8 +38,13 @@ impl<N: Noun> OperationModifier for Question<N> {
             "One key; a leading `-` turns the order round. Records without a value come last.",
             DataType::String,
         );
-        let sortable = N::fields().iter().filter(|field| field.sortable);
-        sort.enum_ = sortable.flat_map(|field| [field.name.into(), format!("-{}", field.name).into()]).collect();
+        if N::CUSTOM.is_none() {
+            let sortable = N::fields().iter().filter(|field| field.sortable);
+            sort.enum_ = sortable.flat_map(|field| [field.name.into(), format!("-{}", field.name).into()]).collect();
+        } else {
+            let keys = names(N::fields(), |field| field.sortable);
+            sort.description = sort.description.map(|text| format!("{text} {keys}, or `custom_fields.` and the key of one that is indexed."));
+        }
         add(sort);
         add(parameter("count", "Whether to count what matches, up to a bound.", DataType::Boolean));
         if N::BIN {
@@ -89,7 +94,8 @@ fn filter_text<N: Noun>() -> Described {
     let parents: String = N::vocabulary().parents.iter().map(|parent| format!(", {}.…", parent.name)).collect();
     let description = format!(
         "A condition of the filter language, such as `name ~ \"acme\" AND created_at > now() - 30d`, over {fields}{parents}. Narrows beside \
-         the parameters of single fields."
+         the parameters of single fields{}.",
+        if N::CUSTOM.is_some() { ", which custom fields are too: `custom_fields.region=eu`" } else { "" }
     );
     parameter("filter", &description, DataType::String)
 }

@@ -3,6 +3,7 @@
 //! Must stay true: every parameter is known by name, or the request is refused and told what is allowed; all bad
 //! parameters are named at once. A typo in a filter must never quietly return everything.
 
+mod custom;
 pub(crate) mod described;
 mod given;
 mod known;
@@ -21,9 +22,11 @@ use crm_kernel::{
     filter::Moment,
     query::{DEFAULT_LIMIT, LARGEST_LIMIT},
 };
+use crm_tenancy::custom_fields::RecordKind;
 use paperclip::v2::schema::Apiv2Schema;
 use uuid::Uuid;
 
+use self::custom::Defined;
 use crate::{caller::Caller, problem::Problem, related::Relation, services::Services, shape::Shape};
 
 pub use given::{Given, QueryParameter};
@@ -44,6 +47,8 @@ pub trait Noun: 'static {
     const RELATIONS: &'static [Relation];
     /// Whether it has a bin.
     const BIN: bool;
+    /// Whose custom fields its records have, if they have any.
+    const CUSTOM: Option<RecordKind> = None;
     /// What narrows its lists without being a field of a record, such as the ends of a period.
     fn bounds() -> &'static [Field] {
         &[]
@@ -115,21 +120,22 @@ impl<N: Noun> Question<N> {
 
     async fn understand(&self, services: &Services, caller: &Caller, mut query: ListQuery) -> Result<(ListQuery, Shape)> {
         let (mut shape, mut cursor, mut condition, mut errors) = (Shape::default(), None, None, Vec::new());
+        let defined = Defined::of::<N>(services, caller, mentions_custom_fields(&self.pairs)).await?;
         errors.extend(repeated(&self.pairs, &["filter", "limit", "cursor", "sort", "count", "fields", "include", "deleted"]));
         for (name, value) in &self.pairs {
             let understood = match name.as_str() {
-                "filter" => Condition::parse(value, &N::vocabulary()).map(|parsed| condition = Some(parsed)),
+                "filter" => parsed::<N>(value, &defined).map(|parsed| condition = Some(parsed)),
                 "limit" => limit(value).map(|limit| query.limit = limit),
                 "cursor" => {
                     cursor = Some(value);
                     Ok(())
                 }
-                "sort" => sort::<N>(value).map(|sort| query.sort = sort),
+                "sort" => sort::<N>(&mut query, value, &defined),
                 "count" => boolean("count", value).map(|wanted| query.count = counted(wanted)),
                 "fields" => picked::<N>(value.split(',')).map(|fields| shape.fields = Some(fields)),
                 "include" => included::<N>(value.split(',')).map(|relations| shape.include = relations),
                 "deleted" if N::BIN => bin(value).map(|deleted| query.deleted = deleted),
-                name => filter::<N>(&caller.context, &mut query.filter, name, value, Self::BESIDE_FILTERS),
+                name => filter::<N>(&caller.context, &mut query.filter, (name, value), &defined, Self::BESIDE_FILTERS),
             };
             errors.extend(understood.err());
         }
@@ -181,11 +187,12 @@ impl<N: Noun> Narrowing<N> {
     /// `Malformed` with every bad parameter.
     pub async fn read(&self, services: &Services, caller: &Caller) -> Result<Filter> {
         let (mut terms, mut condition, mut errors) = (Filter::default(), None, Vec::new());
+        let defined = Defined::of::<N>(services, caller, mentions_custom_fields(&self.pairs)).await?;
         errors.extend(repeated(&self.pairs, &["filter"]));
         for (name, value) in &self.pairs {
             let understood = match name.as_str() {
-                "filter" => Condition::parse(value, &N::vocabulary()).map(|parsed| condition = Some(parsed)),
-                name => filter::<N>(&caller.context, &mut terms, name, value, "; and filter"),
+                "filter" => parsed::<N>(value, &defined).map(|parsed| condition = Some(parsed)),
+                name => filter::<N>(&caller.context, &mut terms, (name, value), &defined, "; and filter"),
             };
             errors.extend(understood.err());
         }
@@ -233,14 +240,29 @@ fn bin(value: &str) -> Result<Deleted, FieldError> {
     if value == "only" { Ok(Deleted::Only) } else { Err(FieldError::new("deleted", "value", "expected only")) }
 }
 
-fn sort<N: Noun>(value: &str) -> Result<Sort, FieldError> {
+fn parsed<N: Noun>(text: &str, defined: &Defined) -> Result<Condition, FieldError> {
+    let vocabulary = N::vocabulary();
+    Condition::parse_with(text, &defined.known(&vocabulary))
+}
+
+/// Whether any name or value could be about custom fields.
+fn mentions_custom_fields(pairs: &[(String, String)]) -> bool {
+    pairs.iter().any(|(name, value)| name.contains(custom::FIELD) || value.contains(custom::FIELD))
+}
+
+fn sort<N: Noun>(query: &mut ListQuery, value: &str, defined: &Defined) -> Result<(), FieldError> {
     let (name, direction) = match value.strip_prefix('-') {
         Some(name) => (name, Direction::Descending),
         None => (value, Direction::Ascending),
     };
+    if N::CUSTOM.is_some() && name.starts_with(custom::PREFIX) {
+        return defined.sort(query, name, direction);
+    }
     let field = fields::find(N::fields(), name).filter(|field| field.sortable);
     let allowed = || format!("allowed: {}; a leading - turns the order round", names(N::fields(), |field| field.sortable));
-    field.map(|field| Sort { field, direction }).ok_or_else(|| FieldError::new("sort", "unknown", allowed()))
+    let sort = field.map(|field| Sort { field, direction }).ok_or_else(|| FieldError::new("sort", "unknown", allowed()))?;
+    query.sort = sort;
+    Ok(())
 }
 
 fn counted(wanted: bool) -> Count {
@@ -258,10 +280,19 @@ fn included<'n, N: Noun>(wanted: impl Iterator<Item = &'n str>) -> Result<Vec<&'
     included.ok_or_else(|| FieldError::new("include", "unknown", format!("allowed: {}", allowed.join(", "))))
 }
 
-fn filter<N: Noun>(context: &Context, filter: &mut Filter, name: &str, value: &str, beside: &str) -> Result<(), FieldError> {
+fn filter<N: Noun>(
+    context: &Context,
+    filter: &mut Filter,
+    (name, value): (&str, &str),
+    defined: &Defined,
+    beside: &str,
+) -> Result<(), FieldError> {
     let bound = fields::find(N::bounds(), name);
     if bound.is_some_and(|bound| filter.narrows(bound)) {
         return Err(FieldError::new(name, "repeated", "may be given once"));
+    }
+    if let (Some(custom), Some(object)) = (defined.find(name), fields::find(N::fields(), custom::FIELD)) {
+        return filter.add_custom(context, object, custom, value);
     }
     let Some(field) = bound.or_else(|| fields::find(N::fields(), name).filter(|field| field.filterable)) else {
         let known: Vec<Field> = N::fields().iter().chain(N::bounds()).copied().collect();

@@ -7,7 +7,7 @@ use paperclip::actix::Apiv2Schema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Noun, counted, included, limit, narrowed, picked, sort};
+use super::{Noun, counted, custom::{self, Defined}, included, limit, narrowed, picked, sort};
 use crate::{body::Input, caller::Caller, services::Services, shape::Shape};
 
 /// A question to a list.
@@ -45,6 +45,12 @@ impl Input for SearchRequest {
 }
 
 impl SearchRequest {
+    /// Whether it could be about custom fields.
+    fn mentions_custom_fields(&self) -> bool {
+        let condition = self.condition.as_ref().is_some_and(|Object(asked)| Value::Object(asked.clone()).to_string().contains(custom::FIELD));
+        condition || self.sort.as_ref().is_some_and(|sort| sort.contains(custom::FIELD))
+    }
+
     /// Understands it for this caller.
     ///
     /// # Errors
@@ -52,8 +58,10 @@ impl SearchRequest {
     pub async fn read<N: Noun>(&self, services: &Services, caller: &Caller) -> Result<(ListQuery, Shape)> {
         let (mut query, mut shape, mut errors) = (ListQuery::all(N::default_sort()), Shape::default(), Vec::new());
         let mut condition = None;
+        let defined = Defined::of::<N>(services, caller, self.mentions_custom_fields()).await?;
+        let vocabulary = N::vocabulary();
         if let Some(Object(asked)) = &self.condition {
-            match Condition::from_json(&Value::Object(asked.clone()), "/where", &N::vocabulary()) {
+            match Condition::from_json_with(&Value::Object(asked.clone()), "/where", &defined.known(&vocabulary)) {
                 Ok(understood) => condition = Some(understood),
                 Err(error) => errors.push(error),
             }
@@ -63,7 +71,7 @@ impl SearchRequest {
             note(limit(&wanted.to_string()).map(|limit| query.limit = limit));
         }
         if let Some(wanted) = &self.sort {
-            note(sort::<N>(wanted).map(|sort| query.sort = sort));
+            note(sort::<N>(&mut query, wanted, &defined));
         }
         if let Some(wanted) = &self.fields {
             note(picked::<N>(wanted.iter().map(String::as_str)).map(|fields| shape.fields = Some(fields)));

@@ -97,8 +97,8 @@ async fn list(caller: Caller, question: Question<ActivityNoun>, services: Data<S
 
 /// What can be asked about activities
 #[api_v2_operation(operation_id = "listActivityFields", tags("Activities"))]
-async fn fields(_: Caller) -> Answer<Plain<FieldList>> {
-    Ok(Plain(FieldList::of::<ActivityNoun>()))
+async fn fields(caller: Caller, services: Data<Services>) -> Answer<Plain<FieldList>> {
+    Ok(Plain(FieldList::of::<ActivityNoun>(&services, &caller).await?))
 }
 
 /// Get one activity

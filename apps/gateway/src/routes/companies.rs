@@ -10,6 +10,7 @@ use crm_companies::{BulkCompanies, Company, CompanyChanges, NewCompany, within};
 use crm_contacts::Contact;
 use crm_deals::Deal;
 use crm_kernel::{CompanyId, Context, Field, ListQuery, Page, Result, Sort, Vocabulary, validation};
+use crm_tenancy::custom_fields::RecordKind;
 use paperclip::actix::{api_v2_operation, web};
 use uuid::Uuid;
 
@@ -74,6 +75,7 @@ impl Noun for CompanyNoun {
         Relation { name: "created_by", key: "created_by_id", target: Target::Member },
     ];
     const BIN: bool = true;
+    const CUSTOM: Option<RecordKind> = Some(RecordKind::Company);
 }
 
 #[async_trait]
@@ -118,8 +120,8 @@ async fn list(caller: Caller, question: Question<CompanyNoun>, services: Data<Se
 
 /// What can be asked about companies
 #[api_v2_operation(operation_id = "listCompanyFields", tags("Companies"))]
-async fn fields(_: Caller) -> Answer<Plain<FieldList>> {
-    Ok(Plain(FieldList::of::<CompanyNoun>()))
+async fn fields(caller: Caller, services: Data<Services>) -> Answer<Plain<FieldList>> {
+    Ok(Plain(FieldList::of::<CompanyNoun>(&services, &caller).await?))
 }
 
 /// Search companies: the question as a body

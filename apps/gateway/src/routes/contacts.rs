@@ -9,6 +9,7 @@ use crm_activities::Activity;
 use crm_contacts::{BulkContacts, Contact, ContactChanges, NewContact, within};
 use crm_deals::Deal;
 use crm_kernel::{ContactId, Context, Field, ListQuery, Page, Result, Sort, Vocabulary, validation};
+use crm_tenancy::custom_fields::RecordKind;
 use paperclip::actix::{api_v2_operation, web};
 use uuid::Uuid;
 
@@ -72,6 +73,7 @@ impl Noun for ContactNoun {
         Relation { name: "created_by", key: "created_by_id", target: Target::Member },
     ];
     const BIN: bool = true;
+    const CUSTOM: Option<RecordKind> = Some(RecordKind::Contact);
 }
 
 #[async_trait]
@@ -116,8 +118,8 @@ async fn list(caller: Caller, question: Question<ContactNoun>, services: Data<Se
 
 /// What can be asked about contacts
 #[api_v2_operation(operation_id = "listContactFields", tags("Contacts"))]
-async fn fields(_: Caller) -> Answer<Plain<FieldList>> {
-    Ok(Plain(FieldList::of::<ContactNoun>()))
+async fn fields(caller: Caller, services: Data<Services>) -> Answer<Plain<FieldList>> {
+    Ok(Plain(FieldList::of::<ContactNoun>(&services, &caller).await?))
 }
 
 /// Search contacts: the question as a body

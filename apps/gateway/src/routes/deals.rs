@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use crm_activities::Activity;
 use crm_deals::{BulkDeals, Deal, DealChanges, NewDeal, PipelineSummary, StageHistory, StageStep, within};
 use crm_kernel::{Context, DealId, Error, Field, ListQuery, Page, Result, Sort, Vocabulary, validation};
+use crm_tenancy::custom_fields::RecordKind;
 use paperclip::actix::{api_v2_operation, web};
 use uuid::Uuid;
 
@@ -74,6 +75,7 @@ impl Noun for DealNoun {
         Relation { name: "created_by", key: "created_by_id", target: Target::Member },
     ];
     const BIN: bool = true;
+    const CUSTOM: Option<RecordKind> = Some(RecordKind::Deal);
 }
 
 #[async_trait]
@@ -124,8 +126,8 @@ async fn list(caller: Caller, question: Question<DealNoun>, services: Data<Servi
 
 /// What can be asked about deals
 #[api_v2_operation(operation_id = "listDealFields", tags("Deals"))]
-async fn fields(_: Caller) -> Answer<Plain<FieldList>> {
-    Ok(Plain(FieldList::of::<DealNoun>()))
+async fn fields(caller: Caller, services: Data<Services>) -> Answer<Plain<FieldList>> {
+    Ok(Plain(FieldList::of::<DealNoun>(&services, &caller).await?))
 }
 
 /// Search deals: the question as a body

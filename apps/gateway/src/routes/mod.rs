@@ -4,6 +4,7 @@ pub mod activities;
 pub mod auth;
 pub mod companies;
 pub mod contacts;
+pub mod custom_fields;
 pub mod deals;
 pub mod health;
 pub mod organizations;
