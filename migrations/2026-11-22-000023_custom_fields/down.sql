@@ -8,6 +8,7 @@ BEGIN
         FOREACH event IN ARRAY ARRAY['insert', 'update', 'delete'] LOOP
             EXECUTE format('DROP TRIGGER keep_custom_values_%s ON %s', event, target);
         END LOOP;
+        EXECUTE format('DROP TRIGGER hold_custom_fields ON %s', target);
         EXECUTE format('REVOKE UPDATE (custom_fields) ON %s FROM crm_definer', target);
     END LOOP;
 END
@@ -27,6 +28,7 @@ DROP FUNCTION app.custom_field_step(uuid, uuid, integer);
 DROP FUNCTION app.begin_custom_field_work();
 DROP FUNCTION app.guard_custom_field();
 DROP FUNCTION app.install_custom_values(regclass, text);
+DROP FUNCTION app.hold_custom_fields_first();
 DROP FUNCTION app.keep_custom_values();
 DROP FUNCTION app.insert_custom_values(uuid, text, jsonb);
 DROP FUNCTION app.hold_custom_fields();

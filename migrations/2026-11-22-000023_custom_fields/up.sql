@@ -337,11 +337,27 @@ BEGIN
 END
 $$;
 
+-- Before a statement holds any record, so that nobody who writes waits for whoever changes definitions and is waited for by them.
+CREATE FUNCTION app.hold_custom_fields_first() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+AS $$
+BEGIN
+    -- Housekeeping is of no organisation; app.keep_custom_values holds what it needs.
+    IF app.org_id() IS NOT NULL THEN
+        PERFORM app.lock_custom_fields(app.org_id(), 'read');
+    END IF;
+    RETURN NULL;
+END
+$$;
+
 -- For a noun that has custom fields; the entity is what its tracking calls it.
 CREATE FUNCTION app.install_custom_values(target regclass, entity text) RETURNS void
 LANGUAGE plpgsql
 AS $$
 BEGIN
+    EXECUTE format(
+        'CREATE TRIGGER hold_custom_fields BEFORE INSERT OR UPDATE OR DELETE ON %s
+         FOR EACH STATEMENT EXECUTE FUNCTION app.hold_custom_fields_first()', target);
     EXECUTE format(
         'CREATE TRIGGER keep_custom_values_insert AFTER INSERT ON %s
          REFERENCING NEW TABLE AS newtab FOR EACH STATEMENT EXECUTE FUNCTION app.keep_custom_values(%L)', target, entity);
@@ -446,12 +462,13 @@ DECLARE
     fits    bigint := 0;
     misfits bigint := 0;
 BEGIN
+    -- The definition may have to give way (below), and whoever waits for a record of this step must not be waited for then. The lock
+    -- comes first: whoever changes the definition has it when they look at the work.
+    SELECT * INTO field FROM public.crm_custom_fields WHERE organization_id = p_org AND id = p_field;
+    PERFORM app.lock_custom_fields(p_org, CASE WHEN field.is_unique THEN 'change' ELSE 'read' END);
     SELECT * INTO work FROM public.crm_custom_field_work
      WHERE organization_id = p_org AND field_id = p_field AND finished_at IS NULL
        FOR UPDATE SKIP LOCKED;
-    SELECT * INTO field FROM public.crm_custom_fields WHERE organization_id = p_org AND id = p_field;
-    -- The definition may have to give way (below), and whoever waits for a record of this step must not be waited for then.
-    PERFORM app.lock_custom_fields(p_org, CASE WHEN field.is_unique THEN 'change' ELSE 'read' END);
     SELECT * INTO field FROM public.crm_custom_fields WHERE organization_id = p_org AND id = p_field;
     IF work.field_id IS NULL OR work.generation <> field.generation THEN
         RETURN 0;  -- nothing to do, or it was changed again a moment ago and begins anew

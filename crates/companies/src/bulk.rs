@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use crm_kernel::{CompanyId, Expected, Result};
-use crm_tenancy::{Entity, Tx, bulk};
+use crm_tenancy::{Entity, Tx, bulk, custom_fields::RecordKind};
 use uuid::Uuid;
 
 use crate::{
@@ -21,6 +21,7 @@ impl bulk::Noun for BulkCompanies {
     type Changes = CompanyChanges;
 
     const ENTITY: Entity = store::COMPANY;
+    const KIND: RecordKind = RecordKind::Company;
     const NATURAL_KEY: Option<&'static str> = Some("slug");
 
     fn id(record: &Company) -> Uuid {

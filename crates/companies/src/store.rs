@@ -5,8 +5,14 @@
 
 use std::collections::HashMap;
 
-use crm_kernel::{CompanyId, Deleted, Error, Expected, ListQuery, Position, Result, Timestamp, page::COUNT_BOUND};
-use crm_tenancy::{Counted, Entity, Expect, Matching, Standing, Tx, patched, seek, seek::Phase, seek_id, seek_nullable};
+use crm_kernel::{CompanyId, Deleted, Error, Expected, ListQuery, Position, Result, Timestamp, page::{COUNT_BOUND, CUSTOM_SORT}};
+use crm_tenancy::{
+    Counted, Entity, Expect, Matching, Standing, Tx,
+    custom_fields::{in_rank, ranked},
+    patched, seek,
+    seek::Phase,
+    seek_id, seek_nullable,
+};
 use diesel::{
     BoolExpressionMethods, ExpressionMethods, IntoSql, NullableExpressionMethods, OptionalExtension, QueryDsl, SelectableHelper,
     dsl::now, sql_types::Bool,
@@ -41,6 +47,11 @@ pub(crate) async fn get_many(tx: &mut Tx, ids: &[CompanyId]) -> Result<Vec<Compa
 /// Up to one record more than the page holds, each with the value it was sorted by.
 pub(crate) async fn list(tx: &mut Tx, query: &ListQuery) -> Result<Vec<(Company, String)>> {
     let wanted = usize::from(query.limit) + 1;
+    if let Some(field) = &query.custom_sort {
+        let ranks = ranked(tx, VIEW, query, field, wanted).await?;
+        let ids: Vec<CompanyId> = ranks.iter().map(|rank| CompanyId(rank.id)).collect();
+        return Ok(in_rank(ranks, get_many(tx, &ids).await?, |company| company.id.uuid()));
+    }
     let mut found = Vec::new();
     for phase in Phase::of(query) {
         let missing = wanted - found.len();
@@ -69,6 +80,7 @@ pub(crate) fn position((company, name_key): &(Company, String), field: &str) -> 
         "name" => json!(name_key),
         "annual_revenue" => json!(company.annual_revenue.as_ref().map(crm_kernel::Money::thousandths)),
         "employee_count" => json!(company.employee_count),
+        CUSTOM_SORT => serde_json::from_str(name_key).unwrap_or_default(),
         _ => Value::Null,
     };
     Position::new(key, company.id)

@@ -5,8 +5,11 @@
 
 use std::collections::HashSet;
 
-use crm_kernel::{CompanyId, Error, Expected, Result, Role, slug::slugify, validation};
-use crm_tenancy::Tx;
+use crm_kernel::{CompanyId, Error, Expected, FieldError, Result, Role, slug::slugify, validation};
+use crm_tenancy::{
+    Tx,
+    custom_fields::{RecordKind, judged_change, judged_new},
+};
 
 use crate::{
     model::{Company, CompanyChanges, NewCompany},
@@ -19,7 +22,9 @@ use crate::{
 /// As there.
 pub async fn create(tx: &mut Tx, mut new: NewCompany) -> Result<Company> {
     tx.require(Role::may_write, "create companies")?;
-    judge(&CompanyChanges::from(new.clone()))?;
+    let (custom_fields, faults) = judged_new(tx, RecordKind::Company, new.custom_fields.clone()).await?;
+    judge(&CompanyChanges::from(new.clone()), faults)?;
+    new.custom_fields = custom_fields;
     if new.slug.is_some() {
         return store::insert(tx, &new).await;
     }
@@ -50,7 +55,9 @@ fn distinct(slug: &str) -> String {
 pub async fn create_all(tx: &mut Tx, mut all: Vec<NewCompany>) -> Result<Vec<Company>> {
     tx.require(Role::may_write, "create companies")?;
     for new in &mut all {
-        judge(&CompanyChanges::from(new.clone()))?;
+        let (custom_fields, faults) = judged_new(tx, RecordKind::Company, new.custom_fields.take()).await?;
+        new.custom_fields = custom_fields;
+        judge(&CompanyChanges::from(new.clone()), faults)?;
         new.id.get_or_insert_with(CompanyId::generate);
     }
     give_slugs(tx, &mut all).await?;
@@ -81,10 +88,11 @@ pub async fn replace(tx: &mut Tx, id: CompanyId, expected: &Expected, new: NewCo
 /// # Errors
 /// As there.
 pub async fn update(tx: &mut Tx, id: CompanyId, expected: &Expected, changes: &CompanyChanges) -> Result<Company> {
-    if let Err(invalid) = judge(changes) {
+    let (custom_fields, faults) = judged_change(tx, RecordKind::Company, &changes.custom_fields).await?;
+    if let Err(invalid) = judge(changes, faults) {
         return Err(store::refusal(tx, id, expected).await?.unwrap_or(invalid));
     }
-    store::update(tx, id, expected, changes).await
+    store::update(tx, id, expected, &CompanyChanges { custom_fields, ..changes.clone() }).await
 }
 
 /// See [`Companies::delete`](crate::Companies::delete).
@@ -103,7 +111,7 @@ pub async fn restore(tx: &mut Tx, id: CompanyId) -> Result<Company> {
     store::restore(tx, id).await
 }
 
-/// Where all values that come in are judged, of new companies and of changed ones.
-fn judge(changes: &CompanyChanges) -> Result<()> {
-    validation::check(changes)
+/// Where all values that come in are judged, of new companies and of changed ones; `faults` are those of custom fields.
+fn judge(changes: &CompanyChanges, faults: Vec<FieldError>) -> Result<()> {
+    validation::check_with(changes, faults)
 }

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use crm_kernel::{ContactId, Expected, Result};
-use crm_tenancy::{Entity, Tx, bulk};
+use crm_tenancy::{Entity, Tx, bulk, custom_fields::RecordKind};
 use uuid::Uuid;
 
 use crate::{
@@ -21,6 +21,7 @@ impl bulk::Noun for BulkContacts {
     type Changes = ContactChanges;
 
     const ENTITY: Entity = store::CONTACT;
+    const KIND: RecordKind = RecordKind::Contact;
     const NATURAL_KEY: Option<&'static str> = Some("email");
 
     fn id(record: &Contact) -> Uuid {

@@ -10,29 +10,30 @@ use crate::{
 };
 
 /// The new contacts as they are kept; the country is looked up once for all of them, and only when one asks for it.
-pub(crate) async fn completed(tx: &mut Tx, all: Vec<NewContact>) -> Result<Vec<NewContact>> {
+/// With each come the faults of its custom fields.
+pub(crate) async fn completed(tx: &mut Tx, all: Vec<(NewContact, Vec<FieldError>)>) -> Result<Vec<NewContact>> {
     let needs_country = |new: &NewContact| [&new.phone, &new.mobile].into_iter().flatten().any(|number| is_local(number));
-    let country = if all.iter().any(needs_country) { store::country(tx).await? } else { None };
-    let complete = |new: NewContact| {
-        let settled = settle(ContactChanges::from(new.clone()), country.as_deref())?;
+    let country = if all.iter().any(|(new, _)| needs_country(new)) { store::country(tx).await? } else { None };
+    let complete = |(new, faults): (NewContact, Vec<FieldError>)| {
+        let settled = settle(ContactChanges::from(new.clone()), country.as_deref(), faults)?;
         Ok(NewContact { phone: settled.phone.flatten(), mobile: settled.mobile.flatten(), ..new })
     };
     all.into_iter().map(complete).collect()
 }
 
-/// The changes as they are kept.
-pub(crate) async fn settled(tx: &mut Tx, changes: &ContactChanges) -> Result<ContactChanges> {
+/// The changes as they are kept; `faults` are those of custom fields.
+pub(crate) async fn settled(tx: &mut Tx, changes: ContactChanges, faults: Vec<FieldError>) -> Result<ContactChanges> {
     let needs_country = [&changes.phone, &changes.mobile].into_iter().flatten().flatten().any(|number| is_local(number));
     let country = if needs_country { store::country(tx).await? } else { None };
-    settle(changes.clone(), country.as_deref())
+    settle(changes, country.as_deref(), faults)
 }
 
 fn is_local(number: &str) -> bool {
     !phone::names_its_country(number)
 }
 
-fn settle(mut changes: ContactChanges, country: Option<&str>) -> Result<ContactChanges> {
-    let mut faults = match validation::check(&changes) {
+fn settle(mut changes: ContactChanges, country: Option<&str>, faults: Vec<FieldError>) -> Result<ContactChanges> {
+    let mut faults = match validation::check_with(&changes, faults) {
         Err(Error::Invalid(faults)) => faults,
         other => other.map(|()| Vec::new())?,
     };

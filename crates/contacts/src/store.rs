@@ -5,8 +5,14 @@
 
 use std::collections::HashMap;
 
-use crm_kernel::{ContactId, Deleted, Error, Expected, ListQuery, Position, Result, Timestamp, page::COUNT_BOUND};
-use crm_tenancy::{Counted, Entity, Expect, Matching, Standing, Tx, patched, seek, seek::Phase, seek_id, seek_nullable};
+use crm_kernel::{ContactId, Deleted, Error, Expected, ListQuery, Position, Result, Timestamp, page::{COUNT_BOUND, CUSTOM_SORT}};
+use crm_tenancy::{
+    Counted, Entity, Expect, Matching, Standing, Tx,
+    custom_fields::{in_rank, ranked},
+    patched, seek,
+    seek::Phase,
+    seek_id, seek_nullable,
+};
 use diesel::{
     BoolExpressionMethods, ExpressionMethods, IntoSql, NullableExpressionMethods, OptionalExtension, QueryDsl, SelectableHelper,
     dsl::now,
@@ -48,6 +54,11 @@ pub(crate) async fn get_many(tx: &mut Tx, ids: &[ContactId]) -> Result<Vec<Conta
 /// Up to one record more than the page holds, each with the name it is sorted by.
 pub(crate) async fn list(tx: &mut Tx, query: &ListQuery) -> Result<Vec<(Contact, String)>> {
     let wanted = usize::from(query.limit) + 1;
+    if let Some(field) = &query.custom_sort {
+        let ranks = ranked(tx, VIEW, query, field, wanted).await?;
+        let ids: Vec<ContactId> = ranks.iter().map(|rank| ContactId(rank.id)).collect();
+        return Ok(in_rank(ranks, get_many(tx, &ids).await?, |contact| contact.id.uuid()));
+    }
     let mut found = Vec::new();
     for phase in Phase::of(query) {
         let missing = wanted - found.len();
@@ -74,6 +85,7 @@ pub(crate) fn position((contact, name_key): &(Contact, String), field: &str) -> 
     let key = match field {
         "last_name" => json!(name_key),
         "lead_score" => json!(contact.lead_score),
+        CUSTOM_SORT => serde_json::from_str(name_key).unwrap_or_default(),
         _ => Value::Null,
     };
     Position::new(key, contact.id)

@@ -3,8 +3,11 @@
 //!
 //! Must stay true: after an error the transaction can only be dropped, unless the call was inside [`Tx::attempt`].
 
-use crm_kernel::{ContactId, Error, Expected, Result, Role};
-use crm_tenancy::Tx;
+use crm_kernel::{ContactId, Error, Expected, FieldError, Result, Role};
+use crm_tenancy::{
+    Tx,
+    custom_fields::{RecordKind, judged_change, judged_new},
+};
 
 use crate::{
     model::{Contact, ContactChanges, NewContact},
@@ -17,7 +20,8 @@ use crate::{
 /// As there.
 pub async fn create(tx: &mut Tx, new: NewContact) -> Result<Contact> {
     tx.require(Role::may_write, "create contacts")?;
-    let completed = rules::completed(tx, vec![new]).await?;
+    let judged = judged(tx, new).await?;
+    let completed = rules::completed(tx, vec![judged]).await?;
     let new = completed.first().ok_or_else(|| Error::internal("one contact came in and none came out"))?;
     store::insert(tx, new).await
 }
@@ -28,11 +32,22 @@ pub async fn create(tx: &mut Tx, new: NewContact) -> Result<Contact> {
 /// As [`create`], without saying which of them is at fault.
 pub async fn create_all(tx: &mut Tx, all: Vec<NewContact>) -> Result<Vec<Contact>> {
     tx.require(Role::may_write, "create contacts")?;
-    let mut all = rules::completed(tx, all).await?;
+    let mut every = Vec::with_capacity(all.len());
+    for new in all {
+        every.push(judged(tx, new).await?);
+    }
+    let mut all = rules::completed(tx, every).await?;
     for new in &mut all {
         new.id.get_or_insert_with(ContactId::generate);
     }
     store::insert_all(tx, &all).await
+}
+
+/// With its custom fields as they are kept, and what is wrong with them.
+async fn judged(tx: &mut Tx, mut new: NewContact) -> Result<(NewContact, Vec<FieldError>)> {
+    let (custom_fields, faults) = judged_new(tx, RecordKind::Contact, new.custom_fields.take()).await?;
+    new.custom_fields = custom_fields;
+    Ok((new, faults))
 }
 
 /// See [`Contacts::replace`](crate::Contacts::replace).
@@ -48,7 +63,8 @@ pub async fn replace(tx: &mut Tx, id: ContactId, expected: &Expected, new: NewCo
 /// # Errors
 /// As there.
 pub async fn update(tx: &mut Tx, id: ContactId, expected: &Expected, changes: &ContactChanges) -> Result<Contact> {
-    let changes = match rules::settled(tx, changes).await {
+    let (custom_fields, faults) = judged_change(tx, RecordKind::Contact, &changes.custom_fields).await?;
+    let changes = match rules::settled(tx, ContactChanges { custom_fields, ..changes.clone() }, faults).await {
         Err(invalid @ Error::Invalid(_)) => return Err(store::refusal(tx, id, expected).await?.unwrap_or(invalid)),
         settled => settled?,
     };

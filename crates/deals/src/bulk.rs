@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use crm_kernel::{DealId, Expected, Result};
-use crm_tenancy::{Entity, Tx, bulk};
+use crm_tenancy::{Entity, Tx, bulk, custom_fields::RecordKind};
 use uuid::Uuid;
 
 use crate::{
@@ -21,6 +21,7 @@ impl bulk::Noun for BulkDeals {
     type Changes = DealChanges;
 
     const ENTITY: Entity = store::DEAL;
+    const KIND: RecordKind = RecordKind::Deal;
     const NATURAL_KEY: Option<&'static str> = None;
 
     fn id(record: &Deal) -> Uuid {

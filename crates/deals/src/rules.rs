@@ -12,16 +12,17 @@ use crate::{
     store::{self, Held},
 };
 
-/// The new deal with everything that it leaves to the organisation, the pipeline and the day filled in.
-pub(crate) async fn completed(tx: &mut Tx, new: NewDeal) -> Result<NewDeal> {
+/// The new deal with everything that it leaves to the organisation, the pipeline and the day filled in; `faults` are those of its
+/// custom fields.
+pub(crate) async fn completed(tx: &mut Tx, new: NewDeal, faults: Vec<FieldError>) -> Result<NewDeal> {
     let ground = Ground::of(tx, std::slice::from_ref(&new)).await?;
-    complete(&ground, new)
+    complete(&ground, new, faults)
 }
 
 /// The same of many, with no more questions to the database than for one.
-pub(crate) async fn all_completed(tx: &mut Tx, all: Vec<NewDeal>) -> Result<Vec<NewDeal>> {
+pub(crate) async fn all_completed(tx: &mut Tx, all: Vec<NewDeal>, faults: Vec<Vec<FieldError>>) -> Result<Vec<NewDeal>> {
     let ground = Ground::of(tx, &all).await?;
-    all.into_iter().map(|new| complete(&ground, new)).collect()
+    all.into_iter().zip(faults).map(|(new, faults)| complete(&ground, new, faults)).collect()
 }
 
 /// What new deals leave to the organisation, its pipelines and the day.
@@ -54,9 +55,9 @@ impl Ground {
     }
 }
 
-fn complete(ground: &Ground, mut new: NewDeal) -> Result<NewDeal> {
+fn complete(ground: &Ground, mut new: NewDeal, mut faults: Vec<FieldError>) -> Result<NewDeal> {
     let closing = StageStep { lost_reason: new.lost_reason.clone(), ..StageStep::default() };
-    let mut faults = faults_of_values(&DealChanges::from(new.clone()));
+    faults.extend(faults_of_values(&DealChanges::from(new.clone())));
     faults.extend(faults_of(&closing));
     let currency = new.currency.get_or_insert_with(|| ground.own_currency.clone());
     faults.extend(too_many_digits(new.amount.as_ref(), currency));

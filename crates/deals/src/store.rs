@@ -8,10 +8,12 @@ use std::collections::HashMap;
 
 use crm_kernel::{
     Date, DealId, Deleted, Error, Expected, Filter, ListQuery, Money, OrganizationId, PipelineId, Position, Result, Timestamp,
-    page::COUNT_BOUND,
+    page::{COUNT_BOUND, CUSTOM_SORT},
 };
 use crm_tenancy::{
-    Counted, Entity, Expect, Matching, Standing, Tx, patched, seek,
+    Counted, Entity, Expect, Matching, Standing, Tx,
+    custom_fields::{in_rank, ranked},
+    patched, seek,
     seek::{NoDate, Phase},
     seek_id, seek_nullable,
 };
@@ -89,6 +91,11 @@ pub(crate) async fn get_many(tx: &mut Tx, ids: &[DealId]) -> Result<Vec<Deal>> {
 /// Up to one record more than the page holds, each with the name it may be sorted by.
 pub(crate) async fn list(tx: &mut Tx, query: &ListQuery) -> Result<Vec<(Deal, String)>> {
     let wanted = usize::from(query.limit) + 1;
+    if let Some(field) = &query.custom_sort {
+        let ranks = ranked(tx, VIEW, query, field, wanted).await?;
+        let ids: Vec<DealId> = ranks.iter().map(|rank| DealId(rank.id)).collect();
+        return Ok(in_rank(ranks, get_many(tx, &ids).await?, |deal| deal.id.uuid()));
+    }
     let mut found = Vec::new();
     for phase in Phase::of(query) {
         let missing = wanted - found.len();
@@ -121,6 +128,7 @@ pub(crate) fn position((deal, name_key): &(Deal, String), field: &str) -> Positi
         "base_amount" => json!(deal.base_amount.as_ref().map(Money::thousandths)),
         "expected_close_date" => json!(deal.expected_close_date),
         "actual_close_date" => json!(deal.actual_close_date),
+        CUSTOM_SORT => serde_json::from_str(name_key).unwrap_or_default(),
         _ => Value::Null,
     };
     Position::new(key, deal.id)

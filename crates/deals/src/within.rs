@@ -3,8 +3,11 @@
 //!
 //! Must stay true: after an error the transaction can only be dropped, unless the call was inside [`Tx::attempt`].
 
-use crm_kernel::{DealId, Expected, Result, Role};
-use crm_tenancy::Tx;
+use crm_kernel::{DealId, Expected, ObjectChange, Result, Role};
+use crm_tenancy::{
+    Tx,
+    custom_fields::{RecordKind, judged_change, judged_new},
+};
 
 use crate::{
     model::{Deal, DealChanges, NewDeal},
@@ -17,9 +20,11 @@ use crate::{
 ///
 /// # Errors
 /// As there.
-pub async fn create(tx: &mut Tx, new: NewDeal) -> Result<Deal> {
+pub async fn create(tx: &mut Tx, mut new: NewDeal) -> Result<Deal> {
     tx.require(Role::may_write, "create deals")?;
-    let new = rules::completed(tx, new).await?;
+    let (custom_fields, faults) = judged_new(tx, RecordKind::Deal, new.custom_fields.take()).await?;
+    new.custom_fields = custom_fields;
+    let new = rules::completed(tx, new, faults).await?;
     store::insert(tx, &new).await
 }
 
@@ -27,9 +32,15 @@ pub async fn create(tx: &mut Tx, new: NewDeal) -> Result<Deal> {
 ///
 /// # Errors
 /// As [`create`], without saying which of them is at fault.
-pub async fn create_all(tx: &mut Tx, all: Vec<NewDeal>) -> Result<Vec<Deal>> {
+pub async fn create_all(tx: &mut Tx, mut all: Vec<NewDeal>) -> Result<Vec<Deal>> {
     tx.require(Role::may_write, "create deals")?;
-    let mut all = rules::all_completed(tx, all).await?;
+    let mut every = Vec::with_capacity(all.len());
+    for new in &mut all {
+        let (custom_fields, faults) = judged_new(tx, RecordKind::Deal, new.custom_fields.take()).await?;
+        new.custom_fields = custom_fields;
+        every.push(faults);
+    }
+    let mut all = rules::all_completed(tx, all, every).await?;
     for new in &mut all {
         new.id.get_or_insert_with(DealId::generate);
     }
@@ -41,8 +52,12 @@ pub async fn create_all(tx: &mut Tx, all: Vec<NewDeal>) -> Result<Vec<Deal>> {
 /// # Errors
 /// As there.
 pub async fn replace(tx: &mut Tx, id: DealId, expected: &Expected, new: NewDeal) -> Result<Deal> {
+    let change = ObjectChange::Replace(Some(new.custom_fields.clone().unwrap_or_default()));
+    let (custom_fields, mut faults) = judged_change(tx, RecordKind::Deal, &change).await?;
     let held = store::hold(tx, id, expected).await?;
-    let (changes, faults) = rules::replacement(tx, &held, new).await?;
+    let (changes, moves) = rules::replacement(tx, &held, new).await?;
+    faults.extend(moves);
+    let changes = DealChanges { custom_fields, ..changes };
     rules::judge(tx, &held, &changes, faults).await?;
     store::update(tx, id, &changes).await
 }
@@ -52,9 +67,12 @@ pub async fn replace(tx: &mut Tx, id: DealId, expected: &Expected, new: NewDeal)
 /// # Errors
 /// As there.
 pub async fn update(tx: &mut Tx, id: DealId, expected: &Expected, changes: &DealChanges) -> Result<Deal> {
+    // Definitions are held before the deal is: whoever changes them takes both in this order.
+    let (custom_fields, faults) = judged_change(tx, RecordKind::Deal, &changes.custom_fields).await?;
     let held = store::hold(tx, id, expected).await?;
-    rules::judge(tx, &held, changes, Vec::new()).await?;
-    store::update(tx, id, changes).await
+    let changes = DealChanges { custom_fields, ..changes.clone() };
+    rules::judge(tx, &held, &changes, faults).await?;
+    store::update(tx, id, &changes).await
 }
 
 /// See [`Deals::delete`](crate::Deals::delete).

@@ -60,7 +60,8 @@ impl<T> Page<T> {
         let has_more = rows.len() > usize::from(query.limit);
         rows.truncate(usize::from(query.limit));
         let last = rows.last().filter(|_| has_more);
-        let next_cursor = last.map(|row| query.cursor(place(row, query.sort.field.name)));
+        let key = if query.custom_sort.is_some() { CUSTOM_SORT } else { query.sort.field.name };
+        let next_cursor = last.map(|row| query.cursor(place(row, key)));
         Self { data: rows, page: PageInfo { next_cursor, has_more, total } }
     }
 
@@ -69,6 +70,9 @@ impl<T> Page<T> {
         Page { data: self.data.into_iter().map(change).collect(), page: self.page }
     }
 }
+
+/// What a list calls its key when a custom field decides the order.
+pub const CUSTOM_SORT: &str = "custom_fields";
 
 /// The place of a record in an order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -17,6 +17,16 @@ pub fn check<T: garde::Validate<Context = ()>>(input: &T) -> Result<()> {
     input.validate().map_err(|report| Error::Invalid(field_errors(&report)))
 }
 
+/// The same together with what was found elsewhere.
+///
+/// # Errors
+/// `Invalid` with every bad field.
+pub fn check_with<T: garde::Validate<Context = ()>>(input: &T, faults: Vec<FieldError>) -> Result<()> {
+    let mut all = input.validate().err().map(|report| field_errors(&report)).unwrap_or_default();
+    all.extend(faults);
+    if all.is_empty() { Ok(()) } else { Err(Error::Invalid(all)) }
+}
+
 /// garde's report with its Rust paths (`tags[3]`) turned into JSON pointers (`/tags/3`).
 #[must_use]
 pub fn field_errors(report: &Report) -> Vec<FieldError> {

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::{
     Entity, Tx,
+    custom_fields::{self, RecordKind},
     external_ids::{self, ExternalId},
 };
 
@@ -27,6 +28,8 @@ pub trait Noun: Send + Sync + 'static {
 
     /// Its names.
     const ENTITY: Entity;
+    /// What its custom fields are defined for.
+    const KIND: RecordKind;
     /// The field that names one living record, if there is one: `slug`.
     const NATURAL_KEY: Option<&'static str>;
 
@@ -171,6 +174,13 @@ async fn run<N: Noun>(
     refused: Refused,
 ) -> Vec<Result<Done<N::Record>>> {
     let mut results: Vec<Result<_>> = Vec::with_capacity(operations.len());
+    // Before the first attempt: what an attempt has locked is given back when it is undone, and definitions must stay as they are.
+    if let Err(error) = custom_fields::hold(tx, N::KIND).await {
+        results.push(Err(error));
+        let others = operations.iter().skip(1).map(|_| Err(Error::unavailable("the definitions of custom fields were not read")));
+        results.extend(others);
+        return results;
+    }
     let mut operations = operations.into_iter().peekable();
     while let Some(first) = operations.next() {
         match first {

@@ -3,7 +3,9 @@
 //! Must stay true: every piece of SQL is a text of this module or a name that a `fields.rs` declares; every value is a bind parameter;
 //! the order is that of the keys, then of the ids, so that a cursor names one place.
 
-use crm_kernel::{Condition, CustomField, Deleted, Direction, ListQuery, Result};
+use std::collections::BTreeMap;
+
+use crm_kernel::{Condition, CustomField, Deleted, Direction, ListQuery, Position, Result};
 use diesel::{
     QueryResult,
     pg::Pg,
@@ -50,6 +52,12 @@ enum After {
     Text(String),
 }
 
+/// The records in the order of their ranks, each with its key as JSON; one that went meanwhile is left out.
+pub fn in_rank<T>(ranks: Vec<Rank>, records: Vec<T>, id: impl Fn(&T) -> Uuid) -> Vec<(T, String)> {
+    let mut found: BTreeMap<Uuid, T> = records.into_iter().map(|record| (id(&record), record)).collect();
+    ranks.into_iter().filter_map(|rank| found.remove(&rank.id).map(|record| (record, rank.key.to_string()))).collect()
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Valued,
@@ -81,6 +89,11 @@ async fn part(
     let Some(generation) = field.ordered else { return Ok(Vec::new()) };
     let condition: Condition = query.filter.condition();
     let after = query.after.as_ref().filter(|after| after.key.is_null() == (phase == Phase::Empty));
+    let after = match after {
+        Some(after) if phase == Phase::Valued => Some((key(field, after)?, after.id)),
+        Some(after) => Some((After::Number(0), after.id)),
+        None => None,
+    };
     let part = Part {
         view,
         organization: tx.organization_id().uuid(),
@@ -90,7 +103,7 @@ async fn part(
         phase,
         direction: query.sort.direction,
         deleted: query.deleted,
-        after: after.map(|after| (key(field, &after.key), after.id)),
+        after,
         condition: Matching::new(tx, view, &condition),
         wanted: i64::try_from(wanted).unwrap_or(i64::MAX),
     };
@@ -213,11 +226,7 @@ impl Part {
 
 impl<C> diesel::RunQueryDsl<C> for Part {}
 
-/// A cursor is bound to its question, the field's number included: there is no key of another kind in it.
-fn key(field: &CustomField, key: &Value) -> After {
-    if field.field_type.is_numeric() {
-        After::Number(key.as_i64().unwrap_or(i64::MIN))
-    } else {
-        After::Text(key.as_str().unwrap_or_default().to_owned())
-    }
+/// What the cursor holds, as the field's values are ordered.
+fn key(field: &CustomField, after: &Position) -> Result<After> {
+    if field.field_type.is_numeric() { after.key().map(After::Number) } else { after.key().map(After::Text) }
 }
