@@ -460,7 +460,7 @@ DECLARE
     last_id uuid;
     many    bigint;
     fits    bigint := 0;
-    misfits bigint := 0;
+    unfit   bigint := 0;
 BEGIN
     -- The definition may have to give way (below), and whoever waits for a record of this step must not be waited for then. The lock
     -- comes first: whoever changes the definition has it when they look at the work.
@@ -488,7 +488,7 @@ BEGIN
       USING p_org, work.after_id, p_limit, field.key;
 
     IF batch IS NOT NULL AND work.task = 'convert' THEN
-        SELECT * INTO fits, misfits FROM app.convert_custom_values(field, batch, work.misfits);
+        SELECT * INTO fits, unfit FROM app.convert_custom_values(field, batch, work.misfits);
     END IF;
     IF batch IS NOT NULL AND (field.is_indexed OR field.is_unique)
        AND app.insert_missing_custom_values(field, batch) IS NOT NULL
@@ -506,7 +506,7 @@ BEGIN
        SET after_id = coalesce(last_id, after_id),
            records = records + many,
            converted = converted + fits,
-           misfitting = misfitting + misfits,
+           misfitting = misfitting + unfit,
            finished_at = CASE WHEN many < p_limit THEN now() END
      WHERE organization_id = p_org AND field_id = p_field;
     RETURN many;
@@ -631,9 +631,9 @@ DECLARE
 BEGIN
     SELECT count(value), count(*) - count(value),
            jsonb_agg(jsonb_build_object('id', id, 'value', value))
-               FILTER (WHERE value IS DISTINCT FROM found AND (value IS NOT NULL OR p_misfits = 'clear'))
+               FILTER (WHERE value IS DISTINCT FROM before AND (value IS NOT NULL OR p_misfits = 'clear'))
       INTO fits, misfits, changes
-      FROM (SELECT record ->> 'id' AS id, record -> 'custom_fields' -> p_field.key AS found,
+      FROM (SELECT record ->> 'id' AS id, record -> 'custom_fields' -> p_field.key AS before,
                    app.custom_value_as(p_field.field_type, p_field.options, record -> 'custom_fields' -> p_field.key) AS value
               FROM jsonb_array_elements(p_records) AS record
              -- What lies in the bin cannot be changed; it comes back as it was.
@@ -686,7 +686,7 @@ BEGIN
                     ''fits'', (SELECT count(*) FROM judged WHERE fits),
                     ''misfits'', (SELECT count(*) FROM judged WHERE NOT fits),
                     ''sample'', coalesce((SELECT jsonb_agg(jsonb_build_object(''id'', id, ''value'', left(value #>> ''{}'', 100)) ORDER BY id DESC)
-                                          FROM (SELECT * FROM judged WHERE NOT fits ORDER BY id DESC LIMIT 20) AS some), ''[]''))',
+                                          FROM (SELECT * FROM judged WHERE NOT fits ORDER BY id DESC LIMIT 20) AS shown), ''[]''))',
         app.custom_field_table(field.entity))
        INTO report
       USING app.org_id(), field.key, p_type, p_options, p_limit;

@@ -50,6 +50,7 @@ pub const LOGGED: &[&str] = &[
     "contact_company",
     "contact_point",
     "credential",
+    "custom_field",
     "deal",
     "deal_contact",
     "deal_line_item",

@@ -1,8 +1,13 @@
 //! What a filter costs in a tenant of 20,000 records of each noun: every field that lists take as a parameter is answered by
 //! an index.
 
-use crm_kernel::{Context, Filter};
+use crm_kernel::{Condition, Context, Filter, filter::Known};
+use crm_tenancy::{
+    CustomFieldDefinitions, PgCustomFieldDefinitions,
+    custom_fields::{NewCustomField, RecordKind, work},
+};
 use crm_testkit::{Plan, TestDatabase};
+use serde_json::json;
 
 /// A list may read so many rows for nothing.
 const MOST_WASTED: f64 = 5_000.0;
@@ -111,4 +116,47 @@ async fn every_filter_of_a_single_field_is_answered_by_an_index() {
     }
     assert!(dear.is_empty(), "{}", dear.join("\n"));
     assert!(asked > 80, "only {asked} filters");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_asked_of_an_indexed_custom_field_is_answered_by_an_index() {
+    let database = TestDatabase::create().await;
+    let tenant = database.tenant("Acme").await;
+    fill(&database, &tenant.owner).await;
+    let values = "jsonb_build_object('size', employee_count, 'budget', (employee_count || '.00'), 'code', 'code ' || employee_count % 400)";
+    database.execute(&format!("SET session_replication_role = replica; UPDATE crm_companies SET custom_fields = {values}")).await;
+    let fields = PgCustomFieldDefinitions::new(database.db());
+    for (key, field_type) in [("size", "integer"), ("budget", "money"), ("code", "text")] {
+        let new = json!({ "entity": "company", "key": key, "label": key, "field_type": field_type, "indexed": true });
+        let new: NewCustomField = serde_json::from_value(new).unwrap();
+        let made = fields.create(&tenant.owner, new).await.unwrap();
+        assert!(!made.is_sortable(), "20,000 records are not put in order at once");
+    }
+    while work::step(&database.db()).await.unwrap() {}
+    for table in ["crm_companies", "crm_custom_values"] {
+        database.execute(&format!("VACUUM (ANALYZE) {table}")).await;
+    }
+    let known = fields.known(&tenant.owner, &[RecordKind::Company]).await.unwrap();
+    assert!(known.of("company").all(|field| field.ordered.is_some()));
+    let known = Known { vocabulary: &crm_companies::VOCABULARY, entity: "company", custom: &known };
+    let mut dear = Vec::new();
+    for filter in [
+        "custom_fields.size < 50",
+        "custom_fields.size >= 19990",
+        "custom_fields.size > 100",
+        "custom_fields.size > 30000",
+        "custom_fields.size >= 500 AND custom_fields.size < 520",
+        "custom_fields.budget <= 12.50",
+        "custom_fields.size = 77",
+        "custom_fields.budget = 77",
+        "custom_fields.code = \"code 7\"",
+        "custom_fields.code IN (\"code 7\", \"code 8\")",
+    ] {
+        let condition = Condition::parse_with(filter, &known).unwrap();
+        let plan = Plan::of(&database.db(), &tenant.owner, "q_companies", &condition).await;
+        if plan.wasted() > MOST_WASTED {
+            dear.push(format!("{filter} reads {} rows for nothing: {}", plan.wasted(), plan.text()));
+        }
+    }
+    assert!(dear.is_empty(), "{}", dear.join("\n"));
 }

@@ -30,6 +30,7 @@ pub const THINGS: &[&str] = &[
     "service-users",
     "invitations",
     "identities",
+    "custom-fields",
 ];
 
 /// Operations that refuse even a good request of someone who may, with the status they do it with, and why.
@@ -152,6 +153,12 @@ impl World {
                 json!({ "token": token, "full_name": label, "password": crm_testkit::PASSWORD })
             }
             "NewApiToken" => json!({ "name": label, "password": crm_testkit::PASSWORD }),
+            "NewCustomField" => {
+                self.keep_notes(app).await;
+                json!({ "entity": "deal", "key": machine_name(label), "label": label, "field_type": "text" })
+            }
+            "CustomFieldChanges" => json!({ "label": label }),
+            "ConversionRequest" => json!({ "field_type": "long_text" }),
             "ReassignRequest" => json!({ "to": self.tenant.colleague.user_id }),
             schema => example(schema, label),
         }
@@ -201,9 +208,40 @@ impl World {
                 app.linked(user, label).await;
                 found(format!("SELECT id FROM identity.external_identities WHERE subject = '{label}'")).await
             }
+            "custom-fields" => {
+                self.keep_notes(app).await;
+                let columns = "organization_id, entity, key, label, field_type";
+                let key = machine_name(label);
+                let insert = format!("INSERT INTO crm_custom_fields ({columns}) VALUES ('{organization}', 'deal', '{key}', '{label}', 'text')");
+                app.database.execute(&insert).await;
+                found(format!("SELECT id FROM crm_custom_fields WHERE organization_id = '{organization}' AND key = '{key}'")).await
+            }
             unknown => panic!("say in tests/support/requests.rs how there is one of {unknown}"),
         }
     }
+}
+
+impl World {
+    /// From the first definition on only defined keys can be written, and the records of this world have notes. Fields of requests
+    /// before are retired, because there is an end to those in use.
+    async fn keep_notes(&self, app: &App) {
+        let organization = self.tenant.organization_id;
+        app.database
+            .execute(&format!(
+                "UPDATE crm_custom_fields SET retired_at = now() WHERE organization_id = '{organization}' AND key LIKE 'f_%'
+                    AND 90 < (SELECT count(*) FROM crm_custom_fields WHERE organization_id = '{organization}' AND retired_at IS NULL);
+                 INSERT INTO crm_custom_fields (organization_id, entity, key, label, field_type)
+                 VALUES ('{organization}', 'deal', 'note', 'Note', 'text') ON CONFLICT DO NOTHING"
+            ))
+            .await;
+    }
+}
+
+/// A key of a custom field that is as new as the label.
+fn machine_name(label: &str) -> String {
+    let plain: String = label.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '_' }).collect();
+    let kept = plain.len().saturating_sub(45);
+    format!("f_{}", &plain[kept..])
 }
 
 /// A second factor that was turned on by a login of its own. The caller's session, which ends with that, goes on here.

@@ -56,6 +56,11 @@ const ACTIVITY: (&str, &str) = (
     "'updated', 'company', '{id}', 'company', '{id}', 'user', now(), 1, 1",
 );
 
+const CUSTOM_FIELD: (&str, &str) =
+    ("id, entity, key, label, field_type", "'{new}', 'deal', 'f_' || replace('{new}', '-', '_'), 'New', 'text'");
+const CUSTOM_FIELD_WORK: (&str, &str) = ("field_id, task, generation", "'{id}', 'build', 1");
+const CUSTOM_VALUE: (&str, &str) = ("field_id, generation, record_id", "'{id}', 2, '{new}'");
+
 /// In an order in which rows can be made.
 pub const TABLES: &[Table] = &[
     common("public.__diesel_schema_migrations", "", "true", ("version", "'{new}'"), "run_on = now()"),
@@ -161,6 +166,26 @@ pub const TABLES: &[Table] = &[
         "key_hash = sha256('{id}')",
         ("route, key_hash, body_hash, status, record_ids", "'POST /', sha256('{new}'), sha256(''), 201, '{}'"),
         "status = 200",
+        "public.crm_custom_fields",
+        "INSERT INTO crm_custom_fields (organization_id, id, entity, key, label, field_type)
+         VALUES ('{org}', '{id}', 'deal', 'f_' || replace('{id}', '-', '_'), 'Field', 'text')",
+        "id = '{id}'",
+        CUSTOM_FIELD,
+        "label = label || '!'",
+    ),
+    table(
+        "public.crm_custom_field_work",
+        "INSERT INTO crm_custom_field_work (organization_id, field_id, task, generation) VALUES ('{org}', '{id}', 'build', 1)",
+        "field_id = '{id}'",
+        CUSTOM_FIELD_WORK,
+        "records = 1",
+    ),
+    table(
+        "public.crm_custom_values",
+        "INSERT INTO crm_custom_values (organization_id, field_id, generation, record_id) VALUES ('{org}', '{id}', 1, '{id}')",
+        "field_id = '{id}'",
+        CUSTOM_VALUE,
+        "number_key = 1",
     ),
     table("public.crm_activities", "", "entity_id = '{id}'", ACTIVITY, "activity_type = 'forged'"),
     table(
@@ -286,6 +311,9 @@ pub const TABLES: &[Table] = &[
     table("public.q_audit", "", "entity_id = '{id}'", ACTIVITY, "activity_type = 'forged'"),
     table("public.q_companies", "", "id = '{id}'", COMPANY, "name = name || '!'"),
     table("public.q_contacts", "", "id = '{id}'", CONTACT, "title = 'changed'"),
+    table("public.q_custom_fields", "", "id = '{id}'", CUSTOM_FIELD, "label = label || '!'"),
+    table("public.q_custom_field_work", "", "field_id = '{id}'", CUSTOM_FIELD_WORK, "records = 1"),
+    table("public.q_custom_values", "", "field_id = '{id}'", CUSTOM_VALUE, "number_key = 1"),
     table("public.q_deal_stage_history", "", "deal_id = '{id}'", HISTORY, "amount = 1"),
     table("public.q_deals", "", "id = '{id}'", DEAL, "name = name || '!'"),
     table(
