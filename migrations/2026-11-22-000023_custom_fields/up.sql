@@ -37,7 +37,8 @@ AS $$
                 THEN ((value #>> '{}')::numeric * 1000)::bigint END
 $$;
 
--- Where a value stands in the order of its type: the number, thousandths, days or microseconds since 1970.
+-- Where a value stands in the order of its type: the number, thousandths, days or microseconds since 1970. Types that are counted
+-- otherwise have ranges of their own, so that statistics of the one column say something about each.
 CREATE FUNCTION app.custom_number_key(p_type text, value jsonb) RETURNS bigint
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$
@@ -47,17 +48,17 @@ AS $$
                 CASE WHEN abs(value::numeric) <= 9007199254740991 AND value::numeric = trunc(value::numeric)
                      THEN value::numeric::bigint END
             END
-        WHEN 'date' THEN CASE WHEN jsonb_typeof(value) = 'string' THEN app.custom_day(value #>> '{}') END
+        WHEN 'date' THEN CASE WHEN jsonb_typeof(value) = 'string' THEN 20000000000000000 + app.custom_day(value #>> '{}') END
         WHEN 'time' THEN
             CASE WHEN jsonb_typeof(value) = 'string'
                   AND value #>> '{}' ~ '^.{10}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{0,5}[1-9])?Z$'
-                 THEN app.custom_day(left(value #>> '{}', 10)) * 86400000000
+                 THEN 600000000000000000 + app.custom_day(left(value #>> '{}', 10)) * 86400000000
                     + substr(value #>> '{}', 12, 2)::bigint * 3600000000
                     + substr(value #>> '{}', 15, 2)::bigint * 60000000
                     + (rtrim(substr(value #>> '{}', 18), 'Z')::numeric * 1000000)::bigint
             END
-        WHEN 'decimal' THEN app.custom_thousandths(value)
-        WHEN 'money' THEN app.custom_thousandths(value)
+        WHEN 'decimal' THEN 3000000000000000000 + app.custom_thousandths(value)
+        WHEN 'money' THEN 3000000000000000000 + app.custom_thousandths(value)
     END
 $$;
 

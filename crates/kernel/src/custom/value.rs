@@ -74,11 +74,11 @@ impl FieldType {
         })
     }
 
-    /// Where a stored value stands in the order of its kind: the number itself, thousandths, days or microseconds since 1970. None for
-    /// what is not in its normal form.
+    /// Where a stored value stands in the order of its kind: the number itself, thousandths, days or microseconds since 1970, each kind in a
+    /// range of its own ([`Self::number_range`]). None for what is not in its normal form.
     #[must_use]
     pub fn number_key(self, stored: &Value) -> Option<i64> {
-        match (self, stored) {
+        let number = match (self, stored) {
             (Self::Integer, Value::Number(number)) => {
                 // As the database sees it: 10.0 is a whole number.
                 let number: BigDecimal = number.to_string().parse().ok()?;
@@ -90,19 +90,45 @@ impl FieldType {
             (Self::Date, Value::String(text)) => normally::<Date>(text).map(days),
             (Self::Time, Value::String(text)) => normally::<Timestamp>(text).map(microseconds),
             _ => None,
+        };
+        number.map(|number| number + self.origin())
+    }
+
+    /// Between which keys all values of the type lie. The ranges of types that are counted otherwise do not meet, so that what the
+    /// database knows about the keys of all fields together says something about each.
+    #[must_use]
+    pub fn number_range(self) -> (i64, i64) {
+        let reach = match self {
+            Self::Date => 5_000_000,
+            Self::Time => 500_000_000_000_000_000,
+            Self::Decimal | Self::Money => 1_000_000_000_000_000_000,
+            _ => LARGEST_INTEGER + 1,
+        };
+        (self.origin() - reach, self.origin() + reach)
+    }
+
+    /// Where zero stands, the same as in `app.custom_number_key`.
+    fn origin(self) -> i64 {
+        match self {
+            Self::Date => 20_000_000_000_000_000,
+            Self::Time => 600_000_000_000_000_000,
+            Self::Decimal | Self::Money => 3_000_000_000_000_000_000,
+            _ => 0,
         }
     }
 
     /// The same of a value of a filter.
     #[must_use]
     pub fn number_key_of(self, value: &FilterValue) -> Option<i64> {
-        match value {
-            FilterValue::Integer(number) => Some(*number),
-            FilterValue::Decimal(amount) => Some(amount.thousandths()),
-            FilterValue::Date(date) => Some(days(*date)),
-            FilterValue::Timestamp(instant) => Some(microseconds(*instant)),
-            _ => None,
-        }
+        let number = match value {
+            // What lies beyond every value stands at the end of the range.
+            FilterValue::Integer(number) => (*number).clamp(-LARGEST_INTEGER - 1, LARGEST_INTEGER + 1),
+            FilterValue::Decimal(amount) => amount.thousandths(),
+            FilterValue::Date(date) => days(*date),
+            FilterValue::Timestamp(instant) => microseconds(*instant),
+            _ => return None,
+        };
+        Some(number + self.origin())
     }
 }
 
@@ -129,7 +155,7 @@ fn text(value: &Value, longest: usize) -> Result<&str, Misfit> {
 
 fn integer(value: &Value) -> Result<Value, Misfit> {
     let Some(number) = value.as_i64() else { return misfit("type", "expected a whole number") };
-    if number.abs() > LARGEST_INTEGER {
+    if number.unsigned_abs() > LARGEST_INTEGER.unsigned_abs() {
         return misfit("range", format!("at most {LARGEST_INTEGER} from zero"));
     }
     Ok(Value::from(number))
@@ -262,7 +288,8 @@ mod tests {
             (FieldType::Time, json!("1970-01-01T00:00:00.10Z"), None),
             (FieldType::Time, json!("1970-01-01T01:00:00+01:00"), None),
         ] {
-            assert_eq!(field_type.number_key(&stored), key, "{field_type} {stored}");
+            let origin = field_type.origin();
+            assert_eq!(field_type.number_key(&stored), key.map(|key: i64| origin + key), "{field_type} {stored}");
         }
     }
 }

@@ -43,6 +43,18 @@ impl Writer {
                 self.sql(" AND kept.number_key");
                 self.sql(symbol(operator));
                 self.value(Bound::Number(key));
+                // It holds anyway; but what the database knows about keys is about those of all fields.
+                let (least, most) = custom.field_type.number_range();
+                match operator {
+                    Operator::Less | Operator::LessOrEqual => {
+                        self.sql(" AND kept.number_key >= ");
+                        self.value(Bound::Number(least));
+                    }
+                    _ => {
+                        self.sql(" AND kept.number_key <= ");
+                        self.value(Bound::Number(most));
+                    }
+                }
                 self.sql(")");
             }
             None => {
