@@ -17,6 +17,13 @@ pub const CALLABLE: &[(&str, &str)] = &[
         "removes what has outlived its organisation's retention, by fixed rules, for every tenant",
     ),
     ("app.vital_signs()", "open transactions and waiting letters are counted across tenants; tells numbers alone"),
+    (
+        "app.convert_custom_field(uuid, text, jsonb, text)",
+        "begins what the job goes on with, which the application may not write; owners and admins only, in their organisation",
+    ),
+    ("app.custom_conversion_report(uuid, text, jsonb, integer)", "as convert_custom_field; changes nothing"),
+    ("app.custom_field_work(integer)", "puts values in order and converts them, by fixed rules, for every tenant"),
+    ("app.hold_custom_fields()", "takes a lock by a number that is the caller's organisation's"),
     ("identity.find_login(text)", "a password is compared before the person is known"),
     ("identity.list_organizations(uuid)", "whoever signs in chooses a tenant"),
     (

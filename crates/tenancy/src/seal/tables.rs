@@ -12,6 +12,8 @@ pub const EXEMPT: &[(&str, &str, &str)] = &[
     ("public.crm_activity_details", "tracking", "is the log's values"),
     ("public.crm_deal_stage_history", "tracking", "derived from deals by a trigger"),
     ("public.crm_idempotent_answers", "tracking", "answers to changes that are logged themselves"),
+    ("public.crm_custom_field_work", "tracking", "says how far a job has come; what it changes is logged where it changes"),
+    ("public.crm_custom_values", "tracking", "derived from custom fields by triggers"),
     ("identity.credentials", "tracking", "secrets never enter the log"),
     ("identity.credentials", "composite_key", "people belong to several tenants"),
     ("identity.sessions", "tracking", "is itself the record of logins"),
