@@ -8,7 +8,8 @@ use crm_contacts::{Contacts, PgContacts};
 use crm_deals::{Deals, PgDeals, PgPipelines, Pipelines};
 use crm_kernel::Result;
 use crm_tenancy::{
-    CustomFieldDefinitions, Db, Identity, Members, Organizations, PgCustomFieldDefinitions, PgIdentity, PgMembers, PgOrganizations, PgTeams, Teams,
+    CustomFieldDefinitions, Db, Identity, Members, Organizations, PgCustomFieldDefinitions, PgIdentity, PgMembers,
+    PgOrganizations, PgTeams, Teams,
     identity::{
         IdentityOptions,
         accounts::{AccountOptions, Accounts, PgAccounts},

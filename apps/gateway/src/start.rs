@@ -137,7 +137,8 @@ impl Beside {
     fn keep(&self, db: &Db, metrics: Metrics) -> JoinHandle<()> {
         let (db, stopped, fields_stopped) = (db.clone(), self.stop_keeping.subscribe(), self.stop_keeping.subscribe());
         tokio::spawn(async move {
-            let kept = housekeeping::keep(&db, housekeeping::Schedule::default(), stopped, |done| metrics.note_housekeeping(done));
+            let kept =
+                housekeeping::keep(&db, housekeeping::Schedule::default(), stopped, |done| metrics.note_housekeeping(done));
             futures_util::join!(kept, custom_fields::work::keep(&db, fields_stopped));
         })
     }

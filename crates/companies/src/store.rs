@@ -5,7 +5,10 @@
 
 use std::collections::HashMap;
 
-use crm_kernel::{CompanyId, Deleted, Error, Expected, ListQuery, Position, Result, Timestamp, page::{COUNT_BOUND, CUSTOM_SORT}};
+use crm_kernel::{
+    CompanyId, Deleted, Error, Expected, ListQuery, Position, Result, Timestamp,
+    page::{COUNT_BOUND, CUSTOM_SORT},
+};
 use crm_tenancy::{
     Counted, Entity, Expect, Matching, Standing, Tx,
     custom_fields::{in_rank, ranked},

@@ -196,7 +196,9 @@ fn sentence(code: &str) -> String {
         "token_expiry" => "a token lives a year at most".into(),
         "too_many_tokens" => "100 tokens of this person are in use: revoke one first".into(),
         "too_many_service_users" => "there are 100 service users: remove one first".into(),
-        "too_many_custom_fields" => "100 custom fields of one kind of record, and 300 with those that are retired, are the most".into(),
+        "too_many_custom_fields" => {
+            "100 custom fields of one kind of record, and 300 with those that are retired, are the most".into()
+        }
         "required" => "is required".into(),
         "invitation_closed" => "this invitation was accepted, revoked or replaced".into(),
         "invitations_pending_limited" => "500 invitations are pending: revoke some, or wait until they are accepted".into(),

@@ -32,9 +32,9 @@ mod tx;
 pub mod vital_signs;
 
 pub use counted::Counted;
-pub use db::{ConnectOptions, Db, Pool, PoolStatus};
 pub use custom_fields::{CustomFieldDefinitions, PgCustomFieldDefinitions};
 pub use db::{ConnectOptions, Db, Pool};
+pub use db::{ConnectOptions, Db, Pool, PoolStatus};
 pub use expect::{Entity, Expect};
 pub use identity::{Identity, PgIdentity};
 pub use matching::Matching;

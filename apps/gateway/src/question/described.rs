@@ -43,7 +43,8 @@ impl<N: Noun> OperationModifier for Question<N> {
             sort.enum_ = sortable.flat_map(|field| [field.name.into(), format!("-{}", field.name).into()]).collect();
         } else {
             let keys = names(N::fields(), |field| field.sortable);
-            sort.description = sort.description.map(|text| format!("{text} {keys}, or `custom_fields.` and the key of one that is indexed."));
+            sort.description =
+                sort.description.map(|text| format!("{text} {keys}, or `custom_fields.` and the key of one that is indexed."));
         }
         add(sort);
         add(parameter("count", "Whether to count what matches, up to a bound.", DataType::Boolean));

@@ -7,7 +7,11 @@ use paperclip::actix::Apiv2Schema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Noun, counted, custom::{self, Defined}, included, limit, narrowed, picked, sort};
+use super::{
+    Noun, counted,
+    custom::{self, Defined},
+    included, limit, narrowed, picked, sort,
+};
 use crate::{body::Input, caller::Caller, services::Services, shape::Shape};
 
 /// A question to a list.
@@ -47,7 +51,8 @@ impl Input for SearchRequest {
 impl SearchRequest {
     /// Whether it could be about custom fields.
     fn mentions_custom_fields(&self) -> bool {
-        let condition = self.condition.as_ref().is_some_and(|Object(asked)| Value::Object(asked.clone()).to_string().contains(custom::FIELD));
+        let condition =
+            self.condition.as_ref().is_some_and(|Object(asked)| Value::Object(asked.clone()).to_string().contains(custom::FIELD));
         condition || self.sort.as_ref().is_some_and(|sort| sort.contains(custom::FIELD))
     }
 

@@ -124,7 +124,11 @@ async fn retire(
 
 /// Bring a custom field back into use
 #[api_v2_operation(operation_id = "reinstateCustomField", tags("Custom fields"))]
-async fn reinstate(caller: RecordCaller, id: Path<CustomFieldId>, services: Data<Services>) -> Answer<Found<CustomFieldDefinition>> {
+async fn reinstate(
+    caller: RecordCaller,
+    id: Path<CustomFieldId>,
+    services: Data<Services>,
+) -> Answer<Found<CustomFieldDefinition>> {
     let context = caller.allowed(services.custom_fields.get(&caller.context, *id)).await?;
     Ok(Found::plain(&services.custom_fields.reinstate(context, *id).await?)?)
 }

@@ -24,7 +24,8 @@ async fn a_report_says_what_does_not_fit_and_changes_nothing() {
     let field = define(world.owner(), "company", "size", "text", &json!({})).await;
     fill(&app, &world, 100, "CASE WHEN n % 10 = 0 THEN 'about ' || n ELSE n::text END").await;
     let address = format!("custom-fields/{}", id(&field));
-    let report = world.owner().post(&format!("{address}/conversion-report"), &json!({ "field_type": "integer" })).await.expect(200).body;
+    let report =
+        world.owner().post(&format!("{address}/conversion-report"), &json!({ "field_type": "integer" })).await.expect(200).body;
     assert_eq!((&report["fits"], &report["misfits"], &report["complete"]), (&json!(90), &json!(10), &json!(true)), "{report}");
     assert_eq!(report["sample"].as_array().unwrap().len(), 10);
     assert_eq!(report["sample"][0]["value"], json!("about 100"), "the newest first");
@@ -67,7 +68,8 @@ async fn values_become_those_of_the_new_type_or_stay_or_go() {
         let found = world.owner().call("GET", "companies").query(&[("filter", more.as_str())]).send().await.expect(200).ids();
         assert_eq!(found, [companies[2].clone()]);
         let sort = format!("custom_fields.{key}");
-        let sorted = world.owner().call("GET", "companies").query(&[("sort", sort.as_str()), ("limit", "2")]).send().await.expect(200);
+        let sorted =
+            world.owner().call("GET", "companies").query(&[("sort", sort.as_str()), ("limit", "2")]).send().await.expect(200);
         assert_eq!(sorted.ids(), [companies[0].clone(), companies[2].clone()]);
     }
 }
@@ -82,12 +84,19 @@ async fn what_is_written_during_a_conversion_stays_right() {
     let address = format!("custom-fields/{}", id(&field));
     let begun = world.owner().post(&format!("{address}/convert"), &json!({ "field_type": "integer" })).await.expect(200).body;
     assert_eq!(begun["work"]["finished_at"], Value::Null, "{begun}");
-    let write = async |id: &str, value: Value| world.owner().patch(&format!("companies/{id}"), &json!({ "custom_fields": { "size": value } })).await;
+    let write = async |id: &str, value: Value| {
+        world.owner().patch(&format!("companies/{id}"), &json!({ "custom_fields": { "size": value } })).await
+    };
     for id in [early, late] {
         write(id, json!("12")).await.expect(422).names(&["/custom_fields/size"]);
         write(id, json!(-12)).await.expect(200);
     }
-    world.owner().post(&format!("{address}/convert"), &json!({ "field_type": "decimal" })).await.expect(409).names(&["/field_type"]);
+    world
+        .owner()
+        .post(&format!("{address}/convert"), &json!({ "field_type": "decimal" }))
+        .await
+        .expect(409)
+        .names(&["/field_type"]);
     let sorted = world.owner().call("GET", "companies").query(&[("sort", "custom_fields.size")]).send().await;
     sorted.expect(400).names(&["sort"]);
     // Until all values are in place, a comparison reads them from the records.

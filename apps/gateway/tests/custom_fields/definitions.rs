@@ -59,7 +59,9 @@ async fn every_bad_part_of_a_definition_is_named() {
         field.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         post(field).await.expect(422).names(&[pointer]);
     }
-    for (more, pointer) in [(json!({ "field_type": "colour" }), "/field_type"), (json!({ "field_type": "text", "size": 1 }), "/size")] {
+    for (more, pointer) in
+        [(json!({ "field_type": "colour" }), "/field_type"), (json!({ "field_type": "text", "size": 1 }), "/size")]
+    {
         let mut field = json!({ "entity": "deal", "key": "one", "label": "One" });
         field.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         post(field).await.expect(400).names(&[pointer]);
@@ -85,7 +87,10 @@ async fn only_managers_define_and_nobody_of_another_organisation() {
     let address = format!("custom-fields/{}", id(&field));
     for role in ["member", "viewer"] {
         let caller = world.caller(role);
-        caller.post("custom-fields", &json!({ "entity": "deal", "key": "a", "label": "A", "field_type": "text" })).await.expect(403);
+        caller
+            .post("custom-fields", &json!({ "entity": "deal", "key": "a", "label": "A", "field_type": "text" }))
+            .await
+            .expect(403);
         caller.patch(&address, &json!({ "label": "Mine" })).await.expect(403);
         for step in ["retire", "reinstate"] {
             caller.post(&format!("{address}/{step}"), &json!({})).await.expect(403);

@@ -149,7 +149,8 @@ async fn lists_are_sorted_by_indexed_fields_and_paged_through() {
             once.dedup();
             assert_eq!((seen.len(), once.len()), (first, first), "{sort}: every record once, those without a value last");
         }
-        let filtered = world.owner().call("GET", "companies").query(&[("sort", sort), ("filter", "custom_fields.size < 50")]).send().await;
+        let filtered =
+            world.owner().call("GET", "companies").query(&[("sort", sort), ("filter", "custom_fields.size < 50")]).send().await;
         assert_eq!(filtered.expect(200).ids().len(), 2, "{sort}");
     }
     let by_json = world.owner().post("companies/search", &json!({ "sort": "-custom_fields.size", "limit": 1 })).await.expect(200);
@@ -163,9 +164,15 @@ async fn lists_are_sorted_by_indexed_fields_and_paged_through() {
     // A record that changes or goes changes its place at once.
     world.owner().patch(&format!("companies/{}", ids[0]), &json!({ "custom_fields": { "size": 1_000 } })).await.expect(200);
     world.owner().delete(&format!("companies/{}", ids[2])).await.expect(204);
-    let sorted = world.owner().call("GET", "companies").query(&[("sort", "-custom_fields.size"), ("limit", "2")]).send().await.expect(200);
+    let sorted =
+        world.owner().call("GET", "companies").query(&[("sort", "-custom_fields.size"), ("limit", "2")]).send().await.expect(200);
     assert_eq!(sorted.ids(), [ids[0].clone(), ids[1].clone()]);
-    let bin = world.owner().call("GET", "companies").query(&[("sort", "custom_fields.size"), ("deleted", "only"), ("limit", "1")]).send().await;
+    let bin = world
+        .owner()
+        .call("GET", "companies")
+        .query(&[("sort", "custom_fields.size"), ("deleted", "only"), ("limit", "1")])
+        .send()
+        .await;
     assert_eq!(bin.expect(200).ids(), [ids[2].clone()]);
     work(&app).await;
 }
@@ -175,7 +182,8 @@ async fn the_list_of_fields_has_the_custom_ones() {
     let (_app, world) = start().await;
     companies(&world).await;
     let known = world.caller("viewer").get("companies/fields").await.expect(200).body;
-    let field = |name: &str| known["data"].as_array().unwrap().iter().find(|field| field["name"] == name).unwrap_or(&Value::Null).clone();
+    let field =
+        |name: &str| known["data"].as_array().unwrap().iter().find(|field| field["name"] == name).unwrap_or(&Value::Null).clone();
     let size = field("custom_fields.size");
     assert_eq!((&size["kind"], &size["label"], &size["sortable"]), (&json!("integer"), &json!("size"), &json!(true)));
     assert_eq!(field("custom_fields.rate")["sortable"], json!(false), "it is not indexed");

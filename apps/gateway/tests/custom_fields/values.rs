@@ -20,11 +20,29 @@ fn types(world: &World, stranger: &World) -> Vec<(&'static str, Value, Value, Va
     let stranger_id = json!(stranger.tenant.owner.user_id);
     vec![
         ("text", none.clone(), json!("Łódź"), json!("Łódź"), vec![(json!(1), "type"), (json!("x".repeat(256)), "length")]),
-        ("long_text", none.clone(), json!("a\nb"), json!("a\nb"), vec![(json!(["a"]), "type"), (json!("x".repeat(10_001)), "length")]),
-        ("integer", none.clone(), json!(12), json!(12), vec![(json!("12"), "type"), (json!(1.5), "type"), (json!(i64::MAX), "range")]),
+        (
+            "long_text",
+            none.clone(),
+            json!("a\nb"),
+            json!("a\nb"),
+            vec![(json!(["a"]), "type"), (json!("x".repeat(10_001)), "length")],
+        ),
+        (
+            "integer",
+            none.clone(),
+            json!(12),
+            json!(12),
+            vec![(json!("12"), "type"), (json!(1.5), "type"), (json!(i64::MAX), "range")],
+        ),
         ("decimal", none.clone(), json!(1.5), json!("1.50"), vec![(json!("1e3"), "type"), (json!("0.0001"), "type")]),
         ("money", none.clone(), json!("1250000"), json!("1250000.00"), vec![(json!("EUR 5"), "type")]),
-        ("date", none.clone(), json!("2026-02-28"), json!("2026-02-28"), vec![(json!("2026-02-30"), "type"), (json!(20_260_228), "type")]),
+        (
+            "date",
+            none.clone(),
+            json!("2026-02-28"),
+            json!("2026-02-28"),
+            vec![(json!("2026-02-30"), "type"), (json!(20_260_228), "type")],
+        ),
         (
             "time",
             none.clone(),
@@ -34,7 +52,13 @@ fn types(world: &World, stranger: &World) -> Vec<(&'static str, Value, Value, Va
         ),
         ("boolean", none.clone(), json!(true), json!(true), vec![(json!("true"), "type"), (json!(1), "type")]),
         ("choice", options.clone(), json!("red"), json!("red"), vec![(json!("rde"), "option"), (json!(["red"]), "type")]),
-        ("choices", options, json!(["green", "red"]), json!(["red", "green"]), vec![(json!("red"), "type"), (json!(["blue"]), "option")]),
+        (
+            "choices",
+            options,
+            json!(["green", "red"]),
+            json!(["red", "green"]),
+            vec![(json!("red"), "type"), (json!(["blue"]), "option")],
+        ),
         ("url", none.clone(), json!("https://example.com"), json!("https://example.com"), vec![(json!("javascript:x"), "url")]),
         ("email", none.clone(), json!("Jo@Example.COM"), json!("jo@example.com"), vec![(json!("jo"), "email")]),
         ("member", none.clone(), member.clone(), member, vec![(stranger_id, "reference"), (json!("me"), "type")]),
@@ -59,10 +83,19 @@ async fn every_type_keeps_its_values_and_refuses_others_on_every_noun() {
         let address = format!("{noun}/{}", made.id());
         assert_eq!(made.body["custom_fields"], kept, "{noun}");
         let version = made.body["version"].clone();
-        assert_eq!(owner.patch(&address, &json!({ "custom_fields": sent })).await.expect(200).body["version"], version, "nothing changed");
-        assert_eq!(owner.put(&address, &body(noun, &kept)).await.expect(200).body["custom_fields"], kept, "what was read can be written");
+        assert_eq!(
+            owner.patch(&address, &json!({ "custom_fields": sent })).await.expect(200).body["version"],
+            version,
+            "nothing changed"
+        );
+        assert_eq!(
+            owner.put(&address, &body(noun, &kept)).await.expect(200).body["custom_fields"],
+            kept,
+            "what was read can be written"
+        );
         for turn in 0..3 {
-            let bad: Vec<_> = types.iter().filter_map(|(name, .., bad)| bad.get(turn).map(|bad| (format!("my_{name}"), bad))).collect();
+            let bad: Vec<_> =
+                types.iter().filter_map(|(name, .., bad)| bad.get(turn).map(|bad| (format!("my_{name}"), bad))).collect();
             let values: Value = bad.iter().map(|(key, (value, _))| (key.clone(), value.clone())).collect();
             let mut expected: Vec<(String, &str)> =
                 bad.iter().map(|(key, (_, code))| (format!("/custom_fields/{key}"), *code)).collect();
@@ -115,7 +148,8 @@ async fn from_the_first_definition_on_only_defined_keys_can_be_written() {
         unknown.names(&["/custom_fields/regoin"]);
         world.owner().post(noun, &body(noun, &json!({ "a/b~c": 1 }))).await.expect(422).names(&["/custom_fields/a~1b~0c"]);
         // What is there stays until it is removed.
-        let patched = world.owner().patch(&address, &json!({ "custom_fields": { "region": "EU", "more": null } })).await.expect(200);
+        let patched =
+            world.owner().patch(&address, &json!({ "custom_fields": { "region": "EU", "more": null } })).await.expect(200);
         assert_eq!(patched.body["custom_fields"], json!({ "anything": { "goes": [1] }, "region": "EU" }));
         let replaced = world.owner().put(&address, &body(noun, &json!({}))).await.expect(200);
         assert_eq!(replaced.body["custom_fields"], json!({ "anything": { "goes": [1] } }));
@@ -136,7 +170,11 @@ async fn defaults_fill_new_records_and_required_fields_stay_filled() {
         assert_eq!(made.body["custom_fields"], json!({ "region": "EU", "size": 1, "vip": false }));
         let address = format!("{noun}/{}", made.id());
         owner.patch(&address, &json!({ "custom_fields": { "size": null } })).await.expect(422).names(&["/custom_fields/size"]);
-        owner.patch(&address, &json!({ "custom_fields": null })).await.expect(422).names(&["/custom_fields/region", "/custom_fields/size"]);
+        owner
+            .patch(&address, &json!({ "custom_fields": null }))
+            .await
+            .expect(422)
+            .names(&["/custom_fields/region", "/custom_fields/size"]);
         let without = owner.put(&address, &body(noun, &json!({ "size": 2 }))).await;
         without.expect(422).names(&["/custom_fields/region"]);
         owner.patch(&address, &json!({ "tags": ["a"] })).await.expect(200);

@@ -32,7 +32,9 @@ fn values(field_type: FieldType, members: &[String]) -> Vec<String> {
     let quoted = |texts: &[&str]| texts.iter().map(|text| json!(text).to_string()).collect::<Vec<String>>();
     let bare = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<String>>();
     match field_type {
-        FieldType::Text | FieldType::LongText | FieldType::Url => quoted(&["a", "A", "Łódź", "https://example.com", "", "10", "%"]),
+        FieldType::Text | FieldType::LongText | FieldType::Url => {
+            quoted(&["a", "A", "Łódź", "https://example.com", "", "10", "%"])
+        }
         FieldType::Email => quoted(&["a@x.com", "A@X.com", "b@x.com"]),
         FieldType::Integer => bare(&["0", "10", "-10", "9007199254740991", "-9007199254740991", "9223372036854775807", "9"]),
         FieldType::Decimal | FieldType::Money => {
@@ -178,7 +180,8 @@ fn comparison(chance: &mut Chance, known: &CustomFields, members: &[String]) -> 
 async fn database_and_memory_agree_on_custom_fields_whatever_is_stored() {
     let app = App::start().await;
     let world = World::create(&app, "Acme").await;
-    let members: Vec<String> = [&world.tenant.owner, &world.tenant.member].iter().map(|member| member.user_id.to_string()).collect();
+    let members: Vec<String> =
+        [&world.tenant.owner, &world.tenant.member].iter().map(|member| member.user_id.to_string()).collect();
     let mut chance = Chance(20_261_122);
     let known = fill(&app, &world, &mut chance, &members).await;
     let kept = known.of("company").filter(|field| field.ordered.is_some()).count();
@@ -206,7 +209,11 @@ async fn database_and_memory_agree_on_custom_fields_whatever_is_stored() {
             let id: Uuid = record["id"].as_str().unwrap().parse().unwrap();
             for (condition, in_database) in conditions.iter().zip(&verdicts[&id]) {
                 let in_memory = condition.holds(record);
-                assert_eq!(in_memory, *in_database, "left: memory; right: the database: {condition}\nof {}", record["custom_fields"]);
+                assert_eq!(
+                    in_memory, *in_database,
+                    "left: memory; right: the database: {condition}\nof {}",
+                    record["custom_fields"]
+                );
                 held += usize::from(in_memory);
             }
         }
@@ -222,9 +229,12 @@ async fn what_the_database_converts_is_in_the_kernels_normal_form() {
     let options = json!([{ "key": "red", "label": "Rot" }, { "key": "green", "label": "Green" }]);
     let keys = ["red".to_owned(), "green".to_owned()];
     let mut given = anything();
-    let more = ["+7", " 12 ", "1e3", "1.2500", "yes", "NO", "rot", "GREEN", "Jo@Example.com", ".a@b.c", "a@b", "https://a b", "ftp://x"];
+    let more =
+        ["+7", " 12 ", "1e3", "1.2500", "yes", "NO", "rot", "GREEN", "Jo@Example.com", ".a@b.c", "a@b", "https://a b", "ftp://x"];
     given.extend(more.iter().map(|text| json!(text)));
-    given.extend(TYPES.iter().flat_map(|(field_type, _)| values(*field_type, &[])).filter_map(|text| serde_json::from_str(&text).ok()));
+    given.extend(
+        TYPES.iter().flat_map(|(field_type, _)| values(*field_type, &[])).filter_map(|text| serde_json::from_str(&text).ok()),
+    );
     let mut fitted = 0;
     for (field_type, _) in TYPES {
         let list = Value::Array(given.clone()).to_string().replace('\'', "''");

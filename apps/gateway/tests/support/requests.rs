@@ -212,9 +212,12 @@ impl World {
                 self.keep_notes(app).await;
                 let columns = "organization_id, entity, key, label, field_type";
                 let key = machine_name(label);
-                let insert = format!("INSERT INTO crm_custom_fields ({columns}) VALUES ('{organization}', 'deal', '{key}', '{label}', 'text')");
+                let insert = format!(
+                    "INSERT INTO crm_custom_fields ({columns}) VALUES ('{organization}', 'deal', '{key}', '{label}', 'text')"
+                );
                 app.database.execute(&insert).await;
-                found(format!("SELECT id FROM crm_custom_fields WHERE organization_id = '{organization}' AND key = '{key}'")).await
+                found(format!("SELECT id FROM crm_custom_fields WHERE organization_id = '{organization}' AND key = '{key}'"))
+                    .await
             }
             unknown => panic!("say in tests/support/requests.rs how there is one of {unknown}"),
         }
@@ -239,7 +242,8 @@ impl World {
 
 /// A key of a custom field that is as new as the label.
 fn machine_name(label: &str) -> String {
-    let plain: String = label.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '_' }).collect();
+    let plain: String =
+        label.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '_' }).collect();
     let kept = plain.len().saturating_sub(45);
     format!("f_{}", &plain[kept..])
 }

@@ -184,7 +184,8 @@ fn choices(options: &[String], value: &Value) -> Result<Option<Value>, Misfit> {
     for key in given {
         keys.push(option(options, text(key, LONGEST_TEXT)?)?);
     }
-    let chosen: Vec<Value> = options.iter().filter(|option| keys.contains(&option.as_str())).map(|key| Value::from(key.as_str())).collect();
+    let chosen: Vec<Value> =
+        options.iter().filter(|option| keys.contains(&option.as_str())).map(|key| Value::from(key.as_str())).collect();
     Ok((!chosen.is_empty()).then_some(Value::Array(chosen)))
 }
 

@@ -43,7 +43,9 @@ fn read_as(kind: Kind, spelling: &Spelling) -> Result<FilterValue, String> {
 /// The kind that is read and compared in the same way; choices have words of their own.
 fn kind_of(field_type: FieldType) -> Kind {
     match field_type {
-        FieldType::Text | FieldType::LongText | FieldType::Url | FieldType::Email | FieldType::Choice | FieldType::Choices => Kind::Text,
+        FieldType::Text | FieldType::LongText | FieldType::Url | FieldType::Email | FieldType::Choice | FieldType::Choices => {
+            Kind::Text
+        }
         FieldType::Integer => Kind::Integer,
         FieldType::Decimal | FieldType::Money => Kind::Decimal,
         FieldType::Date => Kind::Date,

@@ -17,8 +17,8 @@ mod values;
 pub mod work;
 
 pub use model::{
-    ConversionReport, ConversionRequest, CustomFieldChanges, CustomFieldDefinition, CustomFieldList, CustomFieldWork, FieldOption,
-    Misfits, NewCustomField, Options, RecordKind, SampleValue,
+    ConversionReport, ConversionRequest, CustomFieldChanges, CustomFieldDefinition, CustomFieldList, CustomFieldWork,
+    FieldOption, Misfits, NewCustomField, Options, RecordKind, SampleValue,
 };
 pub use ranked::{Rank, in_rank, ranked};
 pub use service::{CustomFieldDefinitions, PgCustomFieldDefinitions};

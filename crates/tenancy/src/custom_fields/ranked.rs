@@ -165,7 +165,11 @@ impl Part {
             "SELECT kept.record_id, NULL::bigint, kept.key FROM (SELECT record_id, text_key AS key"
         });
         self.values(&mut out)?;
-        out.push_sql(if self.numeric { " AND number_key IS NOT NULL) AS kept JOIN " } else { " AND text_key IS NOT NULL) AS kept JOIN " });
+        out.push_sql(if self.numeric {
+            " AND number_key IS NOT NULL) AS kept JOIN "
+        } else {
+            " AND text_key IS NOT NULL) AS kept JOIN "
+        });
         out.push_identifier(self.view)?;
         out.push_sql(" ON ");
         self.column(&mut out, "organization_id")?;
@@ -175,7 +179,11 @@ impl Part {
         self.column(&mut out, "id")?;
         out.push_sql(" = kept.record_id WHERE ");
         if let Some((key, id)) = &self.after {
-            out.push_sql(if self.direction == Direction::Ascending { "(kept.key, kept.record_id) > (" } else { "(kept.key, kept.record_id) < (" });
+            out.push_sql(if self.direction == Direction::Ascending {
+                "(kept.key, kept.record_id) > ("
+            } else {
+                "(kept.key, kept.record_id) < ("
+            });
             self.key(&mut out, key)?;
             out.push_sql(", ");
             out.push_bind_param::<SqlUuid, _>(id)?;
@@ -195,7 +203,11 @@ impl Part {
         out.push_bind_param::<SqlUuid, _>(&self.organization)?;
         out.push_sql(" AND NOT EXISTS (SELECT");
         self.values(&mut out)?;
-        out.push_sql(if self.numeric { " AND number_key IS NOT NULL AND record_id = " } else { " AND text_key IS NOT NULL AND record_id = " });
+        out.push_sql(if self.numeric {
+            " AND number_key IS NOT NULL AND record_id = "
+        } else {
+            " AND text_key IS NOT NULL AND record_id = "
+        });
         self.column(&mut out, "id")?;
         out.push_sql(") AND ");
         if let Some((_, id)) = &self.after {

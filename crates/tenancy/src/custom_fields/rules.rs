@@ -29,14 +29,18 @@ pub(super) fn options(options: &Options, (): &()) -> garde::Result {
             && option.key.bytes().next().is_some_and(name)
             && option.key.bytes().all(|byte| name(byte) || byte == b'_' || byte == b'-');
         if !named {
-            return Err(garde::Error::new(format!("option: the key of option {index} has lower case letters, digits, _ and -, at most 50")));
+            return Err(garde::Error::new(format!(
+                "option: the key of option {index} has lower case letters, digits, _ and -, at most 50"
+            )));
         }
         if options.iter().take(index).any(|earlier| earlier.key == option.key) {
             return Err(garde::Error::new(format!("duplicate: the key of option {index} is there twice")));
         }
         let label = option.label.as_str();
         if label.trim().is_empty() || label.chars().count() > LONGEST_LABEL || label.contains('\0') {
-            return Err(garde::Error::new(format!("option: the label of option {index} must have 1 to {LONGEST_LABEL} characters")));
+            return Err(garde::Error::new(format!(
+                "option: the label of option {index} must have 1 to {LONGEST_LABEL} characters"
+            )));
         }
         if option.color.as_deref().is_some_and(|color| !is_color(color)) {
             return Err(garde::Error::new(format!("option: the colour of option {index} must be #rrggbb")));

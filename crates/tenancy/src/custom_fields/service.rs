@@ -5,7 +5,8 @@ use crm_kernel::{Context, CustomFieldId, CustomFields, Error, Expected, Result, 
 
 use super::{
     model::{
-        ConversionReport, ConversionRequest, CustomFieldChanges, CustomFieldDefinition, CustomFieldList, NewCustomField, RecordKind,
+        ConversionReport, ConversionRequest, CustomFieldChanges, CustomFieldDefinition, CustomFieldList, NewCustomField,
+        RecordKind,
     },
     rules, store,
 };
