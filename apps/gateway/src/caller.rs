@@ -202,15 +202,18 @@ impl FromRequest for RecordCaller {
 
 impl FromRequest for PartsCaller {
     type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let caller = identify(request).and_then(|(context, verdict, reach)| match (verdict, &reach) {
-            // Of a whole token the role alone decides, and it decides the same for every part.
-            (Verdict::Denied, Reach::Whole) => Err(refusal(&context)),
-            _ => Ok(Self(Caller { context, reach })),
-        });
-        ready(caller.map_err(Problem))
+        let request = request.clone();
+        Box::pin(async move {
+            let (context, verdict, reach) = admit(&request).await?;
+            match (verdict, &reach) {
+                // Of a whole token the role alone decides, and it decides the same for every part.
+                (Verdict::Denied, Reach::Whole) => Err(refusal(&context).into()),
+                _ => Ok(Self(Caller { context, reach })),
+            }
+        })
     }
 }
 

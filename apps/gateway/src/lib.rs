@@ -16,7 +16,6 @@ pub mod connection;
 pub mod contract;
 pub mod cross_origin;
 pub mod current;
-pub mod current;
 pub mod external_ids;
 pub mod head;
 mod json;

@@ -33,7 +33,6 @@ pub mod vital_signs;
 
 pub use counted::Counted;
 pub use custom_fields::{CustomFieldDefinitions, PgCustomFieldDefinitions};
-pub use db::{ConnectOptions, Db, Pool};
 pub use db::{ConnectOptions, Db, Pool, PoolStatus};
 pub use expect::{Entity, Expect};
 pub use identity::{Identity, PgIdentity};

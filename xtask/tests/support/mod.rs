@@ -40,7 +40,7 @@ impl Demo {
         let api = format!("http://{}/api/v1", listener.local_addr().unwrap());
         let secrets = Secrets { token_keys: TokenKey::generate().into(), sealing_keys: SealingKeys::generate().unwrap() };
         let services = Services::new(&database.db(), secrets).unwrap();
-        tokio::spawn(server::serve(listener, services).unwrap());
+        tokio::spawn(server::serve(listener, services, 1_000, crm_gateway::connection::Fresh::default()).unwrap());
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         let demo = Self { api, token: String::new(), http, database };
         let token = demo.token_of("owner@demo.example").await;

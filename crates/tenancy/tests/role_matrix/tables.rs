@@ -166,6 +166,8 @@ pub const TABLES: &[Table] = &[
         "key_hash = sha256('{id}')",
         ("route, key_hash, body_hash, status, record_ids", "'POST /', sha256('{new}'), sha256(''), 201, '{}'"),
         "status = 200",
+    ),
+    table(
         "public.crm_custom_fields",
         "INSERT INTO crm_custom_fields (organization_id, id, entity, key, label, field_type)
          VALUES ('{org}', '{id}', 'deal', 'f_' || replace('{id}', '-', '_'), 'Field', 'text')",
