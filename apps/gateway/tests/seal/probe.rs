@@ -158,6 +158,8 @@ pub fn understood() -> (Document, Vec<Operation>) {
                 _ => {
                     ["filter", "limit", "cursor", "sort", "count", "deleted", "fields", "include"].contains(&name)
                         || ["confirm", "reassign_to", "occurred_from", "occurred_until"].contains(&name)
+                        // A kind of record: a word, no id.
+                        || name == "entity"
                         || parameter["schema"]["type"] == "array"
                 }
             };
