@@ -269,10 +269,10 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
     pointer
 }
 
-/// Puts an empty text where a field is missing at the top.
+/// Puts something where a field is missing at the top: a text that an id can be read from as well, so that the next one is found.
 fn put_in(value: &mut Value, pointer: &str) -> bool {
     let Some(name) = pointer.strip_prefix('/').filter(|name| !name.contains('/')) else { return false };
-    value.as_object_mut().is_some_and(|map| map.insert(name.to_owned(), Value::String(String::new())).is_none())
+    value.as_object_mut().is_some_and(|map| map.insert(name.to_owned(), Value::String(uuid::Uuid::nil().to_string())).is_none())
 }
 
 /// Takes out the top-level field that the pointer leads into.

@@ -75,7 +75,7 @@ async fn keys_are_there_once_for_each_kind_of_record() {
     define(world.owner(), "deal", "region", "text", &json!({})).await;
     let again = json!({ "entity": "company", "key": "region", "label": "Again", "field_type": "text" });
     world.owner().post("custom-fields", &again).await.expect(409).names(&["/key"]);
-    world.owner().post(&format!("custom-fields/{}/retire", id(&first)), &json!({})).await.expect(200);
+    world.owner().call("POST", &format!("custom-fields/{}/retire", id(&first))).send().await.expect(200);
     world.owner().post("custom-fields", &again).await.expect(409).names(&["/key"]);
 }
 
@@ -93,7 +93,7 @@ async fn only_managers_define_and_nobody_of_another_organisation() {
             .expect(403);
         caller.patch(&address, &json!({ "label": "Mine" })).await.expect(403);
         for step in ["retire", "reinstate"] {
-            caller.post(&format!("{address}/{step}"), &json!({})).await.expect(403);
+            caller.call("POST", &format!("{address}/{step}")).send().await.expect(403);
         }
         for step in ["convert", "conversion-report"] {
             caller.post(&format!("{address}/{step}"), &json!({ "field_type": "url" })).await.expect(403);
@@ -118,7 +118,7 @@ async fn a_retired_field_is_hidden_and_comes_back_with_its_values() {
     let field = define(owner, "company", "region", "text", &json!({ "required": true, "indexed": true })).await;
     define(owner, "company", "size", "integer", &json!({})).await;
     let company = owner.post("companies", &json!({ "name": "A", "custom_fields": { "region": "EU" } })).await.expect(201);
-    let retired = owner.post(&format!("custom-fields/{}/retire", id(&field)), &json!({})).await.expect(200).body;
+    let retired = owner.call("POST", &format!("custom-fields/{}/retire", id(&field))).send().await.expect(200).body;
     assert!(retired["retired_at"].is_string());
     assert_eq!((&retired["required"], &retired["indexed"]), (&json!(false), &json!(false)));
     let known = owner.get("companies/fields").await.expect(200).body;
@@ -129,7 +129,7 @@ async fn a_retired_field_is_hidden_and_comes_back_with_its_values() {
     let replaced = owner.put(&address, &json!({ "name": "A", "custom_fields": { "size": 3 } })).await.expect(200).body;
     assert_eq!(replaced["custom_fields"], json!({ "region": "EU", "size": 3 }));
     owner.patch(&format!("custom-fields/{}", id(&field)), &json!({ "label": "R" })).await.expect(422);
-    owner.post(&format!("custom-fields/{}/reinstate", id(&field)), &json!({})).await.expect(200);
+    owner.call("POST", &format!("custom-fields/{}/reinstate", id(&field))).send().await.expect(200);
     owner.patch(&address, &json!({ "custom_fields": { "region": "US" } })).await.expect(200);
 }
 

@@ -24,10 +24,10 @@ async fn a_unique_value_is_there_once_whatever_its_case() {
         // Deleting frees the value; restoring into it is a conflict.
         owner.delete(&format!("{noun}/{}", first.id())).await.expect(204);
         owner.patch(&address, &json!({ "custom_fields": { "code": "A-1" } })).await.expect(200);
-        let back = owner.post(&format!("{noun}/{}/restore", first.id()), &json!({})).await.expect(409);
+        let back = owner.call("POST", &format!("{noun}/{}/restore", first.id())).send().await.expect(409);
         back.names(&["/custom_fields/code"]);
         owner.patch(&address, &json!({ "custom_fields": { "code": null } })).await.expect(200);
-        owner.post(&format!("{noun}/{}/restore", first.id()), &json!({})).await.expect(200);
+        owner.call("POST", &format!("{noun}/{}/restore", first.id())).send().await.expect(200);
         // Another organisation has values of its own.
         define(others.owner(), entity, "code", "text", &json!({ "unique": true })).await;
         others.owner().post(noun, &body(noun, &json!({ "code": "A-1" }))).await.expect(201);

@@ -98,9 +98,9 @@ async fn write(caller: Caller, seen: Arc<Seen>) -> BTreeSet<Uuid> {
     acknowledged
 }
 
-/// Says that it is the moment's fault, and when to come back.
+/// Says that it is the moment's fault, or that of too many at once, and when to come back.
 pub fn is_honest(answer: Answer) {
-    let answer = answer.problem(503, "unavailable");
+    let answer = if answer.status == 429 { answer.problem(429, "limited") } else { answer.problem(503, "unavailable") };
     let seconds: u32 = answer.header("retry-after").parse().unwrap_or_else(|_| panic!("it must say when to come back"));
     assert!((1..=60).contains(&seconds), "{seconds} s");
 }

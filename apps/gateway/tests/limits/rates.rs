@@ -38,7 +38,7 @@ async fn a_caller_and_an_organisation_have_so_much_and_no_more_and_others_notice
     assert!((1..=720).contains(&seconds), "one of five in an hour is free again after 12 minutes: {seconds}");
 
     // A token of a program has a bucket of its own; it belongs to the organisation like everybody.
-    let body = json!({ "name": "Robot", "expires_at": time_in_an_hour() });
+    let body = json!({ "name": "Robot", "expires_at": time_in_an_hour(), "password": crm_testkit::PASSWORD });
     let token = owner.post("/api/v1/auth/tokens", &body).await.expect(201);
     assert_eq!(remains(&token, "organization"), 3);
     let robot = crate::support::Caller { token: Some(token.body["token"].as_str().unwrap().to_owned()), ..owner.clone() };

@@ -161,7 +161,7 @@ async fn a_redis_that_does_not_answer_slows_nobody() {
 async fn the_gateway_says_once_that_redis_is_gone_and_once_that_it_is_back() {
     let mut server = Server::start().await;
     let url = server.url();
-    let settings = [("CRM_REDIS_URL", url.as_str()), ("CRM_RATE_LIMIT_CALLER", "1000/60")];
+    let settings = [("CRM_REDIS_URL", url.as_str()), ("CRM_RATE_LIMIT_CALLER", "1000/86400")];
     let scene = Scene::start(&settings).await;
     let another = scene.another(&settings).await;
     let here = log_in(&scene.gateway.nobody(), &scene.tenant.email("member")).await;
@@ -191,7 +191,7 @@ async fn the_gateway_says_once_that_redis_is_gone_and_once_that_it_is_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redis_that_is_not_there_at_the_start_keeps_nobody_from_starting() {
     let scene =
-        Scene::start(&[("CRM_REDIS_URL", "redis://:secret-word@127.0.0.1:1"), ("CRM_RATE_LIMIT_CALLER", "1000/60")]).await;
+        Scene::start(&[("CRM_REDIS_URL", "redis://:secret-word@127.0.0.1:1"), ("CRM_RATE_LIMIT_CALLER", "1000/86400")]).await;
     let member = log_in(&scene.gateway.nobody(), &scene.tenant.email("member")).await;
     member.get("companies").await.expect(200);
     let log = scene.gateway.log();
