@@ -117,7 +117,7 @@ async fn a_link_that_is_dead_has_one_answer_and_a_persons_own_proof_is_asked_for
     for token in ["", "x", &"x".repeat(200), &format!("{}.{}", Uuid::now_v7().simple(), "x".repeat(43))] {
         app.nobody().post(look, &json!({ "token": token })).await.problem(404, "not_found");
         app.nobody().post(accept, &json!({ "token": token, "password": "x" })).await.problem(404, "not_found");
-        world.member().post(join, &joins(world.member(), &token)).await.problem(404, "not_found");
+        world.member().post(join, &joins(world.member(), token)).await.problem(404, "not_found");
     }
     app.nobody().post(look, &json!({ "token": "x".repeat(201) })).await.problem(422, "invalid").names(&["/token"]);
 

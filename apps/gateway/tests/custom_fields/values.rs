@@ -6,7 +6,9 @@ use super::{NOUNS, body, define, id, start};
 use crate::support::world::World;
 
 /// A type, what defines it further, a value as sent and as kept, and values that it refuses with their codes.
-fn types(world: &World, stranger: &World) -> Vec<(&'static str, Value, Value, Value, Vec<(Value, &'static str)>)> {
+type Example = (&'static str, Value, Value, Value, Vec<(Value, &'static str)>);
+
+fn types(world: &World, stranger: &World) -> Vec<Example> {
     let options = json!({ "options": [{ "key": "red", "label": "Red" }, { "key": "green", "label": "Green" }] });
     let member = json!(world.tenant.member.user_id);
     let none = json!({});

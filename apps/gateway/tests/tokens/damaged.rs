@@ -248,7 +248,9 @@ async fn a_header_that_holds_no_token_is_401_and_never_harms_the_server() {
     ];
     for headers in refused {
         let (mut stream, what) = (connect(), String::from_utf8_lossy(&headers[..headers.len().min(80)]).into_owned());
-        assert_eq!(exchange(&mut stream, &request(&headers)), Some(401), "{what}");
+        // More than all headers together may have is refused before anybody reads what stands in it.
+        let expected = if headers.len() > 32 * 1024 { 431 } else { 401 };
+        assert_eq!(exchange(&mut stream, &request(&headers)), Some(expected), "{what}");
         assert_eq!(exchange(&mut stream, &right), Some(200), "the connection goes on after {what}");
     }
     let many: Vec<u8> = (0..2_000).flat_map(|number| format!("x-{number}: y\r\n").into_bytes()).collect();

@@ -162,11 +162,11 @@ async fn a_session_ends_as_early_as_its_organisation_wants() {
     let two_days = SecuritySettingsChanges { session_days: Some(Some(2)), ..SecuritySettingsChanges::default() };
     scene.organizations.update_security(&scene.tenant.owner, &Expected::Any, &two_days).await.unwrap();
     let later = scene.login(&scene.tenant.email("viewer")).await;
-    let longest = "SELECT extract(epoch FROM max(expires_at - created_at)) FROM identity.sessions WHERE organization_id =";
+    let longest = "SELECT extract(epoch FROM max(expires_at - login_at)) FROM identity.sessions WHERE organization_id =";
     let of = async |tenant: &crm_testkit::Tenant| scene.number(&format!("{longest} '{}'", tenant.organization_id)).await;
     assert_eq!(of(&scene.tenant).await, 2 * 86_400, "open ones and new ones");
     assert!(of(&scene.stranger).await > 80 * 86_400, "others' are as the program says");
-    scene.database.execute("UPDATE identity.sessions SET created_at = created_at - interval '36 hours', expires_at = expires_at - interval '36 hours'").await;
+    scene.database.execute("UPDATE identity.sessions SET login_at = login_at - interval '36 hours', expires_at = expires_at - interval '36 hours'").await;
     scene.organizations.current(&open).await.expect("still within two days");
     let one_day = SecuritySettingsChanges { session_days: Some(Some(1)), ..SecuritySettingsChanges::default() };
     scene.organizations.update_security(&scene.tenant.owner, &Expected::Any, &one_day).await.unwrap();
