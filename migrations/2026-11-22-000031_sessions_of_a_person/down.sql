@@ -1,5 +1,106 @@
 -- Sessions are one by one again, and nothing holds the person.
 DROP TRIGGER revoke_made_tokens ON memberships;
+DROP INDEX identity.sessions_ended_by_manager;
+CREATE OR REPLACE FUNCTION identity.end_member_sessions(p_member uuid) RETURNS text
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+AS $$
+DECLARE
+    member_role text;
+BEGIN
+    SELECT role INTO member_role FROM public.memberships WHERE organization_id = app.org_id() AND user_id = p_member;
+    IF NOT FOUND THEN
+        RETURN 'unknown';
+    END IF;
+    IF NOT app.is_manager() OR (member_role = 'owner' AND app.role() <> 'owner') THEN
+        RETURN 'forbidden';
+    END IF;
+    PERFORM identity.end_sessions(p_member, app.org_id(), NULL, 'ended_by_manager');
+    RETURN 'ended';
+END
+$$;
+
+CREATE OR REPLACE FUNCTION identity.create_api_token(
+    p_token      uuid,
+    p_user       uuid,
+    p_name       text,
+    p_hash       bytea,
+    p_operations text[],
+    p_entities   text[],
+    p_read_only  boolean,
+    p_expires    timestamptz
+) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+AS $$
+DECLARE
+    longest CONSTANT interval := interval '366 days';
+    most    CONSTANT integer  := 100;
+    kind    text;
+BEGIN
+    PERFORM identity.refuse_api_tokens();
+
+    -- Locked, so that two requests at once do not both find the last place free.
+    SELECT person.kind
+      INTO kind
+      FROM public.memberships AS membership
+      JOIN public.users AS person ON person.id = membership.user_id
+     WHERE membership.organization_id = app.org_id()
+       AND membership.user_id = p_user
+       AND membership.status = 'active'
+       AND person.deleted_at IS NULL
+       FOR NO KEY UPDATE OF membership;
+
+    IF kind IS NULL OR NOT (p_user = app.user_id() OR kind = 'service' AND app.is_manager()) THEN
+        RAISE EXCEPTION 'tokens are made for oneself or for a service user'
+            USING ERRCODE = 'insufficient_privilege', CONSTRAINT = 'api_token_of_another';
+    END IF;
+
+    IF p_expires > now() + longest THEN
+        RAISE EXCEPTION 'a token lives a year at most'
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'token_expiry', COLUMN = 'expires_at';
+    END IF;
+
+    IF (SELECT count(*)
+          FROM identity.api_tokens
+         WHERE organization_id = app.org_id()
+           AND user_id = p_user
+           AND revoked_at IS NULL
+           AND expires_at > now()) >= most
+    THEN
+        RAISE EXCEPTION 'too many tokens'
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'too_many_tokens';
+    END IF;
+
+    INSERT INTO identity.api_tokens (
+        organization_id, id, user_id, name, token_hash, operations, entities, read_only, second_factor, created_by_id, expires_at)
+    VALUES (
+        app.org_id(), p_token, p_user, p_name, p_hash, p_operations, p_entities, p_read_only,
+        EXISTS (SELECT
+                  FROM identity.sessions
+                 WHERE id = app.context('session_id')::uuid
+                   AND second_factor_at IS NOT NULL),
+        app.user_id(), p_expires);
+    RETURN true;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION identity.replace_password(p_user uuid, p_password_hash text, p_event text, p_ip text, p_agent text, p_request text)
+RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+AS $$
+BEGIN
+    INSERT INTO identity.credentials AS credential (user_id, password_hash)
+    VALUES (p_user, p_password_hash)
+    ON CONFLICT (user_id) DO UPDATE SET password_hash = excluded.password_hash, changed_at = now();
+    UPDATE identity.links SET used_at = now() WHERE user_id = p_user AND used_at IS NULL;
+    PERFORM identity.end_sessions(p_user, NULL, NULL, p_event);
+    PERFORM app.log_person_event(p_user, p_event, 'credential', p_user, NULL, NULL, p_ip, p_agent, p_request);
+    PERFORM identity.queue_letter(
+                'password_changed', email, locale, NULL, jsonb_build_object('name', full_name), now() + interval '24 hours')
+       FROM public.users
+      WHERE id = p_user AND email IS NOT NULL;
+END
+$$;
+
 DROP FUNCTION identity.revoke_made_tokens();
 DROP FUNCTION identity.reenter(uuid, text, uuid, bytea, integer, integer, text, text, boolean);
 DROP FUNCTION identity.switch_session(uuid, uuid, bytea, uuid, bytea, integer, integer, text, text);

@@ -352,6 +352,17 @@ BEGIN
       FROM identity.start_session(
                p_user, p_org, p_refresh_hash, p_session_seconds, p_refresh_seconds, p_ip, p_agent, 'switch',
                first.second_factor_at IS NOT NULL) AS started;
+    -- Looked for with the membership held: a manager has ended the person's sessions here since that login, and another one is needed.
+    IF EXISTS (
+        SELECT FROM identity.sessions AS past
+         WHERE past.user_id = p_user
+           AND past.organization_id = p_org
+           AND past.ended_reason = 'ended_by_manager'
+           AND past.ended_at > first.login_at)
+    THEN
+        RAISE EXCEPTION 'the login has ended here'
+            USING ERRCODE = 'insufficient_privilege', CONSTRAINT = 'session_ended';
+    END IF;
     -- It is the same login: it began then, ends no later, and ends with it.
     UPDATE identity.sessions AS session
        SET login_id = first.login_id,
@@ -394,6 +405,7 @@ CREATE OR REPLACE FUNCTION identity.log_out(p_session uuid, p_user uuid) RETURNS
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
 AS $$
 BEGIN
+    PERFORM identity.hold_person(p_user);
     RETURN EXISTS (SELECT FROM identity.sessions WHERE id = p_session AND user_id = p_user)
        AND identity.end_login(p_session, NULL, 'logout') > 0;
 END
@@ -738,7 +750,127 @@ BEGIN
 END
 $$;
 
+CREATE OR REPLACE FUNCTION identity.end_member_sessions(p_member uuid) RETURNS text
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+AS $$
+DECLARE
+    member_role text;
+BEGIN
+    -- Locked, as whoever opens a session here holds it.
+    SELECT role
+      INTO member_role
+      FROM public.memberships
+     WHERE organization_id = app.org_id() AND user_id = p_member
+       FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        RETURN 'unknown';
+    END IF;
+    IF NOT app.is_manager() OR (member_role = 'owner' AND app.role() <> 'owner') THEN
+        RETURN 'forbidden';
+    END IF;
+    PERFORM identity.end_sessions(p_member, app.org_id(), NULL, 'ended_by_manager');
+    RETURN 'ended';
+END
+$$;
+CREATE INDEX sessions_ended_by_manager ON identity.sessions (user_id, organization_id) WHERE ended_reason = 'ended_by_manager';
+
+-- ---------------------------------------------------------------- passwords
+
+CREATE OR REPLACE FUNCTION identity.replace_password(p_user uuid, p_password_hash text, p_event text, p_ip text, p_agent text, p_request text)
+RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+AS $$
+BEGIN
+    INSERT INTO identity.credentials AS credential (user_id, password_hash)
+    VALUES (p_user, p_password_hash)
+    ON CONFLICT (user_id) DO UPDATE SET password_hash = excluded.password_hash, changed_at = now();
+    -- A seed that was begun by whoever knew the old one must not be confirmed by them later.
+    UPDATE identity.second_factors SET pending_seed = NULL WHERE user_id = p_user AND pending_seed IS NOT NULL;
+    UPDATE identity.links SET used_at = now() WHERE user_id = p_user AND used_at IS NULL;
+    PERFORM identity.end_sessions(p_user, NULL, NULL, p_event);
+    PERFORM app.log_person_event(p_user, p_event, 'credential', p_user, NULL, NULL, p_ip, p_agent, p_request);
+    PERFORM identity.queue_letter(
+                'password_changed', email, locale, NULL, jsonb_build_object('name', full_name), now() + interval '24 hours')
+       FROM public.users
+      WHERE id = p_user AND email IS NOT NULL;
+END
+$$;
+
 -- ---------------------------------------------------------------- tokens that somebody made for programs
+
+CREATE OR REPLACE FUNCTION identity.create_api_token(
+    p_token      uuid,
+    p_user       uuid,
+    p_name       text,
+    p_hash       bytea,
+    p_operations text[],
+    p_entities   text[],
+    p_read_only  boolean,
+    p_expires    timestamptz
+) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+AS $$
+DECLARE
+    longest CONSTANT interval := interval '366 days';
+    most    CONSTANT integer  := 100;
+    kind    text;
+    rank    text;
+BEGIN
+    PERFORM identity.refuse_api_tokens();
+
+    -- The caller's own membership before all else, and the role read anew: whoever is being removed or demoted at this moment waits
+    -- for that, and is refused then. A token that was not committed yet would be missed by identity.revoke_made_tokens.
+    PERFORM FROM public.memberships WHERE organization_id = app.org_id() AND user_id = app.user_id() FOR NO KEY UPDATE;
+    rank := app.active_role(app.org_id(), app.user_id());
+    IF rank IS NULL THEN
+        RAISE EXCEPTION 'not an active member of this organisation'
+            USING ERRCODE = 'insufficient_privilege', CONSTRAINT = 'not_a_member';
+    END IF;
+
+    -- Locked, so that two requests at once do not both find the last place free.
+    SELECT person.kind
+      INTO kind
+      FROM public.memberships AS membership
+      JOIN public.users AS person ON person.id = membership.user_id
+     WHERE membership.organization_id = app.org_id()
+       AND membership.user_id = p_user
+       AND membership.status = 'active'
+       AND person.deleted_at IS NULL
+       FOR NO KEY UPDATE OF membership;
+
+    IF kind IS NULL OR NOT (p_user = app.user_id() OR kind = 'service' AND rank IN ('owner', 'admin')) THEN
+        RAISE EXCEPTION 'tokens are made for oneself or for a service user'
+            USING ERRCODE = 'insufficient_privilege', CONSTRAINT = 'api_token_of_another';
+    END IF;
+
+    IF p_expires > now() + longest THEN
+        RAISE EXCEPTION 'a token lives a year at most'
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'token_expiry', COLUMN = 'expires_at';
+    END IF;
+
+    IF (SELECT count(*)
+          FROM identity.api_tokens
+         WHERE organization_id = app.org_id()
+           AND user_id = p_user
+           AND revoked_at IS NULL
+           AND expires_at > now()) >= most
+    THEN
+        RAISE EXCEPTION 'too many tokens'
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'too_many_tokens';
+    END IF;
+
+    INSERT INTO identity.api_tokens (
+        organization_id, id, user_id, name, token_hash, operations, entities, read_only, second_factor, created_by_id, expires_at)
+    VALUES (
+        app.org_id(), p_token, p_user, p_name, p_hash, p_operations, p_entities, p_read_only,
+        EXISTS (SELECT
+                  FROM identity.sessions
+                 WHERE id = app.context('session_id')::uuid
+                   AND second_factor_at IS NOT NULL),
+        app.user_id(), p_expires);
+    RETURN true;
+END
+$$;
 
 -- Whoever may no longer make tokens for service users keeps none of those made before: their maker has seen them.
 CREATE FUNCTION identity.revoke_made_tokens() RETURNS trigger

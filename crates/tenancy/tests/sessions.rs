@@ -211,8 +211,8 @@ async fn managers_end_the_sessions_of_members_here_and_an_admin_not_an_owners() 
     entrance.database.add_member(second.organization_id, &entrance.tenant.email("member"), Role::Viewer).await;
     let (owner, admin, first) = (entrance.enter("owner").await, entrance.enter("admin").await, entrance.login("member").await);
     let member = entrance.context(&first);
-    let away = entrance.identity.switch(&member, &to(&first, second.organization_id), &Origin::default()).await.unwrap();
-    let away = entrance.context(&away);
+    let there = entrance.identity.switch(&member, &to(&first, second.organization_id), &Origin::default()).await.unwrap();
+    let away = entrance.context(&there);
     for (who, whom) in [(&member, &admin), (&admin, &owner)] {
         forbidden(entrance.sessions.end_of_member(who, whom.user_id).await, "may not");
         entrance.db.begin(whom).await.expect("nothing has ended");
@@ -224,6 +224,12 @@ async fn managers_end_the_sessions_of_members_here_and_an_admin_not_an_owners() 
     entrance.sessions.end_of_member(&admin, member.user_id).await.unwrap();
     unauthenticated(entrance.db.begin(&member).await, "the member is out with the next request");
     entrance.db.begin(&away).await.expect("elsewhere is not this organisation's");
+    let back = to(&there, entrance.tenant.organization_id);
+    unauthenticated(
+        entrance.identity.switch(&away, &back, &Origin::default()).await,
+        "nor does the old login come back from there",
+    );
+    entrance.enter("member").await;
     let logged = format!("SELECT count(*) FROM q_log WHERE activity_type = 'session_ended' AND user_id = '{}'", admin.user_id);
     assert_eq!(count(&entrance, &logged).await, 1, "by the admin, says the log");
     entrance.sessions.end_of_member(&owner, admin.user_id).await.unwrap();

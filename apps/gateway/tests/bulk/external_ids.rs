@@ -1,7 +1,7 @@
 //! Records by what other systems call them.
 
 use futures_util::future::join_all;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::support::{
     App, Caller,

@@ -217,6 +217,7 @@ mod tests {
 
     use super::super::FieldType;
 
+    #[allow(clippy::needless_pass_by_value, reason = "the values are written where they are tried")]
     fn normal(field_type: FieldType, value: Value) -> Result<Option<Value>, &'static str> {
         let options = ["red".to_owned(), "green".to_owned()];
         field_type.normal(&options, &value).map_err(|misfit| misfit.code)

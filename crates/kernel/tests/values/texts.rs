@@ -9,7 +9,8 @@ fn code(verdict: garde::Result) -> Option<String> {
 }
 
 fn object(value: Value) -> Object {
-    Object(value.as_object().cloned().unwrap())
+    let Value::Object(map) = value else { panic!("an object") };
+    Object(map)
 }
 
 #[test]

@@ -191,6 +191,21 @@ async fn a_change_of_rights_locks_the_organisation_before_the_member() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_being_removed_makes_no_token_meanwhile() {
+    let scene = Scene::create().await;
+    let admin = &scene.tenant.admin;
+    let removal = format!("UPDATE memberships SET status = 'removed' WHERE user_id = '{}'", admin.user_id);
+    let making = format!(
+        "SELECT identity.create_api_token(app.uuid7(), '{}', 'Robot', sha256('x'), NULL, NULL, false, now() + interval '1 day')",
+        admin.user_id
+    );
+    let held = scene.database.hold(&removal).await;
+    let (made, ()) = tokio::join!(scene.raw(admin, &making), held.commit_under_a_waiter());
+    assert_eq!(made, "not_a_member", "the removal came first");
+    assert_eq!(scene.number("SELECT count(*) FROM identity.api_tokens").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_second_connection_waits_and_then_sees_what_the_first_has_done() {
     let scene = Scene::create().await;
     let (one, other) = (scene.tenant.owner.clone(), scene.co_owner().await);
