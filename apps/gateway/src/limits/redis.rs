@@ -1,6 +1,6 @@
 //! Buckets in Redis, which several processes share; in this process while Redis does not answer.
 //!
-//! Must stay true: no request fails because of Redis, and none waits for it longer than [`PATIENCE`]; the log tells of a change once;
+//! Must stay true: no request fails because of Redis, and none waits for it longer than `PATIENCE`; the log tells of a change once;
 //! a request counts in Redis or here, in neither twice.
 
 use std::{
