@@ -67,12 +67,12 @@ async fn timed_read(scene: &Scene, reader: &Caller) -> Duration {
     began.elapsed()
 }
 
-/// Until the flood has all connections that it can get.
-async fn until_it_waits(database: &TestDatabase) {
+/// Until so many connections wait for the locked records.
+async fn until_they_wait(database: &TestDatabase, connections: i64) {
     let waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
     let began = Instant::now();
-    while database.number(waits).await < 2 {
-        assert!(began.elapsed() < Duration::from_secs(30), "the flood must come");
+    while database.number(waits).await < connections {
+        assert!(began.elapsed() < Duration::from_secs(30), "they must come");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
@@ -106,7 +106,7 @@ async fn a_tenant_that_floods_with_slow_questions_does_not_slow_another() {
         let (base, token, company, until) =
             (noisy.base.clone(), noisy.token.clone().unwrap(), company.clone(), Arc::clone(&stop));
         let load = thread::spawn(move || flood(&base, &token, &company, &until));
-        until_it_waits(&scene.database).await;
+        until_they_wait(&scene.database, 2).await;
         let mut times = Vec::new();
         for _ in 0..READS {
             times.push(timed_read(&scene, &reader).await);
@@ -157,8 +157,8 @@ async fn whoever_waits_for_a_connection_in_vain_is_told_to_come_back() {
     let path = format!("companies/{company}");
     let change = json!({ "industry": "x" });
     let (first, second, third) = tokio::join!(owner.patch(&path, &change), owner.patch(&path, &change), async {
-        // Once the only connection is taken, and the second of the same organisation waits for its turn.
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        // Once the only connection is taken; the second of the same organisation waits for its turn, then.
+        until_they_wait(&scene.database, 1).await;
         stranger.get("companies").await
     });
     let mut statuses = [first.status, second.status];
