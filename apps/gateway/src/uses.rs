@@ -6,6 +6,7 @@ use std::{sync::Arc, time::Duration};
 
 use crm_tenancy::identity::api_tokens::ApiTokens;
 use tokio::{
+    sync::Notify,
     task::JoinHandle,
     time::{MissedTickBehavior, interval, timeout},
 };
@@ -13,10 +14,13 @@ use tokio::{
 const PERIOD: Duration = Duration::from_secs(60);
 /// How long the last writing may take: the database may be away, and the program ends anyway.
 const LAST_PATIENCE: Duration = Duration::from_secs(5);
+/// Between two attempts of the last writing. Connections that were opened for a worker of the server end with it, and the first
+/// attempt may be given one of them.
+const NEXT_ATTEMPT: Duration = Duration::from_millis(50);
 
 /// The task that writes; ended with [`Writer::finish`].
 pub struct Writer {
-    api_tokens: Arc<dyn ApiTokens>,
+    stop: Arc<Notify>,
     task: JoinHandle<()>,
 }
 
@@ -24,29 +28,34 @@ impl Writer {
     /// Begins.
     #[must_use]
     pub fn start(api_tokens: Arc<dyn ApiTokens>) -> Self {
-        let shared = api_tokens.clone();
-        let task = tokio::spawn(async move {
-            let mut ticks = interval(PERIOD);
-            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            loop {
-                ticks.tick().await;
-                write(&shared).await;
-            }
-        });
-        Self { api_tokens, task }
+        let stop = Arc::new(Notify::new());
+        let task = tokio::spawn(keep_writing(api_tokens, stop.clone()));
+        Self { stop, task }
     }
 
-    /// Writes what is left, and ends.
+    /// Writes what is left, and ends. A writing that is under way ends by itself: cut off, it would take along what it was to write.
     pub async fn finish(self) {
-        self.task.abort();
-        if timeout(LAST_PATIENCE, write(&self.api_tokens)).await.is_err() {
+        self.stop.notify_one();
+        if timeout(LAST_PATIENCE, self.task).await.is_err() {
             tracing::warn!("the last uses of API tokens were not written in time");
         }
     }
 }
 
-async fn write(api_tokens: &Arc<dyn ApiTokens>) {
-    if let Err(error) = api_tokens.write_uses().await {
-        tracing::warn!(%error, "the last uses of API tokens could not be written; they are tried again");
+async fn keep_writing(api_tokens: Arc<dyn ApiTokens>, stop: Arc<Notify>) {
+    let mut ticks = interval(PERIOD);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = stop.notified() => break,
+        }
+        if let Err(error) = api_tokens.write_uses().await {
+            tracing::warn!(%error, "the last uses of API tokens could not be written; they are tried again");
+        }
+    }
+    while let Err(error) = api_tokens.write_uses().await {
+        tracing::debug!(%error, "the last uses of API tokens could not be written yet");
+        tokio::time::sleep(NEXT_ATTEMPT).await;
     }
 }

@@ -61,7 +61,7 @@ async fn who_has_one_comes_in_with_a_code_and_every_code_works_once() {
     assert_eq!((status.recovery_codes_left, recovery.len()), (10, 10));
 
     missing(entrance.identity.login(&entrance.credentials("member"), &elsewhere(1)).await, "no code");
-    missing(entrance.with_code("member", authenticator.code(0)).await, "the code that confirmed has been used");
+    missing(entrance.with_code("member", authenticator.first()).await, "the code that confirmed has been used");
     missing(entrance.with_code("member", authenticator.wrong()).await, "a wrong code");
     let wrong = Credentials { password: "wrong".into(), code: Some(authenticator.code(1)), ..entrance.credentials("member") };
     unauthenticated(entrance.identity.login(&wrong, &elsewhere(2)).await, "a right code does not make up for the password");
@@ -230,13 +230,13 @@ async fn every_step_wants_its_proof() {
     let (old, authenticator) = (entrance::Authenticator::new(&shown.seed), entrance::Authenticator::new(&again.seed));
     names(factors.confirm(&context, &first_code(old.code(0))).await, &["/code"]);
     entrance.login("member").await;
-    let codes = factors.confirm(&context, &first_code(authenticator.code(0))).await.unwrap().recovery_codes;
+    let codes = factors.confirm(&context, &first_code(authenticator.first())).await.unwrap().recovery_codes;
     conflict(factors.enroll(&context, &with_password(PASSWORD)).await, "second_factor_on");
 
     let off = |code: &str, password: Option<&str>| TurnOffRequest { code: code.to_owned(), password: password.map(Into::into) };
     names(factors.disable(&context, &off(&authenticator.wrong(), None)).await, &["/password", "/code"]);
     names(factors.disable(&context, &off(&codes[0], Some("wrong"))).await, &["/password"]);
-    names(factors.disable(&context, &off(&authenticator.code(0), Some(PASSWORD))).await, &["/code"]);
+    names(factors.disable(&context, &off(&authenticator.first(), Some(PASSWORD))).await, &["/code"]);
     let renewed = factors.renew_codes(&context, &code(authenticator.code(1))).await.unwrap().recovery_codes;
     names(factors.disable(&context, &off(&codes[0], Some(PASSWORD))).await, &["/code"]);
     entrance.database.execute("DELETE FROM identity.throttles").await;

@@ -35,11 +35,6 @@ impl Entrance {
         panic!("two hundred wrong passwords were judged");
     }
 
-    /// Nothing is forgotten any more, however long the rest takes.
-    async fn stop_the_clock(&self) {
-        self.database.execute("UPDATE identity.throttles SET counted_at = now() + interval '1 day'").await;
-    }
-
     async fn right(&self, who: &str, origin: &Origin) -> Result<Tokens> {
         self.identity.login(&self.credentials(who), origin).await
     }
@@ -85,7 +80,7 @@ async fn tries_at_the_same_moment_on_two_nodes_cannot_outrun_the_count() {
     let judged = answers.iter().filter(|answer| matches!(answer, Err(Error::Unauthenticated(_)))).count();
     let limited = answers.iter().filter(|answer| is_limited(answer)).count();
     assert!(judged <= ACCOUNT && judged + limited == 40, "{judged} judged, {limited} turned away");
-    entrance.stop_the_clock().await;
+    entrance.database.forget_no_tries().await;
     assert_eq!(
         entrance.drain(&entrance.tenant.email("member"), elsewhere).await,
         ACCOUNT - judged,
@@ -168,7 +163,7 @@ async fn an_address_has_so_many_tries_and_a_known_device_is_not_counted_there() 
     }
     // One more for each six seconds that this took.
     assert!((ADDRESS as u32..ADDRESS as u32 + 30).contains(&judged), "{judged} tries");
-    entrance.stop_the_clock().await;
+    entrance.database.forget_no_tries().await;
     for who in ["member", "owner"] {
         assert!(is_limited(&entrance.right(who, &office).await), "the network is one address, also for {who}, who is known here");
     }

@@ -74,7 +74,7 @@ impl Entrance {
     pub async fn enable(&self, context: &Context) -> (Authenticator, Vec<String>) {
         let shown = self.second_factors.enroll(context, &with_password(PASSWORD)).await.expect("a seed");
         let authenticator = Authenticator::new(&shown.seed);
-        let code = FirstCodeRequest { code: authenticator.code(0) };
+        let code = FirstCodeRequest { code: authenticator.first() };
         let codes = self.second_factors.confirm(context, &code).await.expect("the code of the seed confirms it");
         (authenticator, codes.recovery_codes)
     }
@@ -91,19 +91,28 @@ impl Entrance {
 }
 
 /// What shows codes to a person.
-pub struct Authenticator(TOTP);
+pub struct Authenticator {
+    totp: TOTP,
+    first: String,
+}
 
 impl Authenticator {
     pub fn new(seed: &str) -> Self {
         let seed = Secret::Encoded(seed.to_owned()).to_bytes().expect("base32");
         assert_eq!(seed.len(), 20, "160 bits");
-        Self(TOTP::new(Algorithm::SHA1, 6, 0, 30, seed, None, "test".into()).unwrap())
+        let totp = TOTP::new(Algorithm::SHA1, 6, 0, 30, seed, None, "test".into()).unwrap();
+        let first = totp.generate(now());
+        Self { totp, first }
+    }
+
+    /// The code that it showed first. Once it has been used it is of no use for ever, whatever the half minute is by then.
+    pub fn first(&self) -> String {
+        self.first.clone()
     }
 
     /// The code of the step that is so many later than now.
     pub fn code(&self, later: i64) -> String {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-        self.0.generate(now.checked_add_signed(later * 30).unwrap())
+        self.totp.generate(now().checked_add_signed(later * 30).unwrap())
     }
 
     /// None that counts now.
@@ -111,6 +120,10 @@ impl Authenticator {
         let right: Vec<String> = (-3..=3).map(|later| self.code(later)).collect();
         (0..).map(|number: u32| format!("{number:06}")).find(|code| !right.contains(code)).unwrap()
     }
+}
+
+fn now() -> u64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()
 }
 
 /// What beginning a second factor takes of who has this password.

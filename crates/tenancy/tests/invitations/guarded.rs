@@ -40,7 +40,7 @@ impl Stage {
     async fn enable(&self, context: &Context) -> (Authenticator, Vec<String>) {
         let factors = PgSecondFactors::new(self.database.db(), self.keys.clone(), Arc::default());
         let authenticator = Authenticator::new(&factors.enroll(context, &with_password(PASSWORD)).await.unwrap().seed);
-        let confirmed = factors.confirm(context, &FirstCodeRequest { code: authenticator.code(0) }).await.unwrap();
+        let confirmed = factors.confirm(context, &FirstCodeRequest { code: authenticator.first() }).await.unwrap();
         (authenticator, confirmed.recovery_codes)
     }
 
@@ -67,6 +67,7 @@ async fn links_are_not_guessed() {
         stage.invitations.look(&asks(&token), &here).await.expect("a right one does not count");
     }
     for number in 0..60 {
+        stage.database.forget_no_tries().await;
         let guess = link_token(&stage.keys, "invitation", Uuid::now_v7()).unwrap();
         let answer = match number % 2 {
             0 => stage.invitations.look(&asks(&guess), &here).await.map(drop),
@@ -74,6 +75,7 @@ async fn links_are_not_guessed() {
         };
         assert!(matches!(answer, Err(Error::NotFound(_))), "{number}: {answer:?}");
     }
+    stage.database.forget_no_tries().await;
     assert!(is_limited(&stage.invitations.look(&asks(&token), &here).await));
     assert!(is_limited(&stage.invitations.accept(&crate::newcomer(&token), &here).await));
     stage.invitations.accept(&crate::newcomer(&token), &from("192.0.2.10")).await.expect("from elsewhere it opens");
@@ -90,7 +92,7 @@ async fn a_link_and_a_password_are_no_second_factor() {
     let before = stage.count(sessions).await;
     is_missing(stage.accept(&with(None)).await, "without a code");
     is_missing(stage.accept(&with(Some(authenticator.wrong()))).await, "a wrong one");
-    is_missing(stage.accept(&with(Some(authenticator.code(0)))).await, "one that was used");
+    is_missing(stage.accept(&with(Some(authenticator.first()))).await, "one that was used");
     is_missing(stage.accept(&with(Some("AAAA-AAAA-AAAA-AAAA".into()))).await, "nobody's recovery code");
     let wrong = AcceptRequest { password: Some("wrong".into()), code: Some(authenticator.code(1)), ..accepts(&token) };
     unauthenticated(stage.accept(&wrong).await, "the password comes first");
@@ -183,8 +185,10 @@ async fn external_tokens_are_not_guessed() {
     let request = |token: String| ExchangeRequest { token, organization: None, code: None };
     let here = from("192.0.2.9");
     for _ in 0..60 {
+        stage.database.forget_no_tries().await;
         unauthenticated(stage.external.exchange(&request(external("s") + "x"), &here).await, "forged");
     }
+    stage.database.forget_no_tries().await;
     assert!(is_limited(&stage.external.exchange(&request(external("mine")), &here).await));
     for _ in 0..10 {
         let forged = LinkRequest { token: external("s") + "x", ..links("s") };
