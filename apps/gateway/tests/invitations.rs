@@ -143,7 +143,8 @@ async fn a_link_that_is_dead_has_one_answer_and_a_persons_own_proof_is_asked_for
     let joined = world.member().post(join, &joins(world.member(), &token)).await.expect(201);
     let there = app.holder(joined.body["access_token"].as_str().unwrap());
     assert_eq!(there.get("/api/v1/auth/me").await.expect(200).body["organization"]["name"], "Initech");
-    world.member().post(join, &joins(world.member(), &token)).await.problem(404, "not_found");
+    world.member().post(join, &joins(world.member(), &token)).await.problem(401, "unauthenticated");
+    there.get("/api/v1/auth/me").await.problem(401, "unauthenticated");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -25,6 +25,9 @@ pub(crate) const UNPROVED: &str = "this address has an account: show its passwor
 /// The same for all that can be wrong with a login.
 pub(crate) const LOGIN_REFUSED: &str = "e-mail, password or organisation is wrong";
 
+/// The same for all that can be wrong with a refresh token.
+pub(crate) const REFRESH_REFUSED: &str = "the refresh token is not valid";
+
 /// The same for all that can be wrong with an external token: whoever tries learns nothing.
 pub(crate) const EXTERNAL_REFUSED: &str = "the external token is not accepted";
 
@@ -89,7 +92,7 @@ fn rule(table: &str, constraint: &str, information: &(dyn DatabaseErrorInformati
         "not_a_member" => return Error::unauthenticated("no longer an active member of this organisation"),
         "token_revoked" => return Error::unauthenticated("the token has been revoked or has expired"),
         "session_ended" => return Error::unauthenticated("the session has ended"),
-        "refresh_refused" => return Error::unauthenticated("the refresh token is not valid"),
+        "refresh_refused" => return Error::unauthenticated(REFRESH_REFUSED),
         "organization_unknown" => return Error::NotFound("organization"),
         "login_refused" => return Error::unauthenticated(LOGIN_REFUSED),
         "invitation_unknown" => return Error::NotFound("invitation"),

@@ -193,6 +193,13 @@ async fn switching_needs_a_membership_and_gives_a_session_of_its_own() {
     door.database.add_member(second.organization_id, &door.tenant.email("member"), Role::Viewer).await;
     let tokens = door.login("member").await;
     let context = door.context(&tokens);
+    let never = door.identity.switch(&context, &to(&tokens, OrganizationId::generate()), &Origin::default()).await;
+    let never = not_found(never, "an unknown organisation is not there");
+    let theirs = not_found(
+        door.identity.switch(&context, &to(&tokens, foreign.organization_id), &Origin::default()).await,
+        "a foreign organisation is not there",
+    );
+    assert_eq!(format!("{theirs:?}"), format!("{never:?}"), "a foreign organisation is refused exactly like an unknown one");
     let switched = door
         .identity
         .switch(&context, &to(&tokens, second.organization_id), &Origin::default())
@@ -208,19 +215,13 @@ async fn switching_needs_a_membership_and_gives_a_session_of_its_own() {
     let mixed = Context { organization_id: second.organization_id, ..context.clone() };
     unauthenticated(door.db.begin(&mixed).await, "a session opens its own organisation alone");
 
-    let never = door.identity.switch(&context, &to(&tokens, OrganizationId::generate()), &Origin::default()).await;
-    let never = not_found(never, "an unknown organisation is not there");
-    let theirs = not_found(
-        door.identity.switch(&context, &to(&tokens, foreign.organization_id), &Origin::default()).await,
-        "a foreign organisation is not there",
-    );
-    assert_eq!(format!("{theirs:?}"), format!("{never:?}"), "a foreign organisation is refused exactly like an unknown one");
-    door.identity.logout(&context).await.expect("the first session can be ended");
+    unauthenticated(door.db.begin(&context).await, "the first session has ended with that");
+    door.identity.logout(&context).await.expect("an access token of it still says which login is meant");
+    unauthenticated(door.db.begin(&there).await, "it is one login");
     unauthenticated(
-        door.identity.switch(&context, &to(&tokens, second.organization_id), &Origin::default()).await,
+        door.identity.switch(&there, &to(&switched, second.organization_id), &Origin::default()).await,
         "an ended session cannot make another",
     );
-    unauthenticated(door.db.begin(&there).await, "it is one login: the second session ended with the first");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,8 +12,8 @@ use crm_tenancy::{
     },
     sealing::SealingKeys,
 };
-use crm_testkit::{PASSWORD, refusals::unauthenticated, to};
-use entrance::{Entrance, elsewhere, with_password};
+use crm_testkit::{PASSWORD, refusals::{not_found, unauthenticated}, to};
+use entrance::{Authenticator, Entrance, elsewhere, with_password};
 use futures_util::future::join_all;
 
 fn code(text: impl Into<String>) -> CodeRequest {
@@ -329,13 +329,35 @@ async fn beginning_takes_the_password_of_who_has_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_begun_waits_for_its_own_login_and_a_quarter_of_an_hour() {
+    let entrance = Entrance::open().await;
+    let (factors, tokens) = (&entrance.second_factors, entrance.login("member").await);
+    let (thief, other) = (entrance.context(&tokens), entrance.enter("member").await);
+    let begun = async |context: &Context| Authenticator::new(&factors.enroll(context, &with_password(PASSWORD)).await.unwrap().seed);
+    let confirm = async |context: &Context, shown: &Authenticator| factors.confirm(context, &first_code(shown.code(0))).await;
+    let begun_here = begun(&thief).await;
+    let unknown = not_found(confirm(&other, &begun_here).await, "another login of the same person").to_string();
+    entrance.database.execute("UPDATE identity.second_factors SET pending_at = pending_at - interval '15 minutes'").await;
+    assert_eq!(not_found(confirm(&thief, &begun_here).await, "too late").to_string(), unknown);
+
+    let begun_here = begun(&thief).await;
+    entrance.identity.logout(&thief).await.unwrap();
+    not_found(confirm(&other, &begun_here).await, "it ended with its login");
+
+    let here = entrance.login("member").await;
+    let shown = begun(&entrance.context(&here)).await;
+    let moved = entrance.identity.switch(&entrance.context(&here), &to(&here, here.organization_id), &elsewhere(1)).await.unwrap();
+    confirm(&entrance.context(&moved), &shown).await.expect("the same login, wherever it has moved");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn turning_it_on_ends_the_other_sessions_of_the_person_alone() {
     let entrance = Entrance::open().await;
     let second = entrance.database.tenant("Second").await;
     entrance.database.add_member(second.organization_id, &entrance.tenant.email("member"), crm_kernel::Role::Viewer).await;
-    let stolen = entrance.login("member").await;
+    let (stolen, other) = (entrance.login("member").await, entrance.login("member").await);
     let away =
-        entrance.identity.switch(&entrance.context(&stolen), &to(&stolen, second.organization_id), &elsewhere(1)).await.unwrap();
+        entrance.identity.switch(&entrance.context(&other), &to(&other, second.organization_id), &elsewhere(1)).await.unwrap();
     let (own, colleague) = (entrance.enter("member").await, entrance.enter("colleague").await);
     let (authenticator, _) = entrance.enable(&own).await;
     for tokens in [&stolen, &away] {

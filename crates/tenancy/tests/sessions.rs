@@ -3,7 +3,7 @@
 
 mod entrance;
 
-use crm_kernel::{Context, Role, SessionId};
+use crm_kernel::{Context, OrganizationId, Result, Role, SessionId};
 use crm_tenancy::{
     Identity,
     identity::{
@@ -17,6 +17,19 @@ use crm_testkit::{
 };
 use entrance::{Entrance, from};
 
+impl Entrance {
+    /// Another organisation, to which the member belongs, too.
+    async fn second_of_the_member(&self) -> OrganizationId {
+        let second = self.database.tenant("Second").await.organization_id;
+        self.database.add_member(second, &self.tenant.email("member"), Role::Viewer).await;
+        second
+    }
+
+    async fn open_from(&self, tokens: &Tokens, organization: OrganizationId) -> Result<Tokens> {
+        self.identity.switch(&self.context(tokens), &to(tokens, organization), &Origin::default()).await
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_list_shows_ones_own_living_sessions_in_all_organisations_newest_first() {
     let entrance = Entrance::open().await;
@@ -29,7 +42,9 @@ async fn the_list_shows_ones_own_living_sessions_in_all_organisations_newest_fir
     entrance.database.execute(&set).await;
     let first = entrance.identity.login(&entrance.credentials("member"), &from("2001:db8::7")).await.unwrap();
     let context = entrance.context(&first);
-    let switched = entrance.identity.switch(&context, &to(&first, second.organization_id), &Origin::default()).await.unwrap();
+    let other = entrance.login("member").await;
+    let moved = entrance.identity.switch(&entrance.context(&other), &to(&other, second.organization_id), &Origin::default()).await;
+    let switched = moved.unwrap();
     entrance.enter("colleague").await;
 
     let list = entrance.sessions.list(&context).await.unwrap().data;
@@ -101,9 +116,10 @@ async fn all_others_end_everywhere_and_this_one_goes_on() {
     let entrance = Entrance::open().await;
     let second = entrance.database.tenant("Second").await;
     entrance.database.add_member(second.organization_id, &entrance.tenant.email("member"), Role::Viewer).await;
-    let first = entrance.login("member").await;
-    let (here, other, colleague) = (entrance.context(&first), entrance.enter("member").await, entrance.enter("colleague").await);
-    let away = entrance.identity.switch(&here, &to(&first, second.organization_id), &Origin::default()).await.unwrap();
+    let (first, other, colleague) =
+        (entrance.login("member").await, entrance.enter("member").await, entrance.enter("colleague").await);
+    let away = entrance.identity.switch(&entrance.context(&first), &to(&first, second.organization_id), &Origin::default()).await;
+    let (here, away) = (entrance.enter("member").await, away.unwrap());
     entrance.sessions.end_others(&here).await.unwrap();
     entrance.db.begin(&here).await.expect("this one goes on");
     entrance.db.begin(&colleague).await.expect("other people are not meant");
@@ -111,48 +127,119 @@ async fn all_others_end_everywhere_and_this_one_goes_on() {
         unauthenticated(entrance.db.begin(ended).await, "all others have ended");
     }
     unauthenticated(entrance.identity.refresh(&away.refresh_token).await, "and cannot be refreshed");
-    assert_eq!(count(&entrance, "SELECT count(*) FROM q_log WHERE activity_type = 'session_ended'").await, 2);
+    assert_eq!(count(&entrance, "SELECT count(*) FROM q_log WHERE activity_type = 'session_ended' AND description = 'revoked'").await, 2);
     forbidden(entrance.sessions.end_others(&entrance.tenant.member).await, "without a session there is no this one");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_login_is_one_whatever_was_opened_from_it_and_an_access_token_alone_opens_nothing() {
+async fn a_login_is_one_session_that_moves_and_an_access_token_alone_moves_nothing() {
     let entrance = Entrance::open().await;
-    let (member, second) = (entrance.tenant.email("member"), entrance.database.tenant("Second").await);
-    entrance.database.add_member(second.organization_id, &member, Role::Viewer).await;
+    let second = entrance.second_of_the_member().await;
     let first = entrance.login("member").await;
     let here = entrance.context(&first);
-    let open = async |from: &Tokens, organization| {
-        entrance.identity.switch(&entrance.context(from), &to(from, organization), &Origin::default()).await
-    };
     let others = [entrance.login("member").await.refresh_token, entrance.login("owner").await.refresh_token];
     for wrong in [String::new(), "guess".into()].into_iter().chain(others) {
-        let request = SwitchRequest { organization_id: second.organization_id, refresh_token: wrong };
+        let request = SwitchRequest { organization_id: second, refresh_token: wrong };
         unauthenticated(entrance.identity.switch(&here, &request, &Origin::default()).await, "not of this session");
     }
-    // The limits of the login hold for what grows from it.
+    not_found(entrance.open_from(&first, OrganizationId::generate()).await, "no such organisation");
+    // The limits of the login hold for what it becomes.
     let aged = "UPDATE identity.sessions SET login_at = login_at - interval '10 days', expires_at = now() + interval '1 minute'";
     entrance.database.execute(&format!("{aged} WHERE id = '{}'", here.session_id.unwrap())).await;
-    let away = open(&first, second.organization_id).await.unwrap();
-    let same = open(&away, entrance.tenant.organization_id).await.expect("and back again");
+    let away = entrance.open_from(&first, second).await.expect("what was refused has spent nothing");
+    let same = entrance.open_from(&away, second).await.expect("where one is already");
+    let back = entrance.open_from(&same, entrance.tenant.organization_id).await.expect("and back again");
+    for moved in [&first, &away, &same] {
+        unauthenticated(entrance.db.begin(&entrance.context(moved)).await, "it went on elsewhere");
+    }
+    entrance.db.begin(&entrance.context(&back)).await.expect("the one session of the login");
+    let alive = format!(
+        "SELECT count(*) FROM identity.sessions WHERE login_id = '{}' AND ended_at IS NULL",
+        here.session_id.unwrap()
+    );
+    assert_eq!(entrance.database.number(&alive).await, 1);
     let longest = "SELECT max(extract(epoch FROM expires_at - now())::bigint) FROM identity.sessions WHERE method = 'switch'";
     assert!(entrance.database.number(longest).await <= 60, "nothing outlives the login");
     let longest = "SELECT max(extract(epoch FROM token.expires_at - now())::bigint)
                      FROM identity.refresh_tokens AS token JOIN identity.sessions AS session ON session.id = token.session_id
                     WHERE session.method = 'switch'";
     assert!(entrance.database.number(longest).await <= 60, "no token of it either");
+    let told = "SELECT count(*) FROM q_log WHERE activity_type = 'session_ended' AND description = 'switched'";
+    assert_eq!(count(&entrance, told).await, 3, "the log says what became of each");
 
-    entrance.identity.logout(&here).await.unwrap();
-    for tokens in [&first, &away, &same] {
-        unauthenticated(entrance.db.begin(&entrance.context(tokens)).await, "it ended with the login");
-        unauthenticated(entrance.identity.refresh(&tokens.refresh_token).await, "and is not refreshed");
+    entrance.identity.logout(&entrance.context(&back)).await.unwrap();
+    unauthenticated(entrance.db.begin(&entrance.context(&back)).await, "it ended with the login");
+    unauthenticated(entrance.identity.refresh(&back.refresh_token).await, "and is not refreshed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refresh_token_is_good_once_wherever_it_is_shown() {
+    let entrance = Entrance::open().await;
+    let (second, own) = (entrance.second_of_the_member().await, entrance.tenant.organization_id);
+    // Who switched, then who refreshed; and what the other holder of the token does next, also where it is no good at all.
+    for (spent_at, shown_at) in [(second, None), (own, None), (second, Some(second)), (own, Some(own)), (own, Some(OrganizationId::generate()))] {
+        let stolen = entrance.login("member").await;
+        let moved = entrance.open_from(&stolen, spent_at).await.unwrap();
+        let again = match shown_at {
+            None => entrance.identity.refresh(&stolen.refresh_token).await,
+            Some(organization) => entrance.open_from(&stolen, organization).await,
+        };
+        unauthenticated(again, "one of two is a thief");
+        unauthenticated(entrance.db.begin(&entrance.context(&moved)).await, "whoever it was");
+        unauthenticated(entrance.identity.refresh(&moved.refresh_token).await, "nothing of the login goes on");
     }
-    // A stolen refresh token that is used twice ends what was opened with it.
     let stolen = entrance.login("member").await;
-    let away = open(&stolen, second.organization_id).await.unwrap();
-    entrance.identity.refresh(&stolen.refresh_token).await.unwrap();
-    unauthenticated(entrance.identity.refresh(&stolen.refresh_token).await, "one of two is a thief");
-    unauthenticated(entrance.db.begin(&entrance.context(&away)).await, "whoever opened this");
+    let refreshed = entrance.identity.refresh(&stolen.refresh_token).await.unwrap();
+    unauthenticated(entrance.open_from(&stolen, second).await, "it was spent for a refresh");
+    unauthenticated(entrance.identity.refresh(&refreshed.refresh_token).await, "and that ended the login");
+    // In anybody's hands.
+    let stolen = entrance.login("member").await;
+    let refreshed = entrance.identity.refresh(&stolen.refresh_token).await.unwrap();
+    let thief = entrance.enter("colleague").await;
+    unauthenticated(entrance.identity.switch(&thief, &to(&stolen, own), &Origin::default()).await, "another person's");
+    unauthenticated(entrance.db.begin(&entrance.context(&refreshed)).await, "it is noticed all the same");
+    entrance.db.begin(&thief).await.expect("and ends that login alone");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_refresh_and_a_switch_at_once_one_wins_at_most() {
+    let entrance = Entrance::open().await;
+    let second = entrance.second_of_the_member().await;
+    for _ in 0..10 {
+        let tokens = entrance.login("member").await;
+        let (refreshed, switched) =
+            tokio::join!(entrance.identity.refresh(&tokens.refresh_token), entrance.open_from(&tokens, second));
+        assert!(refreshed.is_err() || switched.is_err(), "one token, two chains");
+        for won in [refreshed, switched].into_iter().flatten() {
+            unauthenticated(entrance.db.begin(&entrance.context(&won)).await, "the second use has ended it");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_that_is_ended_while_it_moves_moves_nowhere() {
+    let entrance = Entrance::open().await;
+    let second = entrance.second_of_the_member().await;
+    let tokens = entrance.login("member").await;
+    let context = entrance.context(&tokens);
+    let log_out = format!("SELECT identity.log_out('{}', '{}')", context.session_id.unwrap(), context.user_id);
+    let held = entrance.database.hold(&log_out).await;
+    let (switched, ()) = tokio::join!(entrance.open_from(&tokens, second), held.commit_under_a_waiter());
+    unauthenticated(switched, "it has ended");
+    // And the other way round: what has moved when the log-out is let through ends with its login.
+    let tokens = entrance.login("member").await;
+    let context = entrance.context(&tokens);
+    let switch = format!(
+        "SELECT identity.switch_session('{}', '{}', sha256('{}'), '{second}', sha256('new'), 3600, 3600, NULL, NULL)",
+        context.session_id.unwrap(),
+        context.user_id,
+        tokens.refresh_token
+    );
+    let held = entrance.database.hold(&switch).await;
+    let (left, ()) = tokio::join!(entrance.identity.logout(&context), held.commit_under_a_waiter());
+    left.unwrap();
+    let alive = format!("SELECT count(*) FROM identity.sessions WHERE user_id = '{}' AND ended_at IS NULL", context.user_id);
+    assert_eq!(entrance.database.number(&alive).await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -210,9 +297,9 @@ async fn managers_end_the_sessions_of_members_here_and_an_admin_not_an_owners() 
     let second = entrance.database.tenant("Second").await;
     entrance.database.add_member(second.organization_id, &entrance.tenant.email("member"), Role::Viewer).await;
     let (owner, admin, first) = (entrance.enter("owner").await, entrance.enter("admin").await, entrance.login("member").await);
-    let member = entrance.context(&first);
-    let there = entrance.identity.switch(&member, &to(&first, second.organization_id), &Origin::default()).await.unwrap();
-    let away = entrance.context(&there);
+    let moved = entrance.identity.switch(&entrance.context(&first), &to(&first, second.organization_id), &Origin::default()).await;
+    let there = moved.unwrap();
+    let (member, away) = (entrance.enter("member").await, entrance.context(&there));
     for (who, whom) in [(&member, &admin), (&admin, &owner)] {
         forbidden(entrance.sessions.end_of_member(who, whom.user_id).await, "may not");
         entrance.db.begin(whom).await.expect("nothing has ended");

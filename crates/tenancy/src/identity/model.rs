@@ -57,7 +57,7 @@ pub struct Origin {
 pub struct SwitchRequest {
     /// One of `organizations` of `GET /auth/me`.
     pub organization_id: OrganizationId,
-    /// That of the session, not used yet. It stays good.
+    /// That of the session, not used yet. It is spent, and that session ends: go on with the tokens of the answer.
     pub refresh_token: String,
 }
 
@@ -71,7 +71,7 @@ pub struct Tokens {
     pub token_type: String,
     /// Seconds until the access token expires.
     pub expires_in: u64,
-    /// Good for one `POST /auth/refresh`.
+    /// Good once: for `POST /auth/refresh`, `/auth/switch` or `/auth/invitations/join`.
     pub refresh_token: String,
     /// Seconds until the refresh token expires.
     pub refresh_expires_in: u64,

@@ -20,8 +20,8 @@ use super::{
     throttle::{self, Attempt, LoginBuckets},
 };
 use crate::{
-    Db, Members, Organizations, PgMembers, PgOrganizations,
-    expect::LOGIN_REFUSED,
+    Db, Members, Organizations, PgMembers, PgOrganizations, Tx,
+    expect::{LOGIN_REFUSED, REFRESH_REFUSED},
     passwords::Subject,
     sealing::SealingKeys,
     token::{self, Claims, KeyRing},
@@ -64,8 +64,10 @@ pub trait Identity: Send + Sync {
     /// Ends the session of the context and every other of the same login, with effect on the next request everywhere.
     async fn logout(&self, context: &Context) -> Result<()>;
 
-    /// Enters another organisation of the same person with a session of its own, which belongs to the same login; `NotFound` when
-    /// it is not theirs. An access token alone is not enough: it is good for minutes, and what it would open lasts for months.
+    /// Moves the login to another organisation of the same person: the session of the context ends, and one there goes on in its place,
+    /// no longer than the first would have; `NotFound` when it is not theirs. An access token alone is not enough: it is good for
+    /// minutes, and what it would open lasts for months. The refresh token is spent; `Unauthenticated` when it was before, and the whole
+    /// login has been ended then, as after a second refresh.
     async fn switch(&self, context: &Context, change: &SwitchRequest, origin: &Origin) -> Result<Tokens>;
 
     /// Who the context is.
@@ -173,6 +175,23 @@ impl PgIdentity {
             role,
             device_token: None,
         })
+    }
+
+    /// What a move of a login came to. A refusal is looked at once more: when the refresh token was spent before, one of two holders must
+    /// be a thief, and their login ends, whatever else was wrong.
+    pub(super) async fn judged<T>(&self, moved: Result<T>, refresh_token: &str) -> Result<T> {
+        let Err(refusal) = moved else { return moved };
+        let known_hash = Sha256::digest(refresh_token);
+        let reused = store::end_reused(&mut *self.db.connection().await?, &known_hash).await?;
+        Err(if reused { refresh_refused() } else { refusal })
+    }
+
+    async fn try_switch(&self, context: &Context, change: &SwitchRequest, birth: Birth<'_>) -> Result<(Tx, Opened)> {
+        let session = store::session_of(context)?;
+        let mut tx = self.db.begin(context).await?;
+        let known_hash = Sha256::digest(&change.refresh_token);
+        let opened = store::switch_session(&mut tx, session, &known_hash, change.organization_id, birth).await?;
+        Ok((tx, opened))
     }
 
     async fn try_login(&self, credentials: &Credentials, origin: &Origin) -> Result<Tokens> {
@@ -286,7 +305,7 @@ impl Identity for PgIdentity {
         let mut connection = self.db.connection().await?;
         let old_hash = Sha256::digest(refresh_token);
         let rotated = store::rotate_refresh(&mut connection, &old_hash, &new_hash, self.lifetimes().refresh).await?;
-        let rotated = rotated.ok_or_else(|| Error::unauthenticated("the refresh token is not valid"))?;
+        let rotated = rotated.ok_or_else(refresh_refused)?;
         let opened = Opened { session_id: rotated.session_id, role: rotated.role };
         self.tokens(rotated.user_id, rotated.organization_id, opened, new_token)
     }
@@ -298,14 +317,11 @@ impl Identity for PgIdentity {
     }
 
     async fn switch(&self, context: &Context, change: &SwitchRequest, origin: &Origin) -> Result<Tokens> {
-        let session = (store::session_of(context)?, context.user_id);
-        // Proves that the session is alive before it is used to make another.
-        drop(self.db.begin(context).await?);
         let (refresh_token, hash) = new_secret()?;
         let birth = Birth { refresh_hash: &hash, lifetimes: self.lifetimes(), origin };
-        let known_hash = Sha256::digest(&change.refresh_token);
-        let mut connection = self.db.connection().await?;
-        let opened = store::switch_session(&mut connection, session, &known_hash, change.organization_id, birth).await?;
+        let moved = self.try_switch(context, change, birth).await;
+        let (tx, opened) = self.judged(moved, &change.refresh_token).await?;
+        tx.commit().await?;
         self.tokens(context.user_id, change.organization_id, opened, refresh_token)
     }
 
@@ -336,6 +352,10 @@ const BEAT: Duration = Duration::from_millis(100);
 fn until_the_beat(elapsed: Duration) -> Duration {
     let into = elapsed.as_nanos() % BEAT.as_nanos();
     BEAT.saturating_sub(Duration::from_nanos(u64::try_from(into).unwrap_or_default()))
+}
+
+fn refresh_refused() -> Error {
+    Error::unauthenticated(REFRESH_REFUSED)
 }
 
 fn refused() -> Error {

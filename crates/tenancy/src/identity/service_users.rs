@@ -97,7 +97,7 @@ pub fn default_sort() -> Sort {
     Sort { field: &CREATED_AT, direction: Direction::Descending }
 }
 
-/// Members that are programs. Reading is for every member, all else for owners and admins at a login.
+/// Members that are programs: for owners and admins, and to change them at a login. Every member sees them among the members.
 #[async_trait]
 pub trait ServiceUsers: Send + Sync {
     /// A page, newest first.
@@ -144,6 +144,7 @@ impl PgServiceUsers {
 impl ServiceUsers for PgServiceUsers {
     async fn list(&self, context: &Context, query: &ListQuery) -> Result<Page<ServiceUser>> {
         let mut tx = self.db.begin(context).await?;
+        tx.require(Role::is_manager, "see service users")?;
         let rows = seek_id!(narrowed(&tx, query), query, q_members::user_id);
         let wanted = i64::from(query.limit) + 1;
         let rows: Vec<ServiceUser> =
@@ -159,7 +160,10 @@ impl ServiceUsers for PgServiceUsers {
     }
 
     async fn get(&self, context: &Context, id: UserId) -> Result<ServiceUser> {
-        find(&mut self.db.begin(context).await?, id).await
+        let mut tx = self.db.begin(context).await?;
+        let user = find(&mut tx, id).await?;
+        tx.require(Role::is_manager, "see service users")?;
+        Ok(user)
     }
 
     async fn create(&self, context: &Context, new: &NewServiceUser) -> Result<ServiceUser> {

@@ -22,7 +22,7 @@ use super::{
     second_factor::Given,
     throttle::{self, Attempt, LoginBuckets},
 };
-use crate::expect::error;
+use crate::{Tx, expect::error};
 
 #[derive(QueryableByName)]
 struct LoginRow {
@@ -219,11 +219,11 @@ pub(super) struct Birth<'a> {
     pub origin: &'a Origin,
 }
 
-type Opener = BoxedSqlQuery<'static, Pg, SqlQuery>;
+pub(super) type Opener = BoxedSqlQuery<'static, Pg, SqlQuery>;
 
 impl Birth<'_> {
     /// Five arguments, in the order that every function has which opens a session.
-    fn bind(&self, query: Opener) -> Opener {
+    pub(super) fn bind(&self, query: Opener) -> Opener {
         query
             .bind::<Binary, _>(self.refresh_hash.to_vec())
             .bind::<Integer, _>(self.lifetimes.session)
@@ -267,10 +267,11 @@ pub(super) async fn reenter(
     opened(connection, birth.bind(query).bind::<Bool, _>(second_factor)).await
 }
 
-/// A further session of the same login in another organisation, for whoever has the refresh token of the first.
+/// The login of a session, moved to another organisation for whoever has the refresh token of that session, in the transaction of the
+/// person.
 pub(super) async fn switch_session(
-    connection: &mut AsyncPgConnection,
-    (session, user): (SessionId, UserId),
+    tx: &mut Tx,
+    session: SessionId,
     known_hash: &[u8],
     organization: OrganizationId,
     birth: Birth<'_>,
@@ -278,10 +279,27 @@ pub(super) async fn switch_session(
     let query = sql_query("SELECT session_id, role FROM identity.switch_session($1, $2, $3, $4, $5, $6, $7, $8, $9)")
         .into_boxed::<Pg>()
         .bind::<SqlUuid, _>(session)
-        .bind::<SqlUuid, _>(user)
+        .bind::<SqlUuid, _>(tx.user_id())
         .bind::<Binary, _>(known_hash.to_vec())
         .bind::<SqlUuid, _>(organization);
-    opened(connection, birth.bind(query)).await
+    let row: SessionRow = birth.bind(query).get_result(tx).await.map_err(error)?;
+    Ok(Opened { session_id: row.session_id, role: role(&row.role)? })
+}
+
+#[derive(QueryableByName)]
+struct Reused {
+    #[diesel(sql_type = Bool)]
+    reused: bool,
+}
+
+/// Ends the login of a refresh token that was spent before; whether it was such a one.
+pub(super) async fn end_reused(connection: &mut AsyncPgConnection, known_hash: &[u8]) -> Result<bool> {
+    let query = sql_query("SELECT identity.end_reused($1) AS reused").bind::<Binary, _>(known_hash);
+    let row: Reused = query.get_result(connection).await.map_err(error)?;
+    if row.reused {
+        tracing::warn!("a used refresh token was shown to switch or to join; its login has been ended");
+    }
+    Ok(row.reused)
 }
 
 fn role(text: &str) -> Result<Role> {

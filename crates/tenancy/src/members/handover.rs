@@ -4,10 +4,10 @@
 //! call functions that return tables, for which Diesel has no typed call.
 #![allow(clippy::disallowed_methods, reason = "fixed texts that call table functions; see the module's rule")]
 
-use crm_kernel::{Result, UserId};
+use crm_kernel::{Result, Role, UserId};
 use diesel::{
     QueryableByName, sql_query,
-    sql_types::{BigInt, Bool, Integer, Nullable, Text, Uuid as SqlUuid},
+    sql_types::{BigInt, Integer, Nullable, Text, Uuid as SqlUuid},
 };
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
@@ -50,9 +50,9 @@ struct LedRow {
 }
 
 #[derive(QueryableByName)]
-struct Left {
-    #[diesel(sql_type = Bool)]
-    left: bool,
+struct LeftRow {
+    #[diesel(sql_type = Nullable<Text>)]
+    role: Option<Role>,
 }
 
 pub(super) async fn owned(tx: &mut Tx, user: UserId) -> Result<Vec<OwnedCollection>> {
@@ -104,8 +104,8 @@ pub(super) async fn hand_over_led(tx: &mut Tx, from: UserId, to: UserId) -> Resu
     Ok(Led { teams: row.teams, members: row.members })
 }
 
-/// Ends the caller's own membership; whether it was there to be ended.
-pub(super) async fn leave(tx: &mut Tx) -> Result<bool> {
-    let query = sql_query("SELECT app.leave_organization() AS left");
-    query.get_result(tx).await.map(|row: Left| row.left).expect_one(MEMBER)
+/// Ends the caller's own membership; the role that it had, or none when there was nothing to end.
+pub(super) async fn leave(tx: &mut Tx) -> Result<Option<Role>> {
+    let query = sql_query("SELECT app.leave_organization() AS role");
+    query.get_result(tx).await.map(|row: LeftRow| row.role).expect_one(MEMBER)
 }

@@ -125,8 +125,11 @@ impl Members for PgMembers {
             tx.require(Role::may_write, "hand over records")?;
             receiver(&mut tx, caller, to, "/reassign_to").await?;
         }
-        if !handover::leave(&mut tx).await? {
-            return Err(Error::unauthenticated("no longer an active member of this organisation"));
+        let role = handover::leave(&mut tx).await?;
+        let role = role.ok_or_else(|| Error::unauthenticated("no longer an active member of this organisation"))?;
+        // As it is now, with the membership held: it may have been changed while this waited.
+        if reassign_to.is_some() && !role.may_write() {
+            return Err(Error::forbidden(format!("the role {role} may not hand over records")));
         }
         let handover = hand_over(&mut tx, caller, reassign_to, operation_id).await?;
         tx.commit().await?;

@@ -32,8 +32,9 @@ pub const CALLABLE: &[(&str, &str)] = &[
     ),
     (
         "identity.switch_session(uuid, uuid, bytea, uuid, bytea, integer, integer, text, text)",
-        "as start_session, in another organisation",
+        "as start_session, in another organisation; ends the session that it is asked from",
     ),
+    ("identity.end_reused(bytea)", "found by hash, whoever asks; ends the login of a refresh token that was spent before"),
     ("identity.rotate_refresh(bytea, bytea, integer)", "found by hash before the tenant is known"),
     (
         "identity.invite(uuid, text, text, text, uuid, uuid, uuid, bytea, integer)",
@@ -48,7 +49,10 @@ pub const CALLABLE: &[(&str, &str)] = &[
         "makes person, member and session of whoever has the secret",
     ),
     ("identity.count_proof(uuid, bytea)", "bounds how often a password is tried with a link"),
-    ("identity.join_by_invitation(uuid, bytea)", "makes a member of the caller in an organisation that is not the caller's yet"),
+    (
+        "identity.join_by_invitation(uuid, bytea, uuid, bytea, bytea, integer, integer, text, text)",
+        "makes a member of the caller in an organisation that is not the caller's yet, and moves the login there",
+    ),
     ("identity.find_external_identity(text, text)", "who signs in with a provider is found before the tenant is known"),
     (
         "identity.exchange_external(text, text, bytea, timestamp with time zone, text, boolean, bigint, bytea, bytea[], bytea, integer, integer, text, text)",

@@ -39,8 +39,8 @@ async fn a_reset_sets_the_password_and_ends_every_session() {
     let (tenant, second) = (desk.database.tenant("Acme").await, desk.database.tenant("Second").await);
     let email = tenant.email("member");
     desk.database.add_member(second.organization_id, &email, crm_kernel::Role::Viewer).await;
-    let first = desk.login(&email, PASSWORD).await.unwrap();
-    let other = desk.identity.switch(&desk.context(&first), &to(&first, second.organization_id), &origin()).await.unwrap();
+    let (first, other) = (desk.login(&email, PASSWORD).await.unwrap(), desk.login(&email, PASSWORD).await.unwrap());
+    let other = desk.identity.switch(&desk.context(&other), &to(&other, second.organization_id), &origin()).await.unwrap();
     let colleague = desk.login(&tenant.email("colleague"), PASSWORD).await.unwrap();
     desk.forget(&email.to_uppercase()).await;
     desk.is_alive(&first).await;
@@ -202,7 +202,7 @@ async fn neither_a_change_nor_a_reset_makes_a_second_factor_or_loses_one() {
     let switched =
         desk.identity.switch(&desk.context(&refreshed), &to(&refreshed, second.organization_id), &origin()).await.unwrap();
     assert!(!given(&switched).await);
-    let changed = desk.change(&desk.context(&refreshed), PASSWORD, OTHER).await.unwrap();
+    let changed = desk.change(&desk.context(&switched), PASSWORD, OTHER).await.unwrap();
     assert!(!given(&changed).await, "a right password is one factor");
     let missing = desk.login(&email, OTHER).await;
     assert!(matches!(missing, Err(Error::SecondFactorMissing)), "{missing:?}");

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, SystemTime};
 
-use crm_kernel::{Error, Role};
+use crm_kernel::{Context, Error, Role};
 use crm_tenancy::identity::{
-    Identity,
-    invitations::{AcceptRequest, Invitations},
+    Credentials, Identity, Origin,
+    invitations::{AcceptRequest, Invitations, JoinRequest},
 };
 use crm_testkit::{
     PASSWORD,
@@ -223,6 +223,46 @@ async fn a_session_of_the_person_joins_and_anybody_elses_does_not() {
     let by = format!("created by {}", elsewhere.member.user_id);
     assert_eq!(stage.logged(stage.tenant.organization_id, "member").await.last(), Some(&by));
     not_found(join(&elsewhere.email("member")).await, "it works once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_joins_moves_the_login_and_a_refused_refresh_token_joins_nothing() {
+    let stage = set_up().await;
+    let elsewhere = stage.database.tenant("Umbrella").await;
+    let (made, link) = stage.invite(&elsewhere.email("member"), Role::Viewer).await;
+    let login = async |who: &str| {
+        let credentials =
+            Credentials { email: elsewhere.email(who), password: PASSWORD.into(), ..Credentials::default() };
+        let tokens = stage.identity.login(&credentials, &Origin::default()).await.unwrap();
+        let context = stage.context(&tokens).await;
+        (tokens.refresh_token, context)
+    };
+    let join = async |context: &Context, refresh_token: &str| {
+        let request = JoinRequest { token: link.clone(), refresh_token: refresh_token.into() };
+        stage.invitations.join(context, &request, &Origin::default()).await
+    };
+    let ((token, context), (another, _), (foreign, _)) = (login("member").await, login("member").await, login("owner").await);
+    for wrong in ["", "guess", &another, &foreign] {
+        unauthenticated(join(&context, wrong).await, "not of this session");
+    }
+    let refreshed = stage.identity.refresh(&token).await.unwrap();
+    unauthenticated(join(&context, &token).await, "it was spent");
+    unauthenticated(stage.identity.refresh(&refreshed.refresh_token).await, "and shown again it ended the login");
+    unauthenticated(join(&context, &refreshed.refresh_token).await, "which joins nothing any more");
+    let members = format!(
+        "SELECT count(*) FROM memberships WHERE user_id = '{}' AND organization_id = '{}'",
+        context.user_id, stage.tenant.organization_id
+    );
+    assert_eq!((stage.count(&members).await, stage.status(made.id).await.as_str()), (0, "pending"), "nothing has happened");
+
+    let (token, context) = login("member").await;
+    let joined = join(&context, &token).await.expect("a refusal has used nothing up");
+    assert_eq!((stage.count(&members).await, stage.status(made.id).await.as_str()), (1, "accepted"));
+    unauthenticated(stage.identity.me(&context).await, "the login has moved");
+    let there = stage.context(&joined).await;
+    stage.identity.me(&there).await.expect("to the organisation that was joined");
+    unauthenticated(join(&context, &token).await, "who shows the token again is one of two");
+    unauthenticated(stage.identity.me(&there).await, "and the login ends");
 }
 
 #[tokio::test(flavor = "multi_thread")]

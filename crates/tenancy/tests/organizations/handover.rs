@@ -170,3 +170,19 @@ async fn what_a_caller_may_not_change_raw_sql_does_not_hand_over() {
     let other = "SELECT * FROM app.reassign_records('memberships', 'role', app.user_id(), app.user_id(), app.user_id(), 1)";
     assert!(scene.raw(&scene.tenant.owner, other).await.contains("no such owner"), "only what names an owner");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_made_a_viewer_while_leaving_hands_nothing_over() {
+    let scene = Scene::create().await;
+    let (tenant, member, heir) = (&scene.tenant, &scene.tenant.member, &scene.tenant.colleague);
+    scene.fill(member).await;
+    let demotion = format!(
+        "UPDATE memberships SET role = 'viewer' WHERE organization_id = '{}' AND user_id = '{}'",
+        tenant.organization_id, member.user_id
+    );
+    let held = scene.database.hold(&demotion).await;
+    let (left, ()) = tokio::join!(scene.members.leave(member, Some(heir.user_id)), held.commit_under_a_waiter());
+    forbidden(left, "a viewer changes no record");
+    assert_eq!((scene.owned(member, "crm_companies").await, scene.owned(heir, "crm_companies").await), (4, 0), "all of it is undone");
+    scene.members.leave(member, None).await.expect("leaving alone is everybody's right");
+}

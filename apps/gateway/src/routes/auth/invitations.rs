@@ -62,6 +62,8 @@ async fn accept(request: HttpRequest, services: Data<Services>, body: Body<Accep
 }
 
 /// Accept an invitation as who I am logged in
+///
+/// The login moves to the organisation that is joined, as with `POST /auth/switch`.
 #[api_v2_operation(operation_id = "joinByInvitation", tags("Session"))]
 async fn join(caller: Caller, request: HttpRequest, services: Data<Services>, body: Body<JoinRequest>) -> Answer<Made<Tokens>> {
     Ok(Made(services.invitations.join(&caller.context, &body.0, &origin(&request)).await?))

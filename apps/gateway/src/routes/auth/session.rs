@@ -74,6 +74,9 @@ async fn logout(caller: Caller, services: Data<Services>) -> Answer<Empty> {
 }
 
 /// Enter another organisation of mine
+///
+/// The login moves: the session that asks ends with the next request, its refresh token is spent, and the tokens of the answer go on in
+/// their place. A refresh token that was spent before ends the login, as with a second refresh.
 #[api_v2_operation(operation_id = "switchOrganization", tags("Session"))]
 async fn switch(
     caller: Caller,

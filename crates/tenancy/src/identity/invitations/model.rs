@@ -126,7 +126,7 @@ pub struct JoinRequest {
     /// What stands behind the `#` of the letter's link.
     #[garde(length(bytes, max = 200))]
     pub token: String,
-    /// That of the session that joins, not used yet; it stays good. See `POST /auth/switch`.
+    /// That of the session that joins, not used yet. It is spent, and that session ends: see `POST /auth/switch`.
     pub refresh_token: String,
 }
 

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use crm_kernel::{Context, Error, InvitationId, ListQuery, Page, Result, Role, Total, query::Count, validation};
+use crm_kernel::{
+    Context, Error, InvitationId, ListQuery, OrganizationId, Page, Result, Role, Total, query::Count, validation,
+};
+use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
@@ -12,15 +15,16 @@ use super::{
     store::{self, Acceptance, Found, Link},
 };
 use crate::{
-    Db, Identity, PgIdentity,
+    Db, PgIdentity, Tx,
     expect::UNPROVED,
     identity::{
         external::{ExternalTokens, find_person},
-        model::{Origin, SwitchRequest, Tokens},
+        model::{Origin, Tokens},
         password_rules::judge_password,
         second_factor::Proved,
         secrets::{link_secret, parse_link_token},
         service::new_secret,
+        store::{Birth, Opened, session_of},
         throttle::{Attempt, Bucket, Purpose},
     },
     passwords::Subject,
@@ -60,7 +64,8 @@ pub trait Invitations: Send + Sync {
     /// factor where it has one. `SecondFactorMissing` when that is asked for; nothing has happened then.
     async fn accept(&self, request: &AcceptRequest, origin: &Origin) -> Result<Tokens>;
 
-    /// Comes in as the person of the session; answers with a session in the new organisation.
+    /// Comes in as the person of the session, whose login moves to the new organisation as with [`Identity::switch`](crate::Identity::switch): the refresh token is
+    /// spent, and nothing has happened when it is refused.
     async fn join(&self, context: &Context, request: &JoinRequest, origin: &Origin) -> Result<Tokens>;
 }
 
@@ -172,6 +177,16 @@ impl PgInvitations {
     }
 }
 
+impl PgInvitations {
+    async fn try_join(&self, context: &Context, request: &JoinRequest, birth: Birth<'_>) -> Result<(Tx, OrganizationId, Opened)> {
+        let (link, session) = (link(&request.token)?, session_of(context)?);
+        let mut tx = self.db.begin(context).await?;
+        let known_hash = Sha256::digest(&request.refresh_token);
+        let (organization_id, opened) = store::join(&mut tx, &link, (session, &known_hash), birth).await?;
+        Ok((tx, organization_id, opened))
+    }
+}
+
 #[async_trait]
 impl Invitations for PgInvitations {
     async fn create(&self, context: &Context, new: &NewInvitation) -> Result<Invitation> {
@@ -247,12 +262,12 @@ impl Invitations for PgInvitations {
 
     async fn join(&self, context: &Context, request: &JoinRequest, origin: &Origin) -> Result<Tokens> {
         validation::check(request)?;
-        let link = link(&request.token)?;
-        let mut tx = self.db.begin(context).await?;
-        let organization_id = store::join(&mut tx, &link).await?;
+        let (refresh_token, hash) = new_secret()?;
+        let birth = Birth { refresh_hash: &hash, lifetimes: self.identity.lifetimes(), origin };
+        let joined = self.try_join(context, request, birth).await;
+        let (tx, organization_id, opened) = self.identity.judged(joined, &request.refresh_token).await?;
         tx.commit().await?;
-        let change = SwitchRequest { organization_id, refresh_token: request.refresh_token.clone() };
-        self.identity.switch(context, &change, origin).await
+        self.identity.tokens(context.user_id, organization_id, opened, refresh_token)
     }
 }
 

@@ -22,7 +22,7 @@ use crate::{
         external::VerifiedToken,
         model::Origin,
         second_factor::Proved,
-        store::{Lifetimes, Opened},
+        store::{Birth, Lifetimes, Opened},
     },
     schema::q_invitations,
     seek_id,
@@ -204,15 +204,30 @@ pub(super) async fn accept(
 }
 
 #[derive(QueryableByName)]
-struct Joined {
+struct JoinedRow {
     #[diesel(sql_type = SqlUuid)]
     organization_id: OrganizationId,
+    #[diesel(sql_type = SqlUuid)]
+    session_id: SessionId,
+    #[diesel(sql_type = Text)]
+    role: Role,
 }
 
-/// In the transaction of the person who joins; answers where.
-pub(super) async fn join(tx: &mut Tx, link: &Link) -> Result<OrganizationId> {
-    let query = sql_query("SELECT identity.join_by_invitation($1, $2) AS organization_id")
+/// In the transaction of the person who joins, against a refresh token of the session: all of it or nothing.
+pub(super) async fn join(
+    tx: &mut Tx,
+    link: &Link,
+    (session, known_hash): (SessionId, &[u8]),
+    birth: Birth<'_>,
+) -> Result<(OrganizationId, Opened)> {
+    let text = "SELECT organization_id, session_id, role
+                  FROM identity.join_by_invitation($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+    let query = sql_query(text)
+        .into_boxed::<Pg>()
         .bind::<SqlUuid, _>(link.id)
-        .bind::<Binary, _>(link.hash.as_slice());
-    query.get_result(tx).await.expect_one(INVITATION).map(|row: Joined| row.organization_id)
+        .bind::<Binary, _>(link.hash.clone())
+        .bind::<SqlUuid, _>(session)
+        .bind::<Binary, _>(known_hash.to_vec());
+    let row: JoinedRow = birth.bind(query).get_result(tx).await.expect_one(INVITATION)?;
+    Ok((row.organization_id, Opened { session_id: row.session_id, role: row.role }))
 }
