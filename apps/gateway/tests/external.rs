@@ -17,13 +17,17 @@ use crm_testkit::{
 };
 use serde_json::{Value, json};
 use support::{
-    Answer, App,
+    Answer, App, Caller,
     letters::{claims, external_token},
     world::World,
 };
 
 const EXCHANGE: &str = "/api/v1/auth/exchange";
 const IDENTITIES: &str = "/api/v1/auth/identities";
+
+async fn remove(caller: &Caller, at: &str, body: Value) -> Answer {
+    caller.call("DELETE", at).json(&body).send().await
+}
 
 /// How an issuer answers.
 #[derive(Clone)]
@@ -306,10 +310,15 @@ async fn identities_are_linked_listed_and_removed_by_their_person() {
     assert!(viewer.get(IDENTITIES).await.expect(200).ids().is_empty());
 
     let at = format!("{IDENTITIES}/{}", linked.id());
-    viewer.delete(&at).await.problem(404, "not_found");
-    viewer.delete(&format!("{IDENTITIES}/{}", uuid::Uuid::now_v7())).await.problem(404, "not_found");
-    member.delete(&at).await.expect(204);
-    member.delete(&at).await.problem(404, "not_found");
+    let right = json!({ "password": PASSWORD });
+    remove(viewer, &at, right.clone()).await.problem(404, "not_found");
+    let nowhere = format!("{IDENTITIES}/{}", uuid::Uuid::now_v7());
+    remove(viewer, &nowhere, right.clone()).await.problem(404, "not_found");
+    remove(member, &at, json!({})).await.problem(422, "invalid").names(&["/password"]);
+    remove(member, &at, json!({ "password": "wrong" })).await.problem(422, "invalid").names(&["/password"]);
+    assert_eq!(member.get(IDENTITIES).await.expect(200).ids(), [linked.id()], "it is still there");
+    remove(member, &at, right.clone()).await.expect(204);
+    remove(member, &at, right).await.problem(404, "not_found");
     app.nobody().post(EXCHANGE, &json!({ "token": external_token("mine") })).await.problem(403, "not_linked");
 
     for number in 0..10 {
@@ -339,12 +348,12 @@ async fn the_only_way_in_is_not_removed() {
     let tokens = app.nobody().post("/api/v1/auth/invitations/accept", &accept).await.expect(201);
     let new = app.holder(tokens.body["access_token"].as_str().unwrap());
     let only = new.get(IDENTITIES).await.expect(200).ids().remove(0);
-    new.delete(&format!("{IDENTITIES}/{only}")).await.problem(409, "conflict");
+    remove(&new, &format!("{IDENTITIES}/{only}"), json!({})).await.problem(409, "conflict");
     assert_eq!(new.get(IDENTITIES).await.expect(200).ids(), std::slice::from_ref(&only));
     let second = new.post(IDENTITIES, &json!({ "token": external_token("second") })).await.expect(201).id();
     // Both at once: one of them is then the only way in.
     let (one, two) = (format!("{IDENTITIES}/{only}"), format!("{IDENTITIES}/{second}"));
-    let answers = futures_util::future::join(new.delete(&one), new.delete(&two)).await;
+    let answers = futures_util::future::join(remove(&new, &one, json!({})), remove(&new, &two, json!({}))).await;
     let mut statuses = [answers.0.status, answers.1.status];
     statuses.sort_unstable();
     assert_eq!(statuses, [204, 409]);

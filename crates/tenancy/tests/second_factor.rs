@@ -12,7 +12,11 @@ use crm_tenancy::{
     },
     sealing::SealingKeys,
 };
-use crm_testkit::{PASSWORD, refusals::{not_found, unauthenticated}, to};
+use crm_testkit::{
+    PASSWORD,
+    refusals::{not_found, unauthenticated},
+    to,
+};
 use entrance::{Authenticator, Entrance, elsewhere, with_password};
 use futures_util::future::join_all;
 
@@ -333,7 +337,8 @@ async fn what_was_begun_waits_for_its_own_login_and_a_quarter_of_an_hour() {
     let entrance = Entrance::open().await;
     let (factors, tokens) = (&entrance.second_factors, entrance.login("member").await);
     let (thief, other) = (entrance.context(&tokens), entrance.enter("member").await);
-    let begun = async |context: &Context| Authenticator::new(&factors.enroll(context, &with_password(PASSWORD)).await.unwrap().seed);
+    let begun =
+        async |context: &Context| Authenticator::new(&factors.enroll(context, &with_password(PASSWORD)).await.unwrap().seed);
     let confirm = async |context: &Context, shown: &Authenticator| factors.confirm(context, &first_code(shown.code(0))).await;
     let begun_here = begun(&thief).await;
     let unknown = not_found(confirm(&other, &begun_here).await, "another login of the same person").to_string();
@@ -346,7 +351,8 @@ async fn what_was_begun_waits_for_its_own_login_and_a_quarter_of_an_hour() {
 
     let here = entrance.login("member").await;
     let shown = begun(&entrance.context(&here)).await;
-    let moved = entrance.identity.switch(&entrance.context(&here), &to(&here, here.organization_id), &elsewhere(1)).await.unwrap();
+    let moved =
+        entrance.identity.switch(&entrance.context(&here), &to(&here, here.organization_id), &elsewhere(1)).await.unwrap();
     confirm(&entrance.context(&moved), &shown).await.expect("the same login, wherever it has moved");
 }
 

@@ -43,7 +43,8 @@ async fn the_list_shows_ones_own_living_sessions_in_all_organisations_newest_fir
     let first = entrance.identity.login(&entrance.credentials("member"), &from("2001:db8::7")).await.unwrap();
     let context = entrance.context(&first);
     let other = entrance.login("member").await;
-    let moved = entrance.identity.switch(&entrance.context(&other), &to(&other, second.organization_id), &Origin::default()).await;
+    let moved =
+        entrance.identity.switch(&entrance.context(&other), &to(&other, second.organization_id), &Origin::default()).await;
     let switched = moved.unwrap();
     entrance.enter("colleague").await;
 
@@ -127,7 +128,10 @@ async fn all_others_end_everywhere_and_this_one_goes_on() {
         unauthenticated(entrance.db.begin(ended).await, "all others have ended");
     }
     unauthenticated(entrance.identity.refresh(&away.refresh_token).await, "and cannot be refreshed");
-    assert_eq!(count(&entrance, "SELECT count(*) FROM q_log WHERE activity_type = 'session_ended' AND description = 'revoked'").await, 2);
+    assert_eq!(
+        count(&entrance, "SELECT count(*) FROM q_log WHERE activity_type = 'session_ended' AND description = 'revoked'").await,
+        2
+    );
     forbidden(entrance.sessions.end_others(&entrance.tenant.member).await, "without a session there is no this one");
 }
 
@@ -153,10 +157,8 @@ async fn a_login_is_one_session_that_moves_and_an_access_token_alone_moves_nothi
         unauthenticated(entrance.db.begin(&entrance.context(moved)).await, "it went on elsewhere");
     }
     entrance.db.begin(&entrance.context(&back)).await.expect("the one session of the login");
-    let alive = format!(
-        "SELECT count(*) FROM identity.sessions WHERE login_id = '{}' AND ended_at IS NULL",
-        here.session_id.unwrap()
-    );
+    let alive =
+        format!("SELECT count(*) FROM identity.sessions WHERE login_id = '{}' AND ended_at IS NULL", here.session_id.unwrap());
     assert_eq!(entrance.database.number(&alive).await, 1);
     let longest = "SELECT max(extract(epoch FROM expires_at - now())::bigint) FROM identity.sessions WHERE method = 'switch'";
     assert!(entrance.database.number(longest).await <= 60, "nothing outlives the login");
@@ -177,7 +179,9 @@ async fn a_refresh_token_is_good_once_wherever_it_is_shown() {
     let entrance = Entrance::open().await;
     let (second, own) = (entrance.second_of_the_member().await, entrance.tenant.organization_id);
     // Who switched, then who refreshed; and what the other holder of the token does next, also where it is no good at all.
-    for (spent_at, shown_at) in [(second, None), (own, None), (second, Some(second)), (own, Some(own)), (own, Some(OrganizationId::generate()))] {
+    for (spent_at, shown_at) in
+        [(second, None), (own, None), (second, Some(second)), (own, Some(own)), (own, Some(OrganizationId::generate()))]
+    {
         let stolen = entrance.login("member").await;
         let moved = entrance.open_from(&stolen, spent_at).await.unwrap();
         let again = match shown_at {
@@ -297,7 +301,8 @@ async fn managers_end_the_sessions_of_members_here_and_an_admin_not_an_owners() 
     let second = entrance.database.tenant("Second").await;
     entrance.database.add_member(second.organization_id, &entrance.tenant.email("member"), Role::Viewer).await;
     let (owner, admin, first) = (entrance.enter("owner").await, entrance.enter("admin").await, entrance.login("member").await);
-    let moved = entrance.identity.switch(&entrance.context(&first), &to(&first, second.organization_id), &Origin::default()).await;
+    let moved =
+        entrance.identity.switch(&entrance.context(&first), &to(&first, second.organization_id), &Origin::default()).await;
     let there = moved.unwrap();
     let (member, away) = (entrance.enter("member").await, entrance.context(&there));
     for (who, whom) in [(&member, &admin), (&admin, &owner)] {

@@ -106,7 +106,7 @@ impl World {
         match schema {
             "Credentials" => json!({ "email": person.email, "password": crm_testkit::PASSWORD }),
             "RefreshRequest" => json!({ "refresh_token": app.login(&person.email).await.refresh_token }),
-            "EnrollmentRequest" => json!({ "password": crm_testkit::PASSWORD }),
+            "EnrollmentRequest" | "UnlinkRequest" => json!({ "password": crm_testkit::PASSWORD }),
             // By a login of its own: the caller's token may be none with which that can be done.
             "FirstCodeRequest" => {
                 let whole = app.login(&person.email).await;

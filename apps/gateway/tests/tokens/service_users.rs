@@ -66,6 +66,20 @@ async fn its_tokens_end_with_the_rights_of_who_made_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_is_an_admin_no_more_sees_none_with_the_token_from_before() {
+    let app = App::start().await;
+    let world = World::create(&app, "Acme").await;
+    let user = make(world.owner(), "Website", "member").await;
+    let (admin, at) = (world.caller("admin"), format!("{SERVICE_USERS}/{user}"));
+    admin.get(SERVICE_USERS).await.expect(200);
+    admin.get(&at).await.expect(200);
+    let person = format!("/api/v1/organizations/current/members/{}", world.tenant.admin.user_id);
+    world.owner().patch(&person, &json!({ "role": "member" })).await.expect(200);
+    admin.get(SERVICE_USERS).await.problem(403, "forbidden");
+    admin.get(&at).await.problem(403, "forbidden");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn it_cannot_log_in() {
     let app = App::start().await;
     let world = World::create(&app, "Acme").await;

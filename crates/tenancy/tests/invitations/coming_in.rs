@@ -231,8 +231,7 @@ async fn what_joins_moves_the_login_and_a_refused_refresh_token_joins_nothing() 
     let elsewhere = stage.database.tenant("Umbrella").await;
     let (made, link) = stage.invite(&elsewhere.email("member"), Role::Viewer).await;
     let login = async |who: &str| {
-        let credentials =
-            Credentials { email: elsewhere.email(who), password: PASSWORD.into(), ..Credentials::default() };
+        let credentials = Credentials { email: elsewhere.email(who), password: PASSWORD.into(), ..Credentials::default() };
         let tokens = stage.identity.login(&credentials, &Origin::default()).await.unwrap();
         let context = stage.context(&tokens).await;
         (tokens.refresh_token, context)

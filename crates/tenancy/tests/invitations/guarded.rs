@@ -5,12 +5,15 @@ use std::{sync::Arc, time::Duration};
 use crm_kernel::{Context, Error, Result, Role};
 use crm_tenancy::identity::{
     Origin, Tokens,
-    external::{ExchangeRequest, ExternalIdentities, LinkRequest},
+    external::{ExchangeRequest, ExternalIdentities, LinkRequest, UnlinkRequest},
     invitations::{AcceptRequest, Invitations},
     link_token,
     second_factor::{CodeRequest, FirstCodeRequest, PgSecondFactors, SecondFactors},
 };
-use crm_testkit::{PASSWORD, refusals::unauthenticated};
+use crm_testkit::{
+    PASSWORD,
+    refusals::{invalid, unauthenticated},
+};
 use uuid::Uuid;
 
 use crate::{
@@ -154,7 +157,14 @@ async fn a_provider_is_a_second_factor_only_where_it_is_trusted_and_linked() {
     while stage.was_announced().await {}
     let linked = stage.external.link(&session, &links("another")).await.expect("this one has given it");
     assert!(stage.was_announced().await, "linking is told");
-    stage.external.unlink(&session, linked.id).await.unwrap();
+    let unlink = async |password: Option<&str>| {
+        let request = UnlinkRequest { password: password.map(Into::into) };
+        stage.external.unlink(&session, linked.id, &request).await
+    };
+    invalid(unlink(None).await, "/password", "required", "whoever has a password says it");
+    invalid(unlink(Some("wrong")).await, "/password", "wrong", "and the right one");
+    assert!(!stage.was_announced().await, "nothing has happened");
+    unlink(Some(PASSWORD)).await.unwrap();
     assert!(stage.was_announced().await, "and unlinking");
 
     let (_, token) = stage.invite(&elsewhere.email("member"), Role::Viewer).await;

@@ -183,6 +183,10 @@ async fn who_is_made_a_viewer_while_leaving_hands_nothing_over() {
     let held = scene.database.hold(&demotion).await;
     let (left, ()) = tokio::join!(scene.members.leave(member, Some(heir.user_id)), held.commit_under_a_waiter());
     forbidden(left, "a viewer changes no record");
-    assert_eq!((scene.owned(member, "crm_companies").await, scene.owned(heir, "crm_companies").await), (4, 0), "all of it is undone");
+    assert_eq!(
+        (scene.owned(member, "crm_companies").await, scene.owned(heir, "crm_companies").await),
+        (4, 0),
+        "all of it is undone"
+    );
     scene.members.leave(member, None).await.expect("leaving alone is everybody's right");
 }

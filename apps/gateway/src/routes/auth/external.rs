@@ -7,7 +7,7 @@ use actix_web::{
 use crm_kernel::{ExternalIdentityId, Result, validation};
 use crm_tenancy::identity::{
     Tokens,
-    external::{ExchangeRequest, ExternalIdentity, LinkRequest},
+    external::{ExchangeRequest, ExternalIdentity, LinkRequest, UnlinkRequest},
 };
 use paperclip::actix::{Apiv2Schema, api_v2_operation, web};
 use serde::Serialize;
@@ -49,6 +49,12 @@ impl Input for LinkRequest {
     }
 }
 
+impl Input for UnlinkRequest {
+    fn check(&self) -> Result<()> {
+        validation::check(self)
+    }
+}
+
 /// Log in with a token of an external provider
 ///
 /// Of who has a second factor its code is asked, unless the provider vouches for one and is trusted in that: without it the answer is 401
@@ -74,10 +80,17 @@ async fn list(caller: Caller, services: Data<Services>) -> Answer<Plain<External
 }
 
 /// Remove an external identity of mine
+///
+/// Takes the password of who has one.
 #[api_v2_operation(operation_id = "unlinkIdentity", tags("Session"))]
-async fn unlink(caller: RecordCaller, services: Data<Services>, path: Path<ExternalIdentityId>) -> Answer<Empty> {
+async fn unlink(
+    caller: RecordCaller,
+    services: Data<Services>,
+    path: Path<ExternalIdentityId>,
+    body: Body<UnlinkRequest>,
+) -> Answer<Empty> {
     let id = path.into_inner();
     let context = caller.allowed(services.external_identities.get(&caller.context, id)).await?;
-    services.external_identities.unlink(context, id).await?;
+    services.external_identities.unlink(context, id, &body.0).await?;
     Ok(Empty)
 }

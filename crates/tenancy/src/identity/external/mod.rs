@@ -16,7 +16,7 @@ mod tests;
 mod tokens;
 
 pub use keys::{Document, KeySource, LARGEST_DOCUMENT};
-pub use model::{ExchangeRequest, ExternalIdentity, LinkRequest};
+pub use model::{ExchangeRequest, ExternalIdentity, LinkRequest, UnlinkRequest};
 pub use providers::{Provider, Providers};
 pub use service::{ExternalIdentities, PgExternalIdentities};
 pub(super) use store::find_person;

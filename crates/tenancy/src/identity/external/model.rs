@@ -35,6 +35,23 @@ pub struct LinkRequest {
     pub password: Option<String>,
 }
 
+/// What removing a linked identity takes.
+#[derive(Clone, Default, Deserialize, garde::Validate)]
+#[cfg_attr(feature = "openapi", derive(paperclip::actix::Apiv2Schema))]
+#[serde(deny_unknown_fields)]
+pub struct UnlinkRequest {
+    /// The current password; required of who has one. None is asked of who has none, as those who come in with another identity provider.
+    #[serde(default)]
+    #[garde(length(bytes, max = 1024))]
+    pub password: Option<String>,
+}
+
+impl std::fmt::Debug for UnlinkRequest {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("UnlinkRequest(secret)")
+    }
+}
+
 impl std::fmt::Debug for ExchangeRequest {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("ExchangeRequest").field("organization", &self.organization).finish_non_exhaustive()

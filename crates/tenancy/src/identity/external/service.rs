@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use crm_kernel::{Context, Error, ExternalIdentityId, Result, validation};
 
 use super::{
-    model::{ExchangeRequest, ExternalIdentity, LinkRequest},
+    model::{ExchangeRequest, ExternalIdentity, LinkRequest, UnlinkRequest},
     store,
     tokens::{ExternalTokens, VerifiedToken},
 };
@@ -38,8 +38,9 @@ pub trait ExternalIdentities: Send + Sync {
     /// One of the caller's.
     async fn get(&self, context: &Context, id: ExternalIdentityId) -> Result<ExternalIdentity>;
 
-    /// Removes one of the caller's; `Conflict` when it is the only way in.
-    async fn unlink(&self, context: &Context, id: ExternalIdentityId) -> Result<()>;
+    /// Removes one of the caller's; takes the password of who has one, as linking does: a thief of a session would keep the person out
+    /// with it. `Conflict` when it is the only way in.
+    async fn unlink(&self, context: &Context, id: ExternalIdentityId, request: &UnlinkRequest) -> Result<()>;
 }
 
 /// External identities kept in PostgreSQL.
@@ -113,7 +114,11 @@ impl ExternalIdentities for PgExternalIdentities {
         found.ok_or(Error::NotFound("external identity"))
     }
 
-    async fn unlink(&self, context: &Context, id: ExternalIdentityId) -> Result<()> {
+    async fn unlink(&self, context: &Context, id: ExternalIdentityId, request: &UnlinkRequest) -> Result<()> {
+        validation::check(request)?;
+        self.get(context, id).await?;
+        let hash = second_factor::password_hash(&mut *self.db.connection().await?, context).await?;
+        password_proof::require(&self.db, context, hash, request.password.as_deref()).await?;
         let mut tx = self.db.begin(context).await?;
         store::unlink(&mut tx, id).await?;
         tx.commit().await?;

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use crm_kernel::{
-    Context, Error, InvitationId, ListQuery, OrganizationId, Page, Result, Role, Total, query::Count, validation,
-};
+use crm_kernel::{Context, Error, InvitationId, ListQuery, OrganizationId, Page, Result, Role, Total, query::Count, validation};
 use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
 use uuid::Uuid;
