@@ -1,4 +1,52 @@
--- A switch leaves the first session alive again; a seed waits for ever.
+-- A switch leaves the first session alive again; a seed waits for ever; three sign-ups of anybody are all of an address.
+DROP FUNCTION identity.request_registration(uuid, bytea, text, text, text, text, text, boolean, text, text, text, text, boolean, text);
+CREATE FUNCTION identity.request_registration(
+    p_id                uuid,
+    p_secret_hash       bytea,
+    p_email             text,
+    p_password_hash     text,
+    p_full_name         text,
+    p_organization_name text,
+    p_slug              text,
+    p_slug_chosen       boolean,
+    p_time_zone         text,
+    p_country           text,
+    p_currency          text,
+    p_locale            text,
+    p_wants_letter      boolean
+) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+AS $$
+DECLARE
+    address  text := lower(p_email);
+    is_known boolean;
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended('identity.registrations ' || address, 0));
+    IF (SELECT count(*) FROM identity.registrations WHERE email = address AND created_at > now() - interval '1 hour') >= 3 THEN
+        RETURN;
+    END IF;
+    is_known := EXISTS (SELECT FROM public.users WHERE email = address);
+
+    INSERT INTO identity.registrations (
+        id, email, password_hash, full_name, organization_name, slug, slug_chosen, time_zone, country, default_currency, locale,
+        secret_hash, used_at)
+    VALUES (
+        p_id, address, p_password_hash, p_full_name, p_organization_name, p_slug, p_slug_chosen, p_time_zone, p_country, p_currency,
+        p_locale, p_secret_hash, CASE WHEN is_known THEN now() END);
+
+    -- A letter to somebody who has an account repeats nothing that a stranger has typed.
+    IF is_known THEN
+        PERFORM identity.queue_letter('already_registered', address, p_locale, NULL, NULL, now() + interval '24 hours');
+    ELSIF p_wants_letter THEN
+        PERFORM identity.queue_letter(
+            'confirm_registration', address, p_locale, p_id, jsonb_build_object('organization', p_organization_name),
+            now() + interval '24 hours');
+    END IF;
+END
+$$;
+
+ALTER TABLE identity.registrations DROP COLUMN source;
+
 DROP FUNCTION app.leave_organization();
 CREATE FUNCTION app.leave_organization() RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
@@ -229,3 +277,5 @@ DROP FUNCTION identity.spend_refresh(uuid, uuid, bytea);
 SELECT app.seal_functions();
 GRANT EXECUTE ON FUNCTION identity.join_by_invitation(uuid, bytea) TO crm_app;
 GRANT EXECUTE ON FUNCTION app.leave_organization() TO crm_app;
+GRANT EXECUTE ON FUNCTION identity.request_registration(
+    uuid, bytea, text, text, text, text, text, boolean, text, text, text, text, boolean) TO crm_app;

@@ -310,6 +310,66 @@ BEGIN
 END
 $$;
 
+-- ---------------------------------------------------------------- signing up
+
+-- Three letters an hour to one address from one source, and a dozen in all: whoever signs up with the address of somebody else leaves its
+-- holder theirs. Letters that set a new password or an address are counted for themselves (identity.links).
+ALTER TABLE identity.registrations ADD COLUMN source bytea;  -- hash of the network address; NULL when it is not known
+DROP FUNCTION identity.request_registration(uuid, bytea, text, text, text, text, text, boolean, text, text, text, text, boolean);
+CREATE FUNCTION identity.request_registration(
+    p_id                uuid,
+    p_secret_hash       bytea,
+    p_email             text,
+    p_password_hash     text,
+    p_full_name         text,
+    p_organization_name text,
+    p_slug              text,
+    p_slug_chosen       boolean,
+    p_time_zone         text,
+    p_country           text,
+    p_currency          text,
+    p_locale            text,
+    p_wants_letter      boolean,
+    p_ip                text
+) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+AS $$
+DECLARE
+    from_one CONSTANT integer := 3;
+    from_all CONSTANT integer := 12;
+    address  text  := lower(p_email);
+    place    bytea := identity.address_hash(p_ip);
+    is_known boolean;
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended('identity.registrations ' || address, 0));
+    IF EXISTS (
+        SELECT
+          FROM identity.registrations AS lately
+         WHERE lately.email = address AND lately.created_at > now() - interval '1 hour'
+        HAVING count(*) >= from_all OR count(*) FILTER (WHERE lately.source IS NOT DISTINCT FROM place) >= from_one)
+    THEN
+        RETURN;
+    END IF;
+    is_known := EXISTS (SELECT FROM public.users WHERE email = address);
+
+    INSERT INTO identity.registrations (
+        id, email, password_hash, full_name, organization_name, slug, slug_chosen, time_zone, country, default_currency, locale,
+        secret_hash, used_at, source)
+    VALUES (
+        p_id, address, p_password_hash, p_full_name, p_organization_name, p_slug, p_slug_chosen, p_time_zone, p_country, p_currency,
+        p_locale, p_secret_hash, CASE WHEN is_known THEN now() END, place);
+
+    -- A letter to somebody who has an account repeats nothing that a stranger has typed.
+    IF is_known THEN
+        PERFORM identity.queue_letter('already_registered', address, p_locale, NULL, NULL, now() + interval '24 hours');
+    ELSIF p_wants_letter THEN
+        PERFORM identity.queue_letter(
+            'confirm_registration', address, p_locale, p_id, jsonb_build_object('organization', p_organization_name),
+            now() + interval '24 hours');
+    END IF;
+END
+$$;
+
 -- ---------------------------------------------------------------- leaving
 
 -- Answers the role that the caller had at that moment, with the membership held; NULL when there was nothing to end.
@@ -333,3 +393,5 @@ GRANT EXECUTE ON FUNCTION
     identity.join_by_invitation(uuid, bytea, uuid, bytea, bytea, integer, integer, text, text) TO crm_app;
 GRANT EXECUTE ON FUNCTION identity.end_reused(bytea) TO crm_app;
 GRANT EXECUTE ON FUNCTION app.leave_organization() TO crm_app;
+GRANT EXECUTE ON FUNCTION identity.request_registration(
+    uuid, bytea, text, text, text, text, text, boolean, text, text, text, text, boolean, text) TO crm_app;

@@ -86,6 +86,15 @@ impl Purpose {
             _ => Limit { capacity: 10.0, seconds_each: 60.0 },
         }
     }
+
+    /// Of an account from wherever they come. Whoever signs up counts at an address as well: anybody can sign up with the address of
+    /// somebody else, and to that one it is no help.
+    fn of_account_anywhere(self) -> Limit {
+        match self {
+            Self::Register => Limit { capacity: 20.0, seconds_each: 180.0 },
+            _ => self.of_account(),
+        }
+    }
 }
 
 /// How many tries at once, and after how many seconds one more.
@@ -114,11 +123,11 @@ impl Bucket {
     /// An account, whether or not there is one.
     #[must_use]
     pub fn account(purpose: Purpose, email: &str) -> Self {
-        Self { key: key(purpose, "account", &normalized(email)), limit: purpose.of_account() }
+        Self { key: key(purpose, "account", &normalized(email)), limit: purpose.of_account_anywhere() }
     }
 
     /// An account at an address.
-    fn account_at(purpose: Purpose, email: &str, ip: Option<IpAddr>) -> Self {
+    pub(super) fn account_at(purpose: Purpose, email: &str, ip: Option<IpAddr>) -> Self {
         let subject = format!("{} {}", normalized(email), ip.map_or_else(|| "none".to_owned(), network));
         Self { key: key(purpose, "account_at", &subject), limit: purpose.of_account() }
     }

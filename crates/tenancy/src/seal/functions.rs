@@ -74,7 +74,7 @@ pub const CALLABLE: &[(&str, &str)] = &[
     ("identity.letter_sent(uuid)", "as claim_letters"),
     ("identity.letter_failed(uuid, text, boolean)", "as claim_letters"),
     (
-        "identity.request_registration(uuid, bytea, text, text, text, text, text, boolean, text, text, text, text, boolean)",
+        "identity.request_registration(uuid, bytea, text, text, text, text, text, boolean, text, text, text, text, boolean, text)",
         "there is no tenant before somebody has signed up; it does not answer who is known",
     ),
     ("identity.find_registration(uuid, bytea)", "a password is compared before there is an account; needs the link's secret"),

@@ -5,7 +5,9 @@ use crm_tenancy::{
     Identity,
     identity::{
         Tokens,
-        accounts::{AccountOptions, Accounts, Delivery, Registered, Registration, RegistrationConfirmation, SignUp},
+        accounts::{
+            AccountOptions, Accounts, Delivery, ForgottenPassword, Registered, Registration, RegistrationConfirmation, SignUp,
+        },
     },
 };
 use crm_testkit::refusals::{conflict, forbidden, invalid, unauthenticated};
@@ -154,6 +156,35 @@ async fn an_address_gets_three_letters_an_hour_and_the_first_confirmed_ends_the_
     desk.database.execute(an_hour_later).await;
     desk.register(&registration(EMAIL)).await;
     assert_eq!(desk.letters(EMAIL).await.last().unwrap(), "already_registered", "an hour later there is one more");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_signs_up_with_the_address_of_somebody_else_leaves_them_their_letters() {
+    let desk = Desk::new(AccountOptions::default()).await;
+    let known = desk.database.tenant("Acme").await.email("member");
+    let sign_up = async |email: &str, number: u32| {
+        desk.accounts.register(&registration(email), &elsewhere(number)).await.unwrap();
+    };
+    for email in [EMAIL, known.as_str()] {
+        for _ in 0..5 {
+            sign_up(email, 1).await;
+        }
+        assert_eq!(desk.letters(email).await.len(), 3, "of one source");
+        sign_up(email, 2).await;
+        assert_eq!(desk.letters(email).await.len(), 4, "its holder gets one, too");
+    }
+    let token = desk.token("confirm_registration", EMAIL).await;
+    desk.confirm(&token, None).await.expect("which opens the account");
+    for _ in 0..3 {
+        desk.accounts.forget_password(&ForgottenPassword { email: known.clone() }, &elsewhere(2)).await.unwrap();
+    }
+    let letters = desk.letters(&known).await;
+    assert_eq!(letters.iter().filter(|kind| *kind == "reset_password").count(), 3, "new passwords are counted for themselves");
+    for number in 3..10 {
+        sign_up("target@example.com", number).await;
+        sign_up("target@example.com", number).await;
+    }
+    assert_eq!(desk.letters("target@example.com").await.len(), 12, "a mailbox is flooded by nobody");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -20,6 +20,8 @@ use super::{
 
 /// Letters of an account at once.
 const LETTERS: u32 = 5;
+/// Sign-ups with one address, from wherever.
+const SIGN_UPS: u32 = 20;
 /// Wrong passwords of a person at once.
 const PASSWORDS: u32 = 10;
 /// Wrong secrets from an address at once.
@@ -54,7 +56,8 @@ async fn letters_are_limited_for_an_account_whether_or_not_it_exists_and_for_an_
     let desk = Desk::new(AccountOptions::default()).await;
     let known = desk.database.tenant("Acme").await.email("member");
     for email in [known.as_str(), "nobody@example.com"] {
-        assert_eq!(judged(async |number| desk.sign_up(email, &elsewhere(number)).await).await, LETTERS, "{email}");
+        assert_eq!(judged(async |_| desk.sign_up(email, &from("192.0.2.8")).await).await, LETTERS, "{email}");
+        assert_eq!(judged(async |number| desk.sign_up(email, &elsewhere(number)).await).await, SIGN_UPS - LETTERS, "{email}");
         let spelled = email.to_uppercase();
         assert_eq!(judged(async |number| desk.ask_for_reset(&spelled, &elsewhere(number)).await).await, LETTERS, "{email}");
     }

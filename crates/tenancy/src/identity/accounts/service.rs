@@ -112,12 +112,6 @@ impl PgAccounts {
         let is_right = password_proof::is_right(&self.db, context.user_id, password, own.password_hash.clone()).await?;
         Ok((own, is_right))
     }
-
-    /// Counts a call that sends a letter to anybody's address: each counts, right or wrong.
-    async fn count_letter(&self, purpose: Purpose, email: &str, origin: &Origin) -> Result<()> {
-        let buckets = [Bucket::address(purpose, origin.ip), Bucket::account(purpose, email)];
-        Attempt::begin(&mut *self.db.connection().await?, buckets).await.map(drop)
-    }
 }
 
 #[async_trait]
@@ -132,7 +126,13 @@ impl Accounts for PgAccounts {
         registration.check()?;
         // The place comes first: who is turned away for want of one has not tried anything.
         let place = self.db.queue([Subject::address(origin.ip), Subject::account_at(&registration.email, origin.ip)])?;
-        self.count_letter(Purpose::Register, &registration.email, origin).await?;
+        let buckets = [
+            Bucket::address(Purpose::Register, origin.ip),
+            Bucket::account(Purpose::Register, &registration.email),
+            // What a stranger asks for elsewhere does not count here.
+            Bucket::account_at(Purpose::Register, &registration.email, origin.ip),
+        ];
+        Attempt::begin(&mut *self.db.connection().await?, buckets).await.map(drop)?;
         let link = self.new_link(CONFIRM_REGISTRATION)?;
         let new = NewRegistration {
             email: normal(&registration.email),
@@ -147,7 +147,7 @@ impl Accounts for PgAccounts {
             locale: registration.locale.as_deref().unwrap_or("en"),
             wants_letter: self.options.sign_up == SignUp::Confirm,
         };
-        store::request_registration(&mut *self.db.connection().await?, &link, &new).await?;
+        store::request_registration(&mut *self.db.connection().await?, &link, &new, origin).await?;
         self.letters_queued.notify_one();
         if self.options.sign_up == SignUp::Open {
             let made = store::confirm_registration(&mut *self.db.connection().await?, &link, None).await?;
@@ -190,7 +190,9 @@ impl Accounts for PgAccounts {
     async fn forget_password(&self, forgotten: &ForgottenPassword, origin: &Origin) -> Result<Accepted> {
         self.require_delivery()?;
         invalid_unless_empty(faults(forgotten))?;
-        self.count_letter(Purpose::Forgot, &forgotten.email, origin).await?;
+        // A letter that somebody else asks for opens the account as well: it counts wherever it is asked for.
+        let buckets = [Bucket::address(Purpose::Forgot, origin.ip), Bucket::account(Purpose::Forgot, &forgotten.email)];
+        Attempt::begin(&mut *self.db.connection().await?, buckets).await.map(drop)?;
         let link = self.new_link(RESET_PASSWORD)?;
         store::request_password_reset(&mut *self.db.connection().await?, &link, &normal(&forgotten.email)).await?;
         self.letters_queued.notify_one();

@@ -82,8 +82,9 @@ pub(super) async fn request_registration(
     connection: &mut AsyncPgConnection,
     link: &Link,
     new: &NewRegistration<'_>,
+    origin: &Origin,
 ) -> Result<()> {
-    let query = sql_query("SELECT identity.request_registration($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)")
+    let query = sql_query("SELECT identity.request_registration($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)")
         .bind::<SqlUuid, _>(link.id)
         .bind::<Binary, _>(&link.secret_hash)
         .bind::<Text, _>(&new.email)
@@ -96,7 +97,8 @@ pub(super) async fn request_registration(
         .bind::<Nullable<Text>, _>(new.country)
         .bind::<Text, _>(new.currency)
         .bind::<Text, _>(new.locale)
-        .bind::<Bool, _>(new.wants_letter);
+        .bind::<Bool, _>(new.wants_letter)
+        .bind::<Nullable<Text>, _>(origin.ip.map(|ip| ip.to_canonical().to_string()));
     query.execute(connection).await.map(|_| ()).map_err(error)
 }
 
