@@ -288,9 +288,9 @@ fn problems(known: &Operation) -> Vec<(&'static str, &'static str)> {
         && !known.path.ends_with("/logout")
         && known.name != "session:end_others"
         && !known.name.ends_with(":attach"))
-        || known.name == "second_factor:disable";
+        || matches!(known.name, "second_factor:disable" | "external_identity:unlink");
     let asks_password = matches!(known.name, "api_token:create" | "service_user:mint");
-    let counts_tries = matches!(known.name, "session:login" | "external_identity:link")
+    let counts_tries = matches!(known.name, "session:login" | "external_identity:link" | "external_identity:unlink")
         || asks_password
         || known.name.starts_with("account:")
         || known.name.starts_with("second_factor:");

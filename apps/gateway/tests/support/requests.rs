@@ -110,7 +110,17 @@ impl World {
             // By a login of its own: the caller's token may be none with which that can be done.
             "FirstCodeRequest" => {
                 let whole = app.login(&person.email).await;
-                json!({ "code": second_factor::enroll(&whole).await.code(0) })
+                let code = second_factor::enroll(&whole).await.code(0);
+                // It waits for a code of the login that began it.
+                let callers = format!(
+                    "UPDATE identity.second_factors AS factor
+                        SET pending_login = (SELECT login_id FROM identity.sessions AS session
+                                              WHERE session.user_id = factor.user_id AND ended_at IS NULL ORDER BY id LIMIT 1)
+                      WHERE user_id = '{}'",
+                    person.context.user_id
+                );
+                app.database.execute(&callers).await;
+                json!({ "code": code })
             }
             "CodeRequest" => {
                 json!({ "code": enabled_elsewhere(app, person).await.recovery_codes[0] })
