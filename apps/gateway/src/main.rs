@@ -51,7 +51,7 @@ enum Command {
     },
 }
 
-// Not actix's runtime: the pool's connections live on this one, whichever worker asked for them.
+// Not actix's runtime, whose only thread would drive all connections of the pool: they live on this one, and outlive the workers.
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();

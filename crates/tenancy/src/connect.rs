@@ -9,6 +9,7 @@ use std::{sync::Arc, time::Duration};
 use diesel::{ConnectionError, ConnectionResult};
 use diesel_async::AsyncPgConnection;
 use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
+use tokio::{runtime::Handle, task::JoinSet};
 use tokio_postgres::{Config, NoTls, config::SslMode};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -21,6 +22,21 @@ const ACKNOWLEDGE: Duration = Duration::from_secs(15);
 const SILENCE: Duration = Duration::from_secs(30);
 const ASKED_EVERY: Duration = Duration::from_secs(10);
 const ASKED: u32 = 3;
+
+/// A connection to this address that lives on this runtime and outlives the asker's; on the asker's where there is no other, or where
+/// the other one has ended.
+pub(crate) async fn establish_on(home: Option<Handle>, url: String) -> ConnectionResult<AsyncPgConnection> {
+    let Some(home) = home else { return establish(&url).await };
+    // Dropped half way, the set ends what it began.
+    let mut opening = JoinSet::new();
+    let address = url.clone();
+    opening.spawn_on(async move { establish(&address).await }, &home);
+    match opening.join_next().await {
+        Some(Ok(opened)) => opened,
+        Some(Err(ended)) if ended.is_panic() => Err(bad(ended)),
+        _ => establish(&url).await,
+    }
+}
 
 /// A connection to this address.
 pub(crate) async fn establish(url: &str) -> ConnectionResult<AsyncPgConnection> {

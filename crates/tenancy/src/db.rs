@@ -19,6 +19,7 @@ use diesel_async::{
     pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod, deadpool},
 };
 use futures_util::{FutureExt, future::join};
+use tokio::runtime::Handle;
 
 use crate::{
     Tx, begin, connect,
@@ -117,7 +118,8 @@ impl Db {
         PoolStatus { limit: status.max_size, open: status.size, in_use, waiting: status.waiting + waiting }
     }
 
-    /// With a pool of its own, shared fairly by organisations. Opens nothing yet.
+    /// With a pool of its own, shared fairly by organisations. Opens nothing yet. Its connections live on the runtime that this is
+    /// called on, whichever asks for them; where it is called on none, or that one has ended, on the one that asks.
     ///
     /// # Errors
     /// When the pool cannot be built from these options.
@@ -125,7 +127,9 @@ impl Db {
         let mut config = ManagerConfig::default();
         // A dead connection is noticed by `begin`, which takes the next one; a test query each time costs a round trip.
         config.recycling_method = RecyclingMethod::Fast;
-        config.custom_setup = Box::new(|url| connect::establish(url).boxed());
+        // A connection lives on the runtime that opens it. A server's workers have runtimes of their own, which end before the program.
+        let home = Handle::try_current().ok();
+        config.custom_setup = Box::new(move |url| connect::establish_on(home.clone(), url.to_owned()).boxed());
         let manager = AsyncDieselConnectionManager::<AsyncPgConnection>::new_with_config(url, config);
         let pool = Pool::builder(manager)
             .max_size(options.max_size)
