@@ -1,6 +1,6 @@
 //! Many changes of one noun in one transaction, each judged as if it had come alone.
 //!
-//! Must stay true: results have the order of the operations; one that is refused harms no other, because it is an attempt of its own;
+//! Must stay true: results have the order of the operations; one that is refused harms no other, because it then is an attempt of its own;
 //! all of the work is the noun's own (its rules, its statements), only the order of it is here.
 
 use async_trait::async_trait;
@@ -15,6 +15,9 @@ use crate::{
 
 /// Operations of one call at most.
 pub const MOST_OPERATIONS: usize = 1_000;
+
+/// Changes that are tried together at most: when one is refused, so many are done again.
+const MOST_TOGETHER: usize = 100;
 
 /// A noun that can be changed many at a time: its use cases within a transaction, under one name.
 #[async_trait]
@@ -85,6 +88,12 @@ pub enum Operation<N: Noun> {
     Delete(Key, Expected),
     /// Changes the record with this key, or makes one with it.
     Upsert(Key, Expected, Box<N::New>, Box<N::Changes>),
+}
+
+impl<N: Noun> Operation<N> {
+    fn is_creation(&self) -> bool {
+        matches!(self, Self::Create(_))
+    }
 }
 
 /// What one operation has done.
@@ -181,57 +190,70 @@ async fn run<N: Noun>(
         results.extend(others);
         return results;
     }
-    let mut operations = operations.into_iter().peekable();
-    while let Some(first) = operations.next() {
-        match first {
-            Operation::Create(new) => {
-                let mut creations = vec![*new];
-                while let Some(Operation::Create(new)) = operations.next_if(|next| matches!(next, Operation::Create(_))) {
-                    creations.push(*new);
-                }
-                results.extend(created::<N>(tx, creations, permit).await);
+    for alike in operations.chunk_by(|one, next| one.is_creation() == next.is_creation()) {
+        let most = if alike.iter().any(Operation::is_creation) { alike.len() } else { MOST_TOGETHER };
+        for together in alike.chunks(most) {
+            results.extend(several(tx, together, permit).await);
+            if refused == Refused::Stop && results.iter().any(Result::is_err) {
+                return results;
             }
-            other => results.push(tx.attempt(async |tx| one(tx, other, permit).await).await),
-        }
-        if refused == Refused::Stop && results.iter().any(Result::is_err) {
-            break;
         }
     }
     results
 }
 
-/// A run of creations: one attempt for all, and only when that fails one for each.
-async fn created<N: Noun>(tx: &mut Tx, creations: Vec<N::New>, permit: Permit<'_>) -> Vec<Result<Done<N::Record>>> {
-    if creations.len() > 1 && permit(Action::Create, None).is_ok() {
-        let together = creations.clone();
-        if let Ok(records) = tx.attempt(async |tx| N::create_all(tx, together).await).await {
-            return records.into_iter().map(|record| Ok(Done::Created(record))).collect();
-        }
+/// One attempt for all of these, and only when that fails one for each: a savepoint takes two round trips, and a transaction with many
+/// of them slows others down.
+async fn several<N: Noun>(tx: &mut Tx, operations: &[Operation<N>], permit: Permit<'_>) -> Vec<Result<Done<N::Record>>> {
+    if operations.len() > 1
+        && let Ok(done) = tx.attempt(async |tx| together(tx, operations, permit).await).await
+    {
+        return done.into_iter().map(Ok).collect();
     }
-    let mut results = Vec::with_capacity(creations.len());
-    for new in creations {
-        results.push(tx.attempt(async |tx| one(tx, Operation::<N>::Create(Box::new(new)), permit).await).await);
+    let mut results = Vec::with_capacity(operations.len());
+    for operation in operations {
+        results.push(tx.attempt(async |tx| one(tx, operation, permit).await).await);
     }
     results
 }
 
-async fn one<N: Noun>(tx: &mut Tx, operation: Operation<N>, permit: Permit<'_>) -> Result<Done<N::Record>> {
+/// All of these or none; creations with as few statements as possible.
+async fn together<N: Noun>(tx: &mut Tx, operations: &[Operation<N>], permit: Permit<'_>) -> Result<Vec<Done<N::Record>>> {
+    let creations = operations.iter().filter_map(|operation| match operation {
+        Operation::Create(new) => Some(N::New::clone(new)),
+        _ => None,
+    });
+    let creations: Vec<N::New> = creations.collect();
+    if creations.len() == operations.len() {
+        permit(Action::Create, None)?;
+        return Ok(N::create_all(tx, creations).await?.into_iter().map(Done::Created).collect());
+    }
+    let mut done = Vec::with_capacity(operations.len());
+    for operation in operations {
+        done.push(one(tx, operation, permit).await?);
+    }
+    Ok(done)
+}
+
+async fn one<N: Noun>(tx: &mut Tx, operation: &Operation<N>, permit: Permit<'_>) -> Result<Done<N::Record>> {
     match operation {
         Operation::Create(new) => {
             permit(Action::Create, None)?;
-            N::create(tx, *new).await.map(Done::Created)
+            N::create(tx, N::New::clone(new)).await.map(Done::Created)
         }
         Operation::Update(key, expected, changes) => {
-            let id = found::<N>(tx, &key).await?.ok_or(Error::NotFound(N::ENTITY.name))?;
+            let id = found::<N>(tx, key).await?.ok_or(Error::NotFound(N::ENTITY.name))?;
             permitted::<N>(tx, permit, Action::Update, id).await?;
-            N::update(tx, id, &expected, &changes).await.map(Done::Updated)
+            N::update(tx, id, expected, changes).await.map(Done::Updated)
         }
         Operation::Delete(key, expected) => {
-            let id = found::<N>(tx, &key).await?.ok_or(Error::NotFound(N::ENTITY.name))?;
+            let id = found::<N>(tx, key).await?.ok_or(Error::NotFound(N::ENTITY.name))?;
             permitted::<N>(tx, permit, Action::Delete, id).await?;
-            N::delete(tx, id, &expected).await.map(|()| Done::Deleted)
+            N::delete(tx, id, expected).await.map(|()| Done::Deleted)
         }
-        Operation::Upsert(key, expected, new, changes) => upsert::<N>(tx, key, &expected, *new, &changes, permit).await,
+        Operation::Upsert(key, expected, new, changes) => {
+            upsert::<N>(tx, key.clone(), expected, N::New::clone(new), changes, permit).await
+        }
     }
 }
 
