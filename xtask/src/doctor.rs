@@ -1,5 +1,6 @@
 //! `cargo xtask doctor`: what this machine has, what it lacks, and how to get that.
 
+use std::path::PathBuf;
 use std::process::Stdio;
 
 use anyhow::Result;
@@ -22,6 +23,10 @@ pub async fn run(environment: &Environment) -> Result<()> {
     program("npm", &["--version"], node).await;
     let redis = "apt-get install redis-server, or brew install redis; limits that processes share are tested with one";
     program("redis-server", &["--version"], redis).await;
+    match jumping_clock() {
+        Some(file) => present("libfaketime", &file.display().to_string()),
+        None => missing("libfaketime", "apt-get install libfaketime; what jumping clocks do is tested with it, on Linux alone"),
+    }
     say("\nneeded to run: one of these databases\n");
     databases(environment).await;
     say("\nhelpful\n");
@@ -57,6 +62,12 @@ async fn databases(environment: &Environment) {
         Some(found) => present("installed", &format!("PostgreSQL {} in {}", found.version, found.folder.display())),
         None => absent("installed", "no PostgreSQL 15 or newer; apt-get install postgresql is the third way"),
     }
+}
+
+/// Where Debian puts it, whatever the machine; the tests look there too.
+fn jumping_clock() -> Option<PathBuf> {
+    let folders = std::fs::read_dir("/usr/lib").ok()?.flatten();
+    folders.map(|folder| folder.path().join("faketime/libfaketime.so.1")).find(|file| file.exists())
 }
 
 async fn program(name: &str, arguments: &[&str], how_to_get: &str) {

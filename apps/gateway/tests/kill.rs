@@ -3,10 +3,7 @@
 
 mod support;
 
-use std::{
-    collections::HashMap,
-    time::{Duration, Instant},
-};
+use std::collections::HashMap;
 
 use crm_testkit::TestDatabase;
 use serde_json::{Value, json};
@@ -16,6 +13,7 @@ use support::{
     faults::{report, rounds},
     log_in,
     process::{Gateway, KeyFile},
+    waiting::until,
 };
 use tokio::{sync::mpsc, task::JoinSet};
 use uuid::Uuid;
@@ -192,12 +190,9 @@ async fn what_is_sent_again_with_its_key_is_done_once_whatever_died_between() {
 
 /// Waits until the dead gateway's connections are over: only then is it decided what of the last moment was kept.
 async fn gone(database: &TestDatabase, backends: &[String]) {
-    let began = Instant::now();
     let pids = if backends.is_empty() { "0".to_owned() } else { backends.join(",") };
-    while database.number(&format!("SELECT count(*) FROM pg_stat_activity WHERE pid IN ({pids})")).await > 0 {
-        assert!(began.elapsed() < Duration::from_secs(30), "the server must notice that its client is dead");
-        tokio::task::yield_now().await;
-    }
+    let query = format!("SELECT count(*) FROM pg_stat_activity WHERE pid IN ({pids})");
+    until("the server notices that its client is dead", async || database.number(&query).await == 0).await;
 }
 
 /// What the database has of every record of the noun, by its id: version, text, and the log as kind, version, new text.

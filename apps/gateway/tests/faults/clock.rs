@@ -2,10 +2,7 @@
 //!
 //! Both programs run with libfaketime (Debian: `libfaketime`), which reads the jump from a file while they run.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::PathBuf};
 
 use crm_testkit::{OwnServer, PASSWORD, TestDatabase};
 use serde_json::{Value, json};
@@ -19,9 +16,10 @@ const FAULT: &str = "clocks that jump";
 const JUMPS: [&str; 7] = ["+20m", "-20m", "+36h", "-36h", "+3650d", "-3650d", "+0"];
 
 /// Where Debian puts it, whatever the machine.
-fn library() -> Option<PathBuf> {
-    let folders = fs::read_dir("/usr/lib").ok()?.flatten();
-    folders.map(|folder| folder.path().join("faketime/libfaketime.so.1")).find(|file| file.exists())
+fn library() -> PathBuf {
+    let folders = fs::read_dir("/usr/lib").unwrap().flatten();
+    let found = folders.map(|folder| folder.path().join("faketime/libfaketime.so.1")).find(|file| file.exists());
+    found.expect("needs libfaketime: `cargo xtask doctor` says how to get it")
 }
 
 /// A clock that can be set, gone with the value.
@@ -31,9 +29,9 @@ struct Clock {
 }
 
 impl Clock {
-    fn new(library: &Path) -> Self {
+    fn new() -> Self {
         let file = std::env::temp_dir().join(format!("crm-clock-{}", uuid::Uuid::now_v7()));
-        let clock = Self { file, library: library.to_str().unwrap().to_owned() };
+        let clock = Self { file, library: library().to_str().unwrap().to_owned() };
         clock.jump("+0");
         clock
     }
@@ -82,8 +80,7 @@ async fn work(nobody: &Caller, email: &str, label: &str) -> Caller {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_jump_of_the_gateways_clock_ends_tokens_at_worst_and_people_log_in_again() {
-    let Some(library) = library() else { return report(FAULT, "not run: libfaketime is not installed") };
-    let (database, keys, clock) = (TestDatabase::create().await, KeyFile::generate().await, Clock::new(&library));
+    let (database, keys, clock) = (TestDatabase::create().await, KeyFile::generate().await, Clock::new());
     let tenant = database.tenant("Acme").await;
     let gateway = gateway(&database, &keys, &clock.environment()).await;
     let mut ended = 0;
@@ -109,8 +106,7 @@ async fn a_jump_of_the_gateways_clock_ends_tokens_at_worst_and_people_log_in_aga
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_jump_of_the_databases_clock_keeps_ids_unique_and_the_log_in_order() {
-    let Some(library) = library() else { return report(FAULT, "not run: libfaketime is not installed") };
-    let clock = Clock::new(&library);
+    let clock = Clock::new();
     let folder = std::env::temp_dir().join(format!("crm-own-server-{}", uuid::Uuid::now_v7()));
     let own = OwnServer::start_with(folder, &[], &clock.environment()).await;
     let (database, keys) = (TestDatabase::create_on(&own).await, KeyFile::generate().await);

@@ -6,7 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use crm_testkit::TestDatabase;
@@ -14,11 +14,9 @@ use serde_json::json;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use super::support::{Answer, Caller, document::example};
+use super::support::{Answer, Caller, document::example, waiting::until};
 
 const WRITERS: usize = 8;
-/// Nothing that is waited for takes as long; a test that waits this long has failed.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 #[derive(Default)]
 struct Seen {
@@ -53,24 +51,15 @@ impl Load {
     /// Waits until so many more were acknowledged; gives how long the first took.
     pub async fn writes(&self, more: usize) -> Duration {
         let before = self.written();
-        let first = self.until("writes to be acknowledged", || self.written() > before).await;
-        self.until("writes to be acknowledged", || self.written() >= before + more).await;
+        let first = until("writes are acknowledged", async || self.written() > before).await;
+        until("writes are acknowledged", async || self.written() >= before + more).await;
         first
     }
 
     /// Waits until so many more were refused.
     pub async fn refusals(&self, more: usize) {
         let before = self.refused();
-        self.until("writes to be refused", || self.refused() >= before + more).await;
-    }
-
-    async fn until(&self, what: &str, is_there: impl Fn() -> bool) -> Duration {
-        let begun = Instant::now();
-        while !is_there() {
-            assert!(begun.elapsed() < PATIENCE, "waited in vain for {what}");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        begun.elapsed()
+        until("writes are refused", async || self.refused() >= before + more).await;
     }
 
     /// Stops the writers; gives the ids of all that was acknowledged.

@@ -13,7 +13,10 @@ use tokio::{
     process::{Child, Command},
 };
 
-use crate::{Scene, support::log_in};
+use crate::{
+    Scene,
+    support::{log_in, waiting::until},
+};
 
 /// A server of its own, without a file.
 struct Server {
@@ -51,14 +54,6 @@ impl Server {
     fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(i32::try_from(self.child.id().unwrap()).unwrap()).unwrap();
         kill_process(pid, signal).unwrap();
-    }
-}
-
-async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
-    let began = Instant::now();
-    while !is_so().await {
-        assert!(began.elapsed() < Duration::from_secs(30), "in vain: {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 

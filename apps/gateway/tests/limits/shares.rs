@@ -18,7 +18,7 @@ use serde_json::json;
 
 use crate::{
     Scene,
-    support::{Caller, client, log_in},
+    support::{Caller, client, log_in, waiting::until},
 };
 
 const STRETCHES: usize = 5;
@@ -70,11 +70,7 @@ async fn timed_read(scene: &Scene, reader: &Caller) -> Duration {
 /// Until so many connections wait for the locked records.
 async fn until_they_wait(database: &TestDatabase, connections: i64) {
     let waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
-    let began = Instant::now();
-    while database.number(waits).await < connections {
-        assert!(began.elapsed() < Duration::from_secs(30), "they must come");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until("they wait for the lock", async || database.number(waits).await >= connections).await;
 }
 
 /// Below which 95 of 100 stay.

@@ -20,8 +20,8 @@ use crate::{
     support::{
         Caller, client, log_in,
         process::{command, program},
+        waiting::until,
     },
-    until,
 };
 
 #[tokio::test(flavor = "multi_thread")]

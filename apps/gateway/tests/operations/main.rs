@@ -9,8 +9,6 @@ mod metrics;
 mod support;
 mod traces;
 
-use std::time::{Duration, Instant};
-
 use crm_testkit::{Tenant, TestDatabase};
 use support::process::{Gateway, KeyFile};
 
@@ -42,14 +40,6 @@ impl Place {
 
     async fn start(&self, more: &[(&str, &str)]) -> Gateway {
         Gateway::start(&self.settings(more)).await
-    }
-}
-
-async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
-    let began = Instant::now();
-    while !is_so().await {
-        assert!(began.elapsed() < Duration::from_secs(30), "in vain: {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 

@@ -5,8 +5,7 @@ use serde_json::json;
 
 use crate::{
     Place, free_address,
-    support::{Caller, client, log_in},
-    until,
+    support::{Caller, client, log_in, waiting::until},
 };
 
 async fn scrape(address: &str) -> String {

@@ -4,7 +4,10 @@ use std::sync::{Arc, Mutex};
 
 use actix_web::{App, HttpResponse, HttpServer, web};
 
-use crate::{Place, support::log_in, until};
+use crate::{
+    Place,
+    support::{log_in, waiting::until},
+};
 
 /// What collectors get: the address, the kind of body, the body.
 type Received = Arc<Mutex<Vec<(String, String, Vec<u8>)>>>;

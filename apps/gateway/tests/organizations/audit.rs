@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::{CURRENT, set_up};
+use crate::{CURRENT, set_up, support::waiting::until};
 
 /// What members and viewers see nothing of.
 const HIDDEN: [&str; 6] = ["session", "credential", "api_token", "invitation", "second_factor", "external_identity"];
@@ -30,11 +30,7 @@ async fn logins_roles_and_settings_are_there_with_who_when_whence_and_what() {
     let address = format!("{CURRENT}/audit");
     // Written beside the answer, not before it.
     let refused = format!("{address}?activity_type=login_refused");
-    let began = std::time::Instant::now();
-    while world.owner().get(&refused).await.expect(200).data().is_empty() {
-        assert!(began.elapsed().as_secs() < 30, "a wrong password is in the list");
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+    until("a wrong password is in the list", async || !world.owner().get(&refused).await.expect(200).data().is_empty()).await;
     let list = world.caller("admin").get(&format!("{address}?limit=200")).await.expect(200);
     let kind = |row: &Value| format!("{} {}", row["entity_type"].as_str().unwrap(), row["activity_type"].as_str().unwrap());
     let kinds: BTreeSet<String> = list.data().iter().map(kind).collect();

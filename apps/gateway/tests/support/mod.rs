@@ -14,6 +14,7 @@ pub mod process;
 pub mod requests;
 pub mod roles;
 pub mod second_factor;
+pub mod waiting;
 pub mod world;
 
 use std::sync::Arc;
