@@ -145,7 +145,15 @@ pub fn forget_keys(environment: &Environment) -> Result<()> {
     Ok(())
 }
 
-pub fn start(environment: &Environment, database: &Database, program: &Path, keys: &Keys, port: u16) -> Result<Gateway> {
+/// Starts it; the settings are variables that it gets besides.
+pub fn start(
+    environment: &Environment,
+    database: &Database,
+    program: &Path,
+    keys: &Keys,
+    port: u16,
+    settings: &[(&str, &str)],
+) -> Result<Gateway> {
     let log_begin = logfile::length(&log(environment));
     let output = logfile::open(&log(environment))?;
     let mut command = Command::new(program);
@@ -159,6 +167,7 @@ pub fn start(environment: &Environment, database: &Database, program: &Path, key
         .env("CRM_LOG", variable("CRM_LOG").unwrap_or_else(|| "info".to_owned()))
         // Nobody sends requests elsewhere when the only one ends.
         .env("CRM_DRAIN_SECONDS", "0")
+        .envs(settings.iter().copied())
         .env_remove("DATABASE_URL")
         .current_dir(&environment.root)
         .process_group(0)

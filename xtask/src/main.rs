@@ -6,6 +6,7 @@
 mod account;
 mod backup;
 mod cargo;
+mod conformance;
 mod database;
 mod doctor;
 mod down;
@@ -82,6 +83,8 @@ enum Command {
     Test(test::Options),
     /// Break things on purpose and count what happens: database, disk, clock, clients
     Faults(faults::Options),
+    /// Call the gateway with thousands of requests made from its document, and compare the answers
+    Conformance(conformance::Options),
     /// Write docs/openapi.json from the code
     Openapi,
     /// Check the rules of the house: dependencies, files, links
@@ -109,7 +112,7 @@ async fn main() -> ExitCode {
 fn list_commands() {
     for command in Arguments::command().get_subcommands() {
         let about = command.get_about().map(ToString::to_string).unwrap_or_default();
-        progress::say(&format!("cargo xtask {:<9} {about}\n", command.get_name()));
+        progress::say(&format!("cargo xtask {:<11} {about}\n", command.get_name()));
     }
 }
 
@@ -131,6 +134,7 @@ async fn run(command: Command, database_url: Option<String>) -> Result<()> {
         Command::Keys(action) => keys::run(environment, action).await,
         Command::Test(options) => test::run(environment, &options).await,
         Command::Faults(options) => faults::run(environment, &options).await,
+        Command::Conformance(options) => conformance::run(environment, &options).await,
         Command::Openapi => openapi::run(environment).await,
         Command::Tidy => tidy::run(environment),
         Command::Doctor => doctor::run(environment).await,

@@ -106,7 +106,7 @@ async fn start(environment: &Environment, options: &Options) -> Result<(Database
     let program = talking_step("building the gateway", cargo::build_gateway(environment)).await?;
     let keys = gateway::ensure_keys(environment, &program).await?;
     refuse_taken_port(options.port)?;
-    let mut gateway = gateway::start(environment, &database, &program, &keys, options.port)?;
+    let mut gateway = gateway::start(environment, &database, &program, &keys, options.port, &[])?;
     step("waiting for the gateway", gateway.wait_ready(environment)).await?;
     Ok((database, gateway))
 }

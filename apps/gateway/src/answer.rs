@@ -14,7 +14,7 @@ use crm_kernel::{Error, Expected, Page, PageInfo, Result};
 use paperclip::{
     actix::OperationModifier,
     v2::{
-        models::{DataType, DefaultOperationRaw, DefaultSchemaRaw, Either, Response},
+        models::{DataType, DefaultOperationRaw, DefaultSchemaRaw, Either, Header, Response},
         schema::Apiv2Schema,
     },
 };
@@ -252,8 +252,16 @@ fn page_of<T: Apiv2Schema>() -> DefaultSchemaRaw {
     page
 }
 
-pub(crate) fn answers(operation: &mut DefaultOperationRaw, status: &str, description: &str, schema: Option<DefaultSchemaRaw>) {
-    let response = Response { description: Some(description.into()), schema, ..Default::default() };
+pub(crate) fn answers(
+    operation: &mut DefaultOperationRaw,
+    status: &str,
+    description: &str,
+    headers: &[&str],
+    schema: Option<DefaultSchemaRaw>,
+) {
+    // What each header is, `openapi` says.
+    let headers = headers.iter().map(|name| ((*name).to_owned(), Header::default())).collect();
+    let response = Response { description: Some(description.into()), schema, headers };
     operation.responses.insert(status.into(), Either::Right(response));
 }
 
@@ -264,12 +272,12 @@ pub(crate) fn define<T: Apiv2Schema>(map: &mut Definitions) {
 }
 
 macro_rules! documented {
-    ($name:ident, $status:literal, $description:literal, $schema:ident) => {
+    ($name:ident, $status:literal, $description:literal, $headers:expr, $schema:ident) => {
         impl<T: Apiv2Schema> Apiv2Schema for $name<T> {}
 
         impl<T: Apiv2Schema> OperationModifier for $name<T> {
             fn update_response(operation: &mut DefaultOperationRaw) {
-                answers(operation, $status, $description, Some($schema::<T>()));
+                answers(operation, $status, $description, &$headers, Some($schema::<T>()));
             }
             fn update_definitions(map: &mut Definitions) {
                 define::<T>(map);
@@ -278,18 +286,18 @@ macro_rules! documented {
         }
     };
 }
-documented!(Listed, "200", "A page", page_of);
-documented!(Found, "200", "The record", reference);
-documented!(Created, "201", "Created", reference);
-documented!(Placed, "201", "Created", reference);
-documented!(Plain, "200", "OK", reference);
-documented!(Made, "201", "Made", reference);
-documented!(Promised, "202", "Will be done", reference);
+documented!(Listed, "200", "A page", [], page_of);
+documented!(Found, "200", "The record", ["ETag"], reference);
+documented!(Created, "201", "Created", ["ETag", "Location"], reference);
+documented!(Placed, "201", "Created", ["Location"], reference);
+documented!(Plain, "200", "OK", [], reference);
+documented!(Made, "201", "Made", [], reference);
+documented!(Promised, "202", "Will be done", [], reference);
 
 impl Apiv2Schema for Empty {}
 
 impl OperationModifier for Empty {
     fn update_response(operation: &mut DefaultOperationRaw) {
-        answers(operation, "204", "Done", None);
+        answers(operation, "204", "Done", &[], None);
     }
 }

@@ -40,8 +40,7 @@ pub fn app(
         .wrap(from_fn(limits::by_address))
         .wrap(cross_origin::wrapper(&origins))
         .wrap(from_fn(request::around))
-        // Before the scope of the API, which answers for everything below /api/v1 that comes after it.
-        .route("/api/v1/openapi.json", actix_web::web::get().to(routes::health::document))
+        .configure(routes::docs::routes)
         .wrap_api()
         .configure(api)
         .build()

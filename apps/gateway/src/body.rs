@@ -16,7 +16,10 @@ use crm_kernel::{Error, FieldError, Result};
 use futures_util::StreamExt;
 use paperclip::{
     actix::OperationModifier,
-    v2::{models::DefaultOperationRaw, schema::Apiv2Schema},
+    v2::{
+        models::{DefaultOperationRaw, DefaultSchemaRaw},
+        schema::Apiv2Schema,
+    },
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -24,6 +27,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     json,
+    openapi::rules,
     problem::{Problem, problem},
     services::Services,
 };
@@ -190,6 +194,14 @@ fn depth(value: &Value, level: usize) -> usize {
     }
 }
 
+/// Everything that is wrong with a value as a `T` by itself; the document of the API learns the rules by it.
+pub fn faults<T: Input>(value: Value) -> Vec<FieldError> {
+    match typed::<T>(value).and_then(|typed| typed.check()) {
+        Err(Error::Malformed(errors) | Error::Invalid(errors)) => errors,
+        _ => Vec::new(),
+    }
+}
+
 /// Reads the value as `T`. A field that cannot be read is noted and taken out, one that is missing is noted and put in, and
 /// the rest is tried again, so that the client learns of all of them at once.
 ///
@@ -286,7 +298,7 @@ impl<T: Input> Apiv2Schema for Body<T> {
     fn name() -> Option<String> {
         T::name()
     }
-    fn raw_schema() -> paperclip::v2::models::DefaultSchemaRaw {
+    fn raw_schema() -> DefaultSchemaRaw {
         T::raw_schema()
     }
 }
@@ -294,6 +306,10 @@ impl<T: Input> Apiv2Schema for Body<T> {
 impl<T: Input> OperationModifier for Body<T> {
     fn update_parameter(operation: &mut DefaultOperationRaw) {
         <actix_web::web::Json<T> as OperationModifier>::update_parameter(operation);
+    }
+    fn update_definitions(map: &mut std::collections::BTreeMap<String, DefaultSchemaRaw>) {
+        <actix_web::web::Json<T> as OperationModifier>::update_definitions(map);
+        rules::note::<T>();
     }
 }
 
@@ -309,5 +325,8 @@ impl<New: Input, Changes> Apiv2Schema for EitherBody<New, Changes> {
 impl<New: Input, Changes> OperationModifier for EitherBody<New, Changes> {
     fn update_parameter(operation: &mut DefaultOperationRaw) {
         <actix_web::web::Json<New> as OperationModifier>::update_parameter(operation);
+    }
+    fn update_definitions(map: &mut std::collections::BTreeMap<String, DefaultSchemaRaw>) {
+        <Body<New> as OperationModifier>::update_definitions(map);
     }
 }

@@ -129,8 +129,8 @@ impl<T: Apiv2Schema> Apiv2Schema for Upserted<T> {}
 
 impl<T: Apiv2Schema> OperationModifier for Upserted<T> {
     fn update_response(operation: &mut DefaultOperationRaw) {
-        answers(operation, "201", "Created", Some(reference::<T>()));
-        answers(operation, "200", "Changed", Some(reference::<T>()));
+        answers(operation, "201", "Created", &["ETag", "Location"], Some(reference::<T>()));
+        answers(operation, "200", "Changed", &["ETag"], Some(reference::<T>()));
     }
     fn update_definitions(map: &mut Definitions) {
         define::<T>(map);

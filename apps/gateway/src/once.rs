@@ -26,7 +26,7 @@ use crm_tenancy::{
 use paperclip::{
     actix::OperationModifier,
     v2::{
-        models::{DataType, DefaultOperationRaw, Either, Parameter, ParameterIn},
+        models::{DataType, DefaultOperationRaw, Either, Header, Parameter, ParameterIn},
         schema::Apiv2Schema,
     },
 };
@@ -43,6 +43,8 @@ use crate::{
 
 /// The header that carries the key.
 pub const HEADER: &str = "idempotency-key";
+/// The header of an answer that was given before.
+const REPLAYED: &str = "Idempotency-Replayed";
 /// Characters of a key at most.
 const LONGEST: usize = 255;
 
@@ -101,6 +103,9 @@ impl OperationModifier for RequestKey {
             description: Some(described.into()),
             in_: ParameterIn::Header,
             data_type: Some(DataType::String),
+            min_length: Some(1),
+            max_length: u32::try_from(LONGEST).ok(),
+            pattern: Some("^[!-~]+$".into()),
             ..Default::default()
         }));
     }
@@ -236,7 +241,7 @@ impl<T> Responder for Once<T> {
             answer.insert_header((LOCATION, location));
         }
         if self.replayed {
-            answer.insert_header(("idempotency-replayed", "true"));
+            answer.insert_header((REPLAYED, "true"));
         }
         answer.content_type("application/json").body(self.answer.body)
     }
@@ -247,6 +252,11 @@ impl<T: Apiv2Schema> Apiv2Schema for Once<T> {}
 impl<T: OperationModifier> OperationModifier for Once<T> {
     fn update_response(operation: &mut DefaultOperationRaw) {
         T::update_response(operation);
+        for answer in operation.responses.values_mut() {
+            if let Either::Right(answer) = answer {
+                answer.headers.insert(REPLAYED.into(), Header::default());
+            }
+        }
     }
     fn update_definitions(map: &mut Definitions) {
         T::update_definitions(map);

@@ -213,7 +213,8 @@ impl Operation {
     }
 
     /// The kind of record whose id the address has, as the operation that gets the one is called.
-    fn addressed(&self) -> Option<&'static str> {
+    #[must_use]
+    pub fn addressed(&self) -> Option<&'static str> {
         let (record, _) = self.path.split_once("/{id}")?;
         let get = |known: &&Self| known.method == "GET" && known.path.strip_suffix("/{id}") == Some(record);
         OPERATIONS.iter().find(get).map(Self::entity)
@@ -259,7 +260,10 @@ pub fn methods_at(path: &str) -> impl Iterator<Item = &'static str> + use<'_> {
                 .zip(path.split('/'))
                 .all(|(wanted, given)| wanted == given || (wanted.starts_with('{') && !given.is_empty()))
     };
-    OPERATIONS.iter().filter(move |operation| fits(operation.path)).map(|operation| operation.method)
+    // An address that is spelled out is no id: `/companies/fields`.
+    let spelled_out = OPERATIONS.iter().any(|operation| operation.path == path);
+    let is_there = move |operation: &&Operation| if spelled_out { operation.path == path } else { fits(operation.path) };
+    OPERATIONS.iter().filter(is_there).map(|operation| operation.method)
 }
 
 /// The table of roles in biscuit's language. Only the authority block's `role` counts.

@@ -9,8 +9,6 @@ mod narrow;
 
 use std::{
     fs,
-    path::{Path, PathBuf},
-    process::Stdio,
     time::{Duration, SystemTime},
 };
 
@@ -18,9 +16,7 @@ use biscuit_auth::builder::BlockBuilder;
 use crm_gateway::policy::OPERATIONS;
 use serde::Deserialize;
 use serde_json::json;
-use sha2::{Digest, Sha256};
-use support::{App, world::World};
-use tokio::{io::AsyncWriteExt, process::Command};
+use support::{App, node, world::World};
 
 const GUIDE: &str = include_str!("../../../docs/TOKENS.md");
 const RUST: &str = include_str!("../examples/narrow.rs");
@@ -40,10 +36,7 @@ fn the_guide_shows_what_is_run() {
         let pinned = format!("{name}@{}", package[group][name].as_str().unwrap());
         assert!(GUIDE.contains(&pinned), "docs/TOKENS.md must name {pinned}");
     }
-    let packages: serde_json::Value = serde_json::from_str(LOCK).unwrap();
-    for (name, package) in packages["packages"].as_object().unwrap().iter().filter(|(name, _)| !name.is_empty()) {
-        assert!(package["integrity"].as_str().is_some_and(|hash| hash.starts_with("sha512-")), "{name} is not pinned by a hash");
-    }
+    node::assert_pinned(LOCK);
 }
 
 #[test]
@@ -177,54 +170,13 @@ async fn does_less(app: &App, world: &World, narrowed: &Narrowed) {
 
 /// Compiles the guide's TypeScript with its own configuration and runs it; the last line that it writes.
 async fn run_typescript(question: &str) -> String {
-    let folder = packages().await.join(format!("run-{}", uuid::Uuid::now_v7()));
-    fs::create_dir(&folder).unwrap();
     let files =
         [("narrow.ts", TYPESCRIPT), ("tsconfig.json", CONFIGURATION), ("package.json", PACKAGE), ("narrow_each.mjs", DRIVER)];
-    for (name, text) in files {
-        fs::write(folder.join(name), text).unwrap();
-    }
-    run(&folder, "node", &["../node_modules/typescript/bin/tsc", "--project", "."], "").await;
+    let folder = node::workplace(&node::packages("narrow", PACKAGE, LOCK).await, &files);
+    node::run(&folder, "node", &["../node_modules/typescript/bin/tsc", "--project", "."], "").await;
     // The switches are for versions of Node.js before 22; later ones take them and need none.
     let switches = ["--experimental-wasm-modules", "--experimental-global-webcrypto", "narrow_each.mjs"];
-    let written = run(&folder, "node", &switches, question).await;
+    let written = node::run(&folder, "node", &switches, question).await;
     fs::remove_dir_all(&folder).unwrap();
     written.lines().last().unwrap_or_default().to_owned()
-}
-
-/// A folder with the packages of the lock file, fetched once for each state of that file.
-async fn packages() -> PathBuf {
-    let hash: String = Sha256::digest(LOCK).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("narrow-{hash}"));
-    if cache.is_dir() {
-        return cache;
-    }
-    // Complete or not there: another process may be fetching the same.
-    let fetched = cache.with_extension(uuid::Uuid::now_v7().to_string());
-    fs::create_dir(&fetched).unwrap();
-    fs::write(fetched.join("package.json"), PACKAGE).unwrap();
-    fs::write(fetched.join("package-lock.json"), LOCK).unwrap();
-    run(&fetched, "npm", &["ci", "--ignore-scripts", "--no-audit", "--no-fund"], "").await;
-    if fs::rename(&fetched, &cache).is_err() {
-        fs::remove_dir_all(&fetched).unwrap();
-    }
-    cache
-}
-
-/// Runs a program of Node.js to its end; what it wrote to standard output.
-async fn run(folder: &Path, program: &str, arguments: &[&str], input: &str) -> String {
-    let mut command = Command::new(program);
-    command.args(arguments).current_dir(folder).kill_on_drop(true);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap_or_else(|error| {
-        panic!(
-            "{program} cannot be run ({error}): `cargo xtask doctor` says how to get Node.js, which the guide's TypeScript needs"
-        )
-    });
-    child.stdin.take().unwrap().write_all(input.as_bytes()).await.unwrap();
-    let output = tokio::time::timeout(Duration::from_secs(300), child.wait_with_output()).await;
-    let output = output.expect("the program must end by itself").unwrap();
-    let (written, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{program} {arguments:?}: {written}\n{errors}");
-    written.into_owned()
 }

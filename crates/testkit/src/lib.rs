@@ -21,6 +21,7 @@ mod own_server;
 mod plans;
 mod questions;
 pub mod refusals;
+pub mod schemas;
 mod server;
 mod tenant;
 mod trees;

@@ -156,8 +156,8 @@ impl<T> Apiv2Schema for Bulked<T> {}
 
 impl<T> OperationModifier for Bulked<T> {
     fn update_response(operation: &mut DefaultOperationRaw) {
-        answers(operation, "200", "All of it was done", Some(reference::<BulkAnswer>()));
-        answers(operation, "207", "A part was not done: see the results", Some(reference::<BulkAnswer>()));
+        answers(operation, "200", "All of it was done", &[], Some(reference::<BulkAnswer>()));
+        answers(operation, "207", "A part was not done: see the results", &[], Some(reference::<BulkAnswer>()));
     }
     fn update_definitions(map: &mut Definitions) {
         define::<BulkAnswer>(map);

@@ -61,7 +61,7 @@ pub struct BulkRequest {
     /// All of the operations or none; otherwise each for itself.
     #[serde(default)]
     pub atomic: Option<bool>,
-    /// In the filter language: the records to change.
+    /// In the filter language: the records to change. For owner and admin, and without an `Idempotency-Key`.
     #[serde(default)]
     pub filter: Option<String>,
     /// What to change of them: a JSON Merge Patch.

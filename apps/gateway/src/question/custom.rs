@@ -11,6 +11,9 @@ use crate::{caller::Caller, services::Services};
 /// The field whose keys organisations define.
 pub(super) const FIELD: &str = "custom_fields";
 
+/// What `sort` takes of them, as a regular expression.
+pub(super) const SORT: &str = r"^-?custom_fields\.[a-z][a-z0-9_]{0,49}$";
+
 /// In front of a key, in filters and in `sort`.
 pub(super) const PREFIX: &str = "custom_fields.";
 

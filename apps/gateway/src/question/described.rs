@@ -3,6 +3,7 @@
 use crm_kernel::{
     Field, Kind, Operator,
     fields::names,
+    filter::bounds::{LONGEST_TEXT, MOST_VALUES},
     query::{DEFAULT_LIMIT, LARGEST_LIMIT},
 };
 use paperclip::{
@@ -11,7 +12,8 @@ use paperclip::{
 };
 use serde_json::{Value, json};
 
-use super::{Narrowing, Noun, Question, Show};
+use super::{Narrowing, Noun, Question, Show, custom};
+use crate::openapi::views;
 
 impl<N: Noun> OperationModifier for Narrowing<N> {
     fn update_parameter(operation: &mut DefaultOperationRaw) {
@@ -38,13 +40,13 @@ impl<N: Noun> OperationModifier for Question<N> {
             "One key; a leading `-` turns the order round. Records without a value come last.",
             DataType::String,
         );
-        if N::CUSTOM.is_none() {
-            let sortable = N::fields().iter().filter(|field| field.sortable);
-            sort.enum_ = sortable.flat_map(|field| [field.name.into(), format!("-{}", field.name).into()]).collect();
-        } else {
-            let keys = names(N::fields(), |field| field.sortable);
-            sort.description =
-                sort.description.map(|text| format!("{text} {keys}, or `custom_fields.` and the key of one that is indexed."));
+        let sortable = N::fields().iter().filter(|field| field.sortable);
+        sort.enum_ = sortable.flat_map(|field| [field.name.into(), format!("-{}", field.name).into()]).collect();
+        if N::CUSTOM.is_some() {
+            // Beside the closed list, in the document.
+            sort.pattern = Some(custom::SORT.into());
+            let custom = "or `custom_fields.` and the key of a custom field that is indexed";
+            sort.description = sort.description.map(|text| format!("{text} One of the listed keys, {custom}."));
         }
         add(sort);
         add(parameter("count", "Whether to count what matches, up to a bound.", DataType::Boolean));
@@ -98,54 +100,67 @@ fn filter_text<N: Noun>() -> Described {
          the parameters of single fields{}.",
         if N::CUSTOM.is_some() { ", which custom fields are too: `custom_fields.region=eu`" } else { "" }
     );
-    parameter("filter", &description, DataType::String)
+    let mut filter = parameter("filter", &description, DataType::String);
+    filter.max_length = u32::try_from(LONGEST_TEXT).ok();
+    filter
 }
 
 /// The JSON form of the language. Written by hand, because it contains itself.
 pub fn condition() -> Value {
     let operators: Vec<&str> = Operator::ALL.iter().map(|operator| operator.as_str()).collect();
     let itself = json!({ "$ref": "#/components/schemas/FilterCondition" });
+    let value = json!({
+        "anyOf": [
+            { "type": "string" },
+            { "type": "number" },
+            { "type": "boolean" },
+            { "type": "array", "items": {} },
+            {
+                "type": "object",
+                "description": "A moment or the caller, in the words of the language: `now() - 30d`, `today()`, `me`.",
+                "required": ["expression"],
+                "additionalProperties": false,
+                "properties": { "expression": { "type": "string" } },
+            },
+        ],
+        "nullable": true,
+        "description": "A value of the field's kind; a list of them for `in`, and if wanted for `:`; null asks whether it is missing.",
+    });
+    let field = json!({
+        "type": "string", "description": "A field of the record, `parent.field` of one it points to, or `object.key`.",
+        "example": "company_status",
+    });
+    let one = |required: Value, properties: Value| json!({ "type": "object", "additionalProperties": false, "required": required, "properties": properties });
     json!({
         "type": "object",
         "description": "One of: `and` or `or` with a list of conditions; `not` with one; or a comparison: `field`, `op` and `value`.",
-        "additionalProperties": false,
-        "properties": {
-            "and": { "type": "array", "items": itself, "description": "Each of these holds." },
-            "or": { "type": "array", "items": itself, "description": "At least one of these holds." },
-            "not": { "allOf": [itself], "description": "This does not hold." },
-            "field": {
-                "type": "string",
-                "description": "A field of the record, `parent.field` of one it points to, or `object.key`.",
-            },
-            "op": { "type": "string", "enum": operators },
-            "value": {
-                "anyOf": [
-                    { "type": "string" },
-                    { "type": "number" },
-                    { "type": "boolean" },
-                    { "type": "array", "items": {} },
-                    {
-                        "type": "object",
-                        "description": "A moment or the caller, in the words of the language: `now() - 30d`, `today()`, `me`.",
-                        "required": ["expression"],
-                        "additionalProperties": false,
-                        "properties": { "expression": { "type": "string" } },
-                    },
-                ],
-                "nullable": true,
-                "description": "A value of the field's kind; a list of them for `in`, and if wanted for `:`; null asks whether it is missing.",
-            },
-        },
+        "anyOf": [
+            one(json!(["and"]), json!({ "and": { "type": "array", "items": itself, "description": "Each of these holds." } })),
+            one(json!(["or"]), json!({ "or": { "type": "array", "items": itself, "description": "At least one of these holds." } })),
+            one(json!(["not"]), json!({ "not": { "allOf": [itself], "description": "This does not hold." } })),
+            one(
+                json!(["field", "op", "value"]),
+                json!({ "field": field, "op": { "type": "string", "enum": operators }, "value": value }),
+            ),
+        ],
     })
 }
 
 /// A list of alternatives: `company_status=lead&company_status=prospect`.
 fn filter_parameter(field: &Field) -> Described {
     let mut items = Items { data_type: Some(DataType::String), ..Default::default() };
+    let id = "[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}";
+    let null = if field.nullable { "|null" } else { "" };
     match field.kind {
         Kind::Choice(words) => items.enum_ = words.iter().map(|word| (*word).into()).collect(),
-        Kind::Date => items.format = Some(DataTypeFormat::Date),
-        _ => {}
+        Kind::Date => items.pattern = Some(format!("^([0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}{null})$")),
+        Kind::Id => items.pattern = Some(format!("^({id}{null})$")),
+        Kind::Member => items.pattern = Some(format!("^({id}|me{null})$")),
+        Kind::Integer => items.pattern = Some(format!("^(-?[0-9]{{1,9}}{null})$")),
+        Kind::Decimal => items.pattern = Some(format!("^(-?[0-9]{{1,15}}(\\.[0-9]{{1,3}})?{null})$")),
+        Kind::Boolean => items.pattern = Some(format!("^(true|false{null})$")),
+        Kind::Text | Kind::Caseless | Kind::Tags => items.max_length = u32::try_from(LONGEST_TEXT).ok(),
+        Kind::Timestamp | Kind::Object => {}
     }
     if field.nullable && matches!(field.kind, Kind::Choice(_)) {
         items.enum_.push("null".into());
@@ -154,10 +169,12 @@ fn filter_parameter(field: &Field) -> Described {
         Kind::Member => "Any of these members; `me` is the caller.",
         Kind::Tags => "Carries any of these tags.",
         Kind::Caseless => "Any of these values, in upper or lower case.",
+        Kind::Date => "Any of these dates.",
         _ => "Any of these values.",
     };
     let mut parameter = parameter(field.name, description, DataType::Array);
     parameter.items = Some(items);
+    parameter.max_items = u32::try_from(MOST_VALUES).ok();
     parameter.collection_format = Some(CollectionFormat::Multi);
     parameter
 }
@@ -171,10 +188,15 @@ fn bound_parameter(bound: &Field) -> Described {
 
 fn shape_parameters<N: Noun>(add: &mut impl FnMut(Described)) {
     let fields = names(N::fields(), |_| true);
-    add(parameter("fields", &format!("Only these fields, separated by commas: {fields}."), DataType::String));
+    let mut picked = parameter("fields", &format!("Only these fields, separated by commas: {fields}."), DataType::String);
+    picked.pattern = Some(views::pattern(N::fields().iter().map(|field| field.name)));
+    add(picked);
+    views::note(N::RELATIONS);
     if !N::RELATIONS.is_empty() {
         let relations: Vec<&str> = N::RELATIONS.iter().map(|relation| relation.name).collect();
         let description = format!("Embed related records, separated by commas: {}.", relations.join(", "));
-        add(parameter("include", &description, DataType::String));
+        let mut embedded = parameter("include", &description, DataType::String);
+        embedded.pattern = Some(views::pattern(relations.into_iter()));
+        add(embedded);
     }
 }

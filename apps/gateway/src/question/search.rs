@@ -44,7 +44,8 @@ pub struct SearchRequest {
 impl Input for SearchRequest {
     /// What the words mean depends on the noun: see [`SearchRequest::read`].
     fn check(&self) -> Result<()> {
-        Ok(())
+        let limit = self.limit.map_or(Ok(1), |wanted| limit(&wanted.to_string()));
+        limit.map(|_| ()).map_err(|error| Error::Invalid(vec![in_body(error)]))
     }
 }
 

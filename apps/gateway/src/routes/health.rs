@@ -1,8 +1,8 @@
-//! Liveness, readiness and the document of the API: for machines that have no token.
+//! Liveness and readiness: for machines that have no token.
 
 use actix_web::{HttpResponse, web::Data};
 use crm_kernel::Error;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{problem::Problem, services::Services};
 
@@ -21,9 +21,4 @@ pub async fn ready(services: Data<Services>) -> Result<HttpResponse, Problem> {
     }
     services.db.ping().await?;
     Ok(HttpResponse::Ok().json(json!({ "status": "ready" })))
-}
-
-/// The OpenAPI document.
-pub async fn document(document: Data<Value>) -> HttpResponse {
-    HttpResponse::Ok().insert_header(("cache-control", "public, max-age=300")).json(document.get_ref())
 }

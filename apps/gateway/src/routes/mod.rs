@@ -6,6 +6,7 @@ pub mod companies;
 pub mod contacts;
 pub mod custom_fields;
 pub mod deals;
+pub mod docs;
 pub mod health;
 pub mod organizations;
 pub mod pipelines;

@@ -24,12 +24,16 @@ async fn a_method_that_an_address_does_not_take_is_405_with_those_it_does() {
     for path in operations.iter().map(|operation| operation.at("0192f5a8-0000-7000-8000-000000000000")).collect::<BTreeSet<_>>() {
         let taken: BTreeSet<&str> =
             operations.iter().filter(|known| fits(&known.path, &path)).map(|known| known.method.as_str()).collect();
+        // An address that is spelled out takes its own methods; another one finds no record of that id.
+        let own: BTreeSet<&str> =
+            operations.iter().filter(|known| known.path == path).map(|known| known.method.as_str()).collect();
+        let named = if own.is_empty() { &taken } else { &own };
         for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "TRACE", "COPY"] {
             if !taken.contains(method) {
                 let answer = world.owner().call(method, &path).send().await.problem(405, "method_not_allowed");
                 let allowed: Vec<&str> = answer.header("allow").split(", ").collect();
-                assert_eq!(allowed.len(), taken.len(), "{method} {path}: each method once: {allowed:?}");
-                assert_eq!(BTreeSet::from_iter(allowed), taken, "{method} {path}");
+                assert_eq!(allowed.len(), named.len(), "{method} {path}: each method once: {allowed:?}");
+                assert_eq!(&BTreeSet::from_iter(allowed), named, "{method} {path}");
                 refused += 1;
             }
         }

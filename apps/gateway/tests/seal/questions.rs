@@ -130,13 +130,9 @@ async fn a_cursor() {
 
 fn sorts(operation: &Operation) -> Vec<String> {
     let sort = operation.query().into_iter().find(|parameter| parameter["name"] == "sort").unwrap();
-    if let Some(all) = sort["schema"]["enum"].as_array() {
-        return all.iter().map(|sort| sort.as_str().unwrap().to_owned()).collect();
-    }
-    // Where custom fields sort as well there is no closed list; the description has the keys that every organisation has.
-    let text = sort["description"].as_str().unwrap();
-    let keys = text.split("come last. ").nth(1).and_then(|rest| rest.split(", or `custom_fields.`").next()).unwrap();
-    keys.split(", ").flat_map(|key| [key.to_owned(), format!("-{key}")]).collect()
+    // Where custom fields sort as well, a pattern for them stands beside the list of the keys that every organisation has.
+    let listed = sort.pointer("/schema/enum").or_else(|| sort.pointer("/schema/anyOf/0/enum"));
+    listed.unwrap().as_array().unwrap().iter().map(|sort| sort.as_str().unwrap().to_owned()).collect()
 }
 
 /// The same place, but for the last bit of the id.

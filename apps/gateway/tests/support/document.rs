@@ -89,7 +89,7 @@ impl Operation {
 
     /// The schema of what it answers with when all is well.
     pub fn answer_schema(&self) -> Option<&Value> {
-        ["200", "201", "202"]
+        ["200", "202", "201"]
             .iter()
             .find_map(|status| self.value["responses"][status]["content"].get("application/json")?.get("schema"))
     }
@@ -97,6 +97,17 @@ impl Operation {
     /// Its query parameters.
     pub fn query(&self) -> Vec<&Value> {
         self.value["parameters"].as_array().into_iter().flatten().filter(|parameter| parameter["in"] == "query").collect()
+    }
+
+    /// Whether it looks at a header of this name, by a parameter of its own.
+    pub fn takes_header(&self, header: &str) -> bool {
+        self.value["parameters"].as_array().into_iter().flatten().any(|parameter| parameter["name"] == header)
+    }
+
+    /// Whether it looks at a header of this name, which operations share.
+    pub fn honours(&self, header: &str) -> bool {
+        let reference = format!("#/components/parameters/{}", header.replace('-', ""));
+        self.value["parameters"].as_array().into_iter().flatten().any(|parameter| parameter["$ref"] == reference.as_str())
     }
 
     pub fn takes(&self, parameter: &str) -> bool {

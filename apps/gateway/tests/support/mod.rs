@@ -9,7 +9,9 @@
 
 pub mod document;
 pub mod faults;
+pub mod judge;
 pub mod letters;
+pub mod node;
 pub mod process;
 pub mod requests;
 pub mod roles;

@@ -11,7 +11,10 @@ use diesel::{
     sql_types,
 };
 #[cfg(feature = "openapi")]
-use paperclip::v2::{models::DataType, schema::TypedData};
+use paperclip::v2::{
+    models::{DataType, DefaultSchemaRaw},
+    schema::Apiv2Schema,
+};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::Value;
 
@@ -141,10 +144,11 @@ impl FromSql<sql_types::Numeric, Pg> for Money {
     }
 }
 
+/// The generator has no place for what it looks like: the gateway knows it by its title.
 #[cfg(feature = "openapi")]
-impl TypedData for Money {
-    fn data_type() -> DataType {
-        DataType::String
+impl Apiv2Schema for Money {
+    fn raw_schema() -> DefaultSchemaRaw {
+        DefaultSchemaRaw { data_type: Some(DataType::String), title: Some("Money".into()), ..Default::default() }
     }
 }
 

@@ -67,13 +67,13 @@ async fn exchange(request: HttpRequest, services: Data<Services>, body: Body<Exc
 /// Link an external identity to me
 ///
 /// Takes the password of who has one. Of who has a second factor only in a session that has given it.
-#[api_v2_operation(operation_id = "linkIdentity", tags("Session"))]
+#[api_v2_operation(operation_id = "linkIdentity", tags("External identities"))]
 async fn link(caller: Caller, services: Data<Services>, body: Body<LinkRequest>) -> Answer<Made<ExternalIdentity>> {
     Ok(Made(services.external_identities.link(&caller.context, &body.0).await?))
 }
 
 /// Which external identities are mine?
-#[api_v2_operation(operation_id = "listIdentities", tags("Session"))]
+#[api_v2_operation(operation_id = "listIdentities", tags("External identities"))]
 async fn list(caller: Caller, services: Data<Services>) -> Answer<Plain<ExternalIdentityList>> {
     let data = services.external_identities.list(&caller.context).await?;
     Ok(Plain(ExternalIdentityList { data }))
@@ -82,7 +82,7 @@ async fn list(caller: Caller, services: Data<Services>) -> Answer<Plain<External
 /// Remove an external identity of mine
 ///
 /// Takes the password of who has one.
-#[api_v2_operation(operation_id = "unlinkIdentity", tags("Session"))]
+#[api_v2_operation(operation_id = "unlinkIdentity", tags("External identities"))]
 async fn unlink(
     caller: RecordCaller,
     services: Data<Services>,

@@ -44,7 +44,7 @@ impl Input for AcceptRequest {
 }
 
 /// What is this invitation for?
-#[api_v2_operation(operation_id = "lookAtInvitation", tags("Session"))]
+#[api_v2_operation(operation_id = "lookAtInvitation", tags("Invitations"))]
 async fn look(
     request: HttpRequest,
     services: Data<Services>,
@@ -56,7 +56,7 @@ async fn look(
 /// Accept an invitation: as a new person, or with what proves who I am
 ///
 /// Of who has a second factor its code is asked: without it the answer is 401 `second_factor_required`, and nothing has happened.
-#[api_v2_operation(operation_id = "acceptInvitation", tags("Session"))]
+#[api_v2_operation(operation_id = "acceptInvitation", tags("Invitations"))]
 async fn accept(request: HttpRequest, services: Data<Services>, body: Body<AcceptRequest>) -> Answer<Made<Tokens>> {
     Ok(Made(services.invitations.accept(&body.0, &origin(&request)).await?))
 }
@@ -64,7 +64,7 @@ async fn accept(request: HttpRequest, services: Data<Services>, body: Body<Accep
 /// Accept an invitation as who I am logged in
 ///
 /// The login moves to the organisation that is joined, as with `POST /auth/switch`.
-#[api_v2_operation(operation_id = "joinByInvitation", tags("Session"))]
+#[api_v2_operation(operation_id = "joinByInvitation", tags("Invitations"))]
 async fn join(caller: Caller, request: HttpRequest, services: Data<Services>, body: Body<JoinRequest>) -> Answer<Made<Tokens>> {
     Ok(Made(services.invitations.join(&caller.context, &body.0, &origin(&request)).await?))
 }

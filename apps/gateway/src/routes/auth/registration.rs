@@ -39,7 +39,7 @@ impl Input for RegistrationConfirmation {
     }
 }
 
-/// 202, or 201 with tokens where sign-up needs no confirmation; the document shows what a server answers that is not for development.
+/// 202, or 201 with tokens where sign-up needs no confirmation.
 struct SignedUp(Registered);
 
 impl Responder for SignedUp {
@@ -57,9 +57,11 @@ impl Apiv2Schema for SignedUp {}
 impl OperationModifier for SignedUp {
     fn update_response(operation: &mut DefaultOperationRaw) {
         Promised::<Accepted>::update_response(operation);
+        Made::<Tokens>::update_response(operation);
     }
     fn update_definitions(map: &mut std::collections::BTreeMap<String, DefaultSchemaRaw>) {
         Promised::<Accepted>::update_definitions(map);
+        Made::<Tokens>::update_definitions(map);
     }
 }
 

@@ -52,7 +52,7 @@ impl Input for TurnOffRequest {
 }
 
 /// Whether I have a second factor, and whether I need one
-#[api_v2_operation(operation_id = "getSecondFactor", tags("SecondFactor"))]
+#[api_v2_operation(operation_id = "getSecondFactor", tags("Second factor"))]
 async fn status(caller: Caller, services: Data<Services>) -> Answer<Plain<SecondFactorStatus>> {
     Ok(Plain(services.second_factors.status(&caller.context).await?))
 }
@@ -60,7 +60,7 @@ async fn status(caller: Caller, services: Data<Services>) -> Answer<Plain<Second
 /// Begin: a seed for my authenticator, shown once
 ///
 /// Takes the password of who has one.
-#[api_v2_operation(operation_id = "enrollSecondFactor", tags("SecondFactor"))]
+#[api_v2_operation(operation_id = "enrollSecondFactor", tags("Second factor"))]
 async fn enroll(caller: Caller, services: Data<Services>, body: Body<EnrollmentRequest>) -> Answer<Plain<SecondFactorSeed>> {
     Ok(Plain(services.second_factors.enroll(&caller.context, &body.0).await?))
 }
@@ -68,32 +68,32 @@ async fn enroll(caller: Caller, services: Data<Services>, body: Body<EnrollmentR
 /// Turn it on with the first code; answers recovery codes, shown once
 ///
 /// Every other session of mine ends.
-#[api_v2_operation(operation_id = "confirmSecondFactor", tags("SecondFactor"))]
+#[api_v2_operation(operation_id = "confirmSecondFactor", tags("Second factor"))]
 async fn confirm(caller: Caller, services: Data<Services>, body: Body<FirstCodeRequest>) -> Answer<Plain<RecoveryCodes>> {
     Ok(Plain(services.second_factors.confirm(&caller.context, &body.0).await?))
 }
 
 /// Begin with another authenticator; the old one stays good until the new one is confirmed
-#[api_v2_operation(operation_id = "replaceSecondFactor", tags("SecondFactor"))]
+#[api_v2_operation(operation_id = "replaceSecondFactor", tags("Second factor"))]
 async fn replace(caller: Caller, services: Data<Services>, body: Body<CodeRequest>) -> Answer<Plain<SecondFactorSeed>> {
     Ok(Plain(services.second_factors.replace(&caller.context, &body.0).await?))
 }
 
 /// Give a code in a session that began without one
-#[api_v2_operation(operation_id = "verifySecondFactor", tags("SecondFactor"))]
+#[api_v2_operation(operation_id = "verifySecondFactor", tags("Second factor"))]
 async fn verify(caller: Caller, services: Data<Services>, body: Body<CodeRequest>) -> Answer<Empty> {
     services.second_factors.verify(&caller.context, &body.0).await?;
     Ok(Empty)
 }
 
 /// New recovery codes in place of the old ones
-#[api_v2_operation(operation_id = "renewRecoveryCodes", tags("SecondFactor"))]
+#[api_v2_operation(operation_id = "renewRecoveryCodes", tags("Second factor"))]
 async fn renew_codes(caller: Caller, services: Data<Services>, body: Body<CodeRequest>) -> Answer<Plain<RecoveryCodes>> {
     Ok(Plain(services.second_factors.renew_codes(&caller.context, &body.0).await?))
 }
 
 /// Turn it off, unless an organisation of mine requires it
-#[api_v2_operation(operation_id = "disableSecondFactor", tags("SecondFactor"))]
+#[api_v2_operation(operation_id = "disableSecondFactor", tags("Second factor"))]
 async fn disable(caller: Caller, services: Data<Services>, body: Body<TurnOffRequest>) -> Answer<Empty> {
     services.second_factors.disable(&caller.context, &body.0).await?;
     Ok(Empty)

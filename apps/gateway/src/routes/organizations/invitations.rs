@@ -61,14 +61,14 @@ impl Input for NewInvitation {
 }
 
 /// Invite somebody by e-mail
-#[api_v2_operation(operation_id = "createInvitation", tags("Organization"))]
+#[api_v2_operation(operation_id = "createInvitation", tags("Invitations"))]
 async fn create(caller: Caller, services: Data<Services>, body: Body<NewInvitation>) -> Answer<Created<Invitation>> {
     let invitation = services.invitations.create(&caller.context, &body.0).await?;
     Ok(created("/api/v1/organizations/current/invitations", &invitation)?)
 }
 
 /// List invitations
-#[api_v2_operation(operation_id = "listInvitations", tags("Organization"))]
+#[api_v2_operation(operation_id = "listInvitations", tags("Invitations"))]
 async fn list(caller: Caller, question: Question<InvitationNoun>, services: Data<Services>) -> Answer<Listed<Invitation>> {
     let (query, shape) = question.read(&services, &caller).await?;
     let page = services.invitations.list(&caller.context, &query).await?;
@@ -76,7 +76,7 @@ async fn list(caller: Caller, question: Question<InvitationNoun>, services: Data
 }
 
 /// One invitation
-#[api_v2_operation(operation_id = "getInvitation", tags("Organization"))]
+#[api_v2_operation(operation_id = "getInvitation", tags("Invitations"))]
 async fn get(
     caller: RecordCaller,
     show: Show<InvitationNoun>,
@@ -91,7 +91,7 @@ async fn get(
 }
 
 /// Take an invitation back
-#[api_v2_operation(operation_id = "revokeInvitation", tags("Organization"))]
+#[api_v2_operation(operation_id = "revokeInvitation", tags("Invitations"))]
 async fn revoke(caller: RecordCaller, services: Data<Services>, path: Path<InvitationId>) -> Answer<Empty> {
     let id = path.into_inner();
     let context = caller.allowed(services.invitations.require(&caller.context, id)).await?;
@@ -100,7 +100,7 @@ async fn revoke(caller: RecordCaller, services: Data<Services>, path: Path<Invit
 }
 
 /// Send another letter, and let its link alone work
-#[api_v2_operation(operation_id = "resendInvitation", tags("Organization"))]
+#[api_v2_operation(operation_id = "resendInvitation", tags("Invitations"))]
 async fn resend(caller: RecordCaller, services: Data<Services>, path: Path<InvitationId>) -> Answer<Plain<Invitation>> {
     let id = path.into_inner();
     let context = caller.allowed(services.invitations.require(&caller.context, id)).await?;

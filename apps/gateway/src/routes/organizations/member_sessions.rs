@@ -12,7 +12,7 @@ pub fn routes(configuration: &mut web::ServiceConfig) {
 }
 
 /// End a member's sessions in this organisation
-#[api_v2_operation(operation_id = "endMemberSessions", tags("Organization"))]
+#[api_v2_operation(operation_id = "endMemberSessions", tags("Members"))]
 async fn end(caller: RecordCaller, id: web::Path<UserId>, services: Data<Services>) -> Answer<Empty> {
     let id = id.into_inner();
     let context = caller.allowed(services.members.get(&caller.context, id)).await?;
