@@ -29,16 +29,24 @@ impl Timestamp {
         Self::micros(OffsetDateTime::now_utc())
     }
 
+    /// In UTC, if it is in the years 1 to 9999 there: an offset moves the first and the last hours beyond them, where neither RFC 3339
+    /// nor the order of texts holds any more.
+    fn in_utc(instant: OffsetDateTime) -> Option<Self> {
+        let instant = instant.checked_to_offset(UtcOffset::UTC)?;
+        (1..=9999).contains(&instant.year()).then(|| Self::micros(instant))
+    }
+
     fn micros(instant: OffsetDateTime) -> Self {
         let excess = instant.nanosecond() % 1000;
-        Self(instant.to_offset(UtcOffset::UTC) - ::time::Duration::nanoseconds(i64::from(excess)))
+        Self(instant - ::time::Duration::nanoseconds(i64::from(excess)))
     }
 }
 
 impl FromStr for Timestamp {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        OffsetDateTime::parse(text, &Rfc3339).map(Self::micros).map_err(|_| "expected a time such as 2026-01-31T09:30:00Z".into())
+        let instant = OffsetDateTime::parse(text, &Rfc3339).ok().and_then(Self::in_utc);
+        instant.ok_or_else(|| "expected a time such as 2026-01-31T09:30:00Z".into())
     }
 }
 
@@ -144,5 +152,19 @@ mod tests {
         }
         let time: Timestamp = "2026-01-31T10:30:00.1234567+01:00".parse().expect("a time");
         assert_eq!(time.to_string(), "2026-01-31T09:30:00.123456Z");
+    }
+
+    #[test]
+    fn times_are_in_the_years_one_to_9999_where_they_are_kept() {
+        for bad in ["9999-12-31T23:59:59-01:00", "0001-01-01T00:00:00+01:00", "0000-12-31T23:59:59Z", "-0001-01-01T00:00:00Z"] {
+            assert!(bad.parse::<Timestamp>().is_err(), "{bad} was accepted");
+        }
+        for (good, kept) in [
+            ("9999-12-31T23:59:59.999999Z", "9999-12-31T23:59:59.999999Z"),
+            ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00Z"),
+            ("0000-12-31T23:30:00-01:00", "0001-01-01T00:30:00Z"),
+        ] {
+            assert_eq!(good.parse::<Timestamp>().expect(good).to_string(), kept);
+        }
     }
 }
