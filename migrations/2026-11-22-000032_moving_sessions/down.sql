@@ -274,6 +274,156 @@ $$;
 DROP FUNCTION identity.move_session(identity.sessions, uuid, bytea, integer, integer, text, text);
 DROP FUNCTION identity.spend_refresh(uuid, uuid, bytea);
 
+CREATE OR REPLACE FUNCTION identity.end_own_session(
+    p_session uuid,
+    p_user    uuid,
+    p_org     uuid,
+    p_ip      text,
+    p_agent   text,
+    p_request text,
+    p_target  uuid
+) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+AS $$
+BEGIN
+    PERFORM identity.enter_session(p_session, p_user, p_org, p_ip, p_agent, p_request);
+    IF NOT EXISTS (
+        SELECT FROM identity.sessions WHERE id = p_target AND user_id = p_user AND ended_at IS NULL AND expires_at > now())
+    THEN
+        RETURN false;
+    END IF;
+    PERFORM identity.hold_person(p_user);
+    RETURN identity.end_login(p_target, nullif(p_session, p_target), 'revoked') > 0;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION identity.end_member_sessions(p_member uuid) RETURNS text
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+AS $$
+DECLARE
+    member_role text;
+BEGIN
+    -- Locked, as whoever opens a session here holds it.
+    SELECT role
+      INTO member_role
+      FROM public.memberships
+     WHERE organization_id = app.org_id() AND user_id = p_member
+       FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        RETURN 'unknown';
+    END IF;
+    IF NOT app.is_manager() OR (member_role = 'owner' AND app.role() <> 'owner') THEN
+        RETURN 'forbidden';
+    END IF;
+    PERFORM identity.end_sessions(p_member, app.org_id(), NULL, 'ended_by_manager');
+    RETURN 'ended';
+END
+$$;
+
+CREATE OR REPLACE FUNCTION identity.disable_second_factor(
+    p_session  uuid,
+    p_user     uuid,
+    p_org      uuid,
+    p_ip       text,
+    p_agent    text,
+    p_request  text,
+    p_step     bigint,
+    p_recovery bytea
+) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+AS $$
+BEGIN
+    PERFORM identity.enter_session(p_session, p_user, p_org, p_ip, p_agent, p_request);
+    IF NOT identity.use_second_factor(p_user, p_step, p_recovery) THEN
+        RAISE EXCEPTION 'there is no second factor'
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'second_factor_not_begun';
+    END IF;
+    IF identity.requires_second_factor(p_user) THEN
+        RAISE EXCEPTION 'an organisation of this person requires a second factor'
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'second_factor_needed';
+    END IF;
+    DELETE FROM identity.recovery_codes WHERE user_id = p_user;
+    DELETE FROM identity.second_factors WHERE user_id = p_user;
+    UPDATE identity.sessions SET second_factor_at = NULL WHERE user_id = p_user AND ended_at IS NULL;
+    UPDATE identity.api_tokens SET second_factor = false WHERE user_id = p_user AND second_factor;
+    PERFORM identity.tell_second_factor(p_user, 'second_factor_disabled');
+END
+$$;
+
+CREATE OR REPLACE FUNCTION identity.create_api_token(
+    p_token      uuid,
+    p_user       uuid,
+    p_name       text,
+    p_hash       bytea,
+    p_operations text[],
+    p_entities   text[],
+    p_read_only  boolean,
+    p_expires    timestamptz
+) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+AS $$
+DECLARE
+    longest CONSTANT interval := interval '366 days';
+    most    CONSTANT integer  := 100;
+    kind    text;
+    rank    text;
+BEGIN
+    PERFORM identity.refuse_api_tokens();
+
+    -- The caller's own membership before all else, and the role read anew: whoever is being removed or demoted at this moment waits
+    -- for that, and is refused then. A token that was not committed yet would be missed by identity.revoke_made_tokens.
+    PERFORM FROM public.memberships WHERE organization_id = app.org_id() AND user_id = app.user_id() FOR NO KEY UPDATE;
+    rank := app.active_role(app.org_id(), app.user_id());
+    IF rank IS NULL THEN
+        RAISE EXCEPTION 'not an active member of this organisation'
+            USING ERRCODE = 'insufficient_privilege', CONSTRAINT = 'not_a_member';
+    END IF;
+
+    -- Locked, so that two requests at once do not both find the last place free.
+    SELECT person.kind
+      INTO kind
+      FROM public.memberships AS membership
+      JOIN public.users AS person ON person.id = membership.user_id
+     WHERE membership.organization_id = app.org_id()
+       AND membership.user_id = p_user
+       AND membership.status = 'active'
+       AND person.deleted_at IS NULL
+       FOR NO KEY UPDATE OF membership;
+
+    IF kind IS NULL OR NOT (p_user = app.user_id() OR kind = 'service' AND rank IN ('owner', 'admin')) THEN
+        RAISE EXCEPTION 'tokens are made for oneself or for a service user'
+            USING ERRCODE = 'insufficient_privilege', CONSTRAINT = 'api_token_of_another';
+    END IF;
+
+    IF p_expires > now() + longest THEN
+        RAISE EXCEPTION 'a token lives a year at most'
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'token_expiry', COLUMN = 'expires_at';
+    END IF;
+
+    IF (SELECT count(*)
+          FROM identity.api_tokens
+         WHERE organization_id = app.org_id()
+           AND user_id = p_user
+           AND revoked_at IS NULL
+           AND expires_at > now()) >= most
+    THEN
+        RAISE EXCEPTION 'too many tokens'
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'too_many_tokens';
+    END IF;
+
+    INSERT INTO identity.api_tokens (
+        organization_id, id, user_id, name, token_hash, operations, entities, read_only, second_factor, created_by_id, expires_at)
+    VALUES (
+        app.org_id(), p_token, p_user, p_name, p_hash, p_operations, p_entities, p_read_only,
+        EXISTS (SELECT
+                  FROM identity.sessions
+                 WHERE id = app.context('session_id')::uuid
+                   AND second_factor_at IS NOT NULL),
+        app.user_id(), p_expires);
+    RETURN true;
+END
+$$;
+
 SELECT app.seal_functions();
 GRANT EXECUTE ON FUNCTION identity.join_by_invitation(uuid, bytea) TO crm_app;
 GRANT EXECUTE ON FUNCTION app.leave_organization() TO crm_app;

@@ -247,6 +247,33 @@ async fn a_login_that_is_ended_while_it_moves_moves_nowhere() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_login_that_has_moved_since_it_was_seen_is_ended_by_what_was_seen() {
+    let entrance = Entrance::open().await;
+    let second = entrance.second_of_the_member().await;
+    let (here, stolen) = (entrance.enter("member").await, entrance.login("member").await);
+    let seen = entrance.context(&stolen).session_id.unwrap();
+    let moved = entrance.open_from(&stolen, second).await.unwrap();
+    entrance.sessions.end(&here, seen).await.expect("one login, one fate");
+    unauthenticated(entrance.db.begin(&entrance.context(&moved)).await, "it has ended where it is");
+    not_found(entrance.sessions.end(&here, seen).await, "nothing of it is left");
+    entrance.db.begin(&here).await.expect("another login goes on");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_that_is_elsewhere_while_a_manager_ends_the_sessions_does_not_come_back() {
+    let entrance = Entrance::open().await;
+    let (owner, second) = (entrance.enter("owner").await, entrance.second_of_the_member().await);
+    let stolen = entrance.login("member").await;
+    let away = entrance.open_from(&stolen, second).await.unwrap();
+    let member = entrance.context(&away).user_id;
+    entrance.sessions.end_of_member(&owner, member).await.expect("none lives here at this moment");
+    unauthenticated(entrance.open_from(&away, entrance.tenant.organization_id).await, "and none comes back");
+    let fresh = entrance.login("member").await;
+    let away = entrance.open_from(&fresh, second).await.unwrap();
+    entrance.open_from(&away, entrance.tenant.organization_id).await.expect("a later login does");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_opens_while_all_are_ended_is_ended_too() {
     let entrance = Entrance::open().await;
     let second = entrance.database.tenant("Second").await;

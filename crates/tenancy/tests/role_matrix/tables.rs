@@ -296,9 +296,10 @@ pub const TABLES: &[Table] = &[
     ),
     common(
         "identity.second_factors",
-        "INSERT INTO identity.second_factors (user_id, pending_seed) VALUES ('{user}', '{id}') ON CONFLICT DO NOTHING",
+        "INSERT INTO identity.second_factors (user_id, pending_seed, pending_login, pending_at) VALUES ('{user}', '{id}', '{id}', now())
+         ON CONFLICT DO NOTHING",
         "user_id = '{user}'",
-        ("user_id, pending_seed", "'{user}', '{new}'"),
+        ("user_id, pending_seed, pending_login, pending_at", "'{user}', '{new}', '{new}', now()"),
         "last_step = 1",
     ),
     common(
