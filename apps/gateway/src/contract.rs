@@ -101,6 +101,10 @@ impl Takes {
     fn faults(&self, request: &HttpRequest) -> Result<Vec<FieldError>, Problem> {
         let mut faults = self.faults_of_headers(request.method(), request.headers());
         let pairs = question::pairs(request)?;
+        if percent_encoding::percent_decode_str(request.uri().path()).decode_utf8().is_err() {
+            // Read as something else it would name another record.
+            faults.push(FieldError::new("", "encoding", "the address is not UTF-8"));
+        }
         if !self.query {
             let mut names: Vec<&str> = pairs.iter().map(|(name, _)| name.as_str()).collect();
             names.sort_unstable();

@@ -64,6 +64,12 @@ impl RequestKey {
         if self.key.is_some() { Err(Error::malformed("Idempotency-Key", "not_here", why)) } else { Ok(()) }
     }
 
+    /// Whether there is one.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        self.key.is_some()
+    }
+
     /// To be asked when the body is there: its hash is a part of it.
     fn request(&self) -> Option<Request> {
         let key = self.key.clone()?;
@@ -132,6 +138,11 @@ pub trait Repeatable {
     /// `Internal` when it cannot be written as JSON.
     fn kept(self) -> Result<Kept>;
 
+    /// Whether anything was done: a refusal is not kept, and judged again when it is asked again.
+    fn has_changed(&self) -> bool {
+        true
+    }
+
     /// The body that is given again, when of its records only these may still be seen.
     ///
     /// # Errors
@@ -190,8 +201,9 @@ pub async fn once<N: bulk::Noun, T: Repeatable>(
         return Ok(Once { answer: again::<N, T>(&mut tx, services, caller, known).await?, replayed: true, kind: PhantomData });
     }
     let (done, record_ids) = work(&mut tx).await?;
+    let has_changed = done.has_changed();
     let answer = done.kept()?;
-    if let Some(request) = &request {
+    if let Some(request) = request.as_ref().filter(|_| has_changed) {
         let known = idempotency::Answer {
             status: i16::try_from(answer.status.as_u16()).map_err(Error::internal)?,
             etag: answer.etag.clone(),

@@ -94,6 +94,14 @@ impl<N: Noun> Operation<N> {
     fn is_creation(&self) -> bool {
         matches!(self, Self::Create(_))
     }
+
+    /// The record that it names by its id.
+    fn named(&self) -> Option<Uuid> {
+        match self {
+            Self::Update(Key::Id(id), ..) | Self::Delete(Key::Id(id), _) | Self::Upsert(Key::Id(id), ..) => Some(*id),
+            _ => None,
+        }
+    }
 }
 
 /// What one operation has done.
@@ -212,6 +220,11 @@ async fn several<N: Noun>(tx: &mut Tx, operations: &[Operation<N>], permit: Perm
     }
     let mut results = Vec::with_capacity(operations.len());
     for operation in operations {
+        // Whoever holds one record holds others too, perhaps waiting for these: waiting for each in turn would take minutes.
+        if results.last().is_some_and(|last| matches!(last, Err(Error::Unavailable(_)))) {
+            results.push(Err(Error::unavailable("an operation before this one could not be done in time")));
+            continue;
+        }
         results.push(tx.attempt(async |tx| one(tx, operation, permit).await).await);
     }
     results
@@ -228,11 +241,16 @@ async fn together<N: Noun>(tx: &mut Tx, operations: &[Operation<N>], permit: Per
         permit(Action::Create, None)?;
         return Ok(N::create_all(tx, creations).await?.into_iter().map(Done::Created).collect());
     }
+    // In the order of the records, so that two calls over the same ones wait for each other once and not in a circle. What is named in
+    // another way comes first, and of one record everything comes in the order of the call.
+    let mut order: Vec<(usize, &Operation<N>)> = operations.iter().enumerate().collect();
+    order.sort_by_key(|(_, operation)| operation.named());
     let mut done = Vec::with_capacity(operations.len());
-    for operation in operations {
-        done.push(one(tx, operation, permit).await?);
+    for (place, operation) in order {
+        done.push((place, one(tx, operation, permit).await?));
     }
-    Ok(done)
+    done.sort_by_key(|(place, _)| *place);
+    Ok(done.into_iter().map(|(_, done)| done).collect())
 }
 
 async fn one<N: Noun>(tx: &mut Tx, operation: &Operation<N>, permit: Permit<'_>) -> Result<Done<N::Record>> {

@@ -86,6 +86,7 @@ pub struct Left {
 pub struct Bulked<T> {
     status: StatusCode,
     body: Vec<u8>,
+    has_changed: bool,
     kind: PhantomData<T>,
 }
 
@@ -95,7 +96,8 @@ impl<T> Bulked<T> {
     /// # Errors
     /// `Internal` when it cannot be written as JSON.
     pub fn new(status: StatusCode, answer: &BulkAnswer) -> Result<Self> {
-        Ok(Self { status, body: json(answer)?, kind: PhantomData })
+        let has_changed = answer.succeeded.is_none_or(|succeeded| succeeded > 0);
+        Ok(Self { status, body: json(answer)?, has_changed, kind: PhantomData })
     }
 }
 
@@ -133,6 +135,10 @@ fn with_record<R: Record>(status: StatusCode, record: &R, shown: &mut Vec<Uuid>)
 impl<T> Repeatable for Bulked<T> {
     fn kept(self) -> Result<Kept> {
         Ok(Kept { status: self.status, etag: None, location: None, body: self.body })
+    }
+
+    fn has_changed(&self) -> bool {
+        self.has_changed
     }
 
     /// What became of the operations can be said again; records that are gone are not shown again.

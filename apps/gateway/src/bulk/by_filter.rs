@@ -65,6 +65,10 @@ pub(super) async fn run<N: Noun>(
     services.db.begin(context).await?.require(Role::is_manager, "change records by a filter")?;
     // Whoever may not list them may not find out about them by a filter.
     caller.permits(services, <N::Bulk as bulk::Noun>::ENTITY.name, "list", crate::policy::Access::Read, None)?;
+    // A program whose variable was never set must not change everything there is.
+    if filter.trim().is_empty() {
+        return Err(Error::malformed("/filter", "required", "say which records; all of them are those with version >= 1"));
+    }
     let condition = Condition::parse(filter, &N::vocabulary())
         .map_err(|error| Error::Malformed(vec![FieldError { pointer: "/filter".into(), ..error }]))?;
     let filter = narrowed(services, &caller.0, Filter::default(), Some(condition)).await?;

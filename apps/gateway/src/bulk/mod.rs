@@ -133,6 +133,11 @@ async fn told<N: Noun>(
         } else {
             each::<N>(tx, services, caller, understood).await
         };
+        // What is away for the moment must be possible to ask for again, and with a key nothing is done twice: so nothing is done now.
+        if key.is_there() && results.iter().any(|result| result.as_ref().is_err_and(passes)) {
+            let reasons = results.into_iter().filter_map(Result::err);
+            return Err(reasons.into_iter().find(passes).unwrap_or_else(|| Error::internal("a reason was there")));
+        }
         // A token that allows none of it does not allow the call.
         if caller.is_limited() && results.iter().all(|result| matches!(result, Err(Error::Forbidden(_)))) {
             return Err(Error::forbidden("this token may do none of these operations"));
@@ -140,6 +145,11 @@ async fn told<N: Noun>(
         answer::of::<N>(&caller.0.context, results)
     })
     .await
+}
+
+/// Whether the same operation may be done when it is asked for again.
+fn passes(error: &Error) -> bool {
+    matches!(error, Error::Unavailable(_) | Error::TooSlow(_) | Error::Internal(_) | Error::Limited { .. })
 }
 
 type Results<N> = Vec<Result<bulk::Done<RecordOf<N>>>>;

@@ -116,6 +116,34 @@ async fn a_refusal_is_not_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_away_for_the_moment_is_done_when_it_is_asked_again() {
+    let app = App::start().await;
+    let world = World::create(&app, "Acme").await;
+    let (held, gone) = (world.first("companies"), uuid::Uuid::now_v7());
+    let call = json!({ "operations": [
+        { "op": "create", "data": example("NewCompany", "beside") },
+        { "op": "update", "id": held, "data": { "industry": "later" } },
+        { "op": "delete", "id": gone },
+    ]});
+    let lock = app.database.hold(&format!("SELECT FROM crm_companies WHERE id = '{held}' FOR UPDATE")).await;
+    keyed(world.owner(), "companies/bulk", "k", &call).await.problem(503, "unavailable");
+    let made = "SELECT count(*) FROM crm_companies WHERE name = 'Company beside'";
+    assert_eq!(app.database.number(made).await, 0, "with a key nothing is done by halves: it is asked for again as a whole");
+    drop(lock);
+    let done = keyed(world.owner(), "companies/bulk", "k", &call).await.expect(207);
+    assert!(!is_repetition(&done));
+    let statuses: Vec<_> = done.body["results"].as_array().unwrap().iter().map(|result| result["status"].clone()).collect();
+    assert_eq!((json!(statuses), app.database.number(made).await), (json!([201, 200, 404]), 1));
+    assert!(is_repetition(&keyed(world.owner(), "companies/bulk", "k", &call).await));
+
+    let nothing = json!({ "operations": [{ "op": "delete", "id": gone }] });
+    for _ in 0..2 {
+        let refused = keyed(world.owner(), "companies/bulk", "nothing", &nothing).await.expect(207);
+        assert!(!is_repetition(&refused), "what changed nothing is judged again");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn while_it_runs_a_repetition_is_told_so() {
     let app = App::start().await;
     let world = World::create(&app, "Acme").await;

@@ -71,6 +71,9 @@ async fn a_run_that_cannot_be_understood_or_counted_changes_nothing() {
     let world = World::create(&app, "Acme").await;
     let run = async |body: Value| world.owner().post("contacts/bulk", &body).await;
     run(json!({ "filter": "colour = \"red\"", "delete": true })).await.problem(400, "malformed").names(&["/filter"]);
+    for blank in ["", " \t "] {
+        run(json!({ "filter": blank, "delete": true, "dry_run": true })).await.problem(400, "malformed").names(&["/filter"]);
+    }
     let unknown = json!({ "filter": "tags : \"a\"", "set": { "colour": "red" } });
     run(unknown).await.problem(400, "malformed").names(&["/set/colour"]);
     let broken = json!({ "filter": "tags : \"a\"", "set": { "lead_score": 101 }, "dry_run": true });

@@ -88,6 +88,11 @@ async fn what_cannot_be_an_external_id_is_refused() {
         assert!([404, 422].contains(&status), "{bad}: {status}");
         world.owner().get(&format!("companies/by-external-id/{bad}")).await.problem(404, "not_found");
     }
+    for bytes in ["%ff", "a%c3"] {
+        let address = format!("companies/by-external-id/crm/{bytes}");
+        world.owner().put(&address, &body).await.problem(400, "malformed");
+        world.owner().get(&address).await.problem(400, "malformed");
+    }
     world.owner().put("companies/by-external-id/crm/1", &json!({ "name": 1 })).await.problem(400, "malformed").names(&["/name"]);
     let broken = json!({ "name": "Acme", "employee_count": -1 });
     world.owner().put("companies/by-external-id/crm/1", &broken).await.problem(422, "invalid").names(&["/employee_count"]);

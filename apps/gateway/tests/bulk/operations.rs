@@ -67,6 +67,27 @@ async fn results_stand_in_the_order_of_the_operations() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn two_calls_over_the_same_records_in_opposite_order_are_both_done() {
+    let app = App::start().await;
+    let world = World::create(&app, "Acme").await;
+    let made: Vec<_> =
+        (0..40).map(|number| json!({ "op": "create", "data": example("NewContact", &format!("shared-{number}")) })).collect();
+    let made = bulk(world.owner(), "contacts", json!(made)).await.expect(200);
+    let ids: Vec<_> = made.body["results"].as_array().unwrap().iter().map(|result| result["record"]["id"].clone()).collect();
+    let changes = |department: &str, ids: &mut dyn Iterator<Item = &Value>| -> Value {
+        ids.map(|id| json!({ "op": "update", "id": id, "data": { "department": department } })).collect()
+    };
+    for round in 0..5 {
+        let upwards = changes(&format!("up {round}"), &mut ids.iter());
+        let downwards = changes(&format!("down {round}"), &mut ids.iter().rev());
+        let (one, other) = tokio::join!(bulk(world.owner(), "contacts", upwards), bulk(world.owner(), "contacts", downwards));
+        for answer in [one.expect(200), other.expect(200)] {
+            assert_eq!(statuses(&answer), [200; 40]);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn all_or_none_names_the_operation_at_fault() {
     let app = App::start().await;
     let world = World::create(&app, "Acme").await;
