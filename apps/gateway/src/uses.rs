@@ -14,8 +14,7 @@ use tokio::{
 const PERIOD: Duration = Duration::from_secs(60);
 /// How long the last writing may take: the database may be away, and the program ends anyway.
 const LAST_PATIENCE: Duration = Duration::from_secs(5);
-/// Between two attempts of the last writing. Connections that were opened for a worker of the server end with it, and the first
-/// attempt may be given one of them.
+/// Between two attempts of the last writing: a connection may have been closed while nobody looked, and the next one is alive.
 const NEXT_ATTEMPT: Duration = Duration::from_millis(50);
 
 /// The task that writes; ended with [`Writer::finish`].

@@ -1,4 +1,4 @@
-"""Leaves out requests whose address is too long for any HTTP server: the connection ends before the gateway sees them."""
+"""Leaves out requests whose address is too long for any HTTP server: the library refuses them before the gateway sees them."""
 
 from urllib.parse import urlencode
 
@@ -8,5 +8,5 @@ LONGEST_QUERY = 60_000
 
 
 @schemathesis.hook
-def filter_query(context, query):
-    return not isinstance(query, dict) or len(urlencode(query, doseq=True)) < LONGEST_QUERY
+def filter_case(context, case):
+    return not isinstance(case.query, dict) or len(urlencode(case.query, doseq=True)) < LONGEST_QUERY

@@ -92,7 +92,9 @@ pub fn of(facts: &Facts) -> Vec<&'static (&'static str, u16, &'static str)> {
         "conflict" => facts.takes_key,
         "stale" => facts.takes_version,
         // Of every request: what it brings that is not taken, how large it is, how many there are, and whether we can answer.
-        "malformed" | "address_too_long" | "limited" | "headers_too_large" | "internal" | "unavailable" | "question_too_slow" => true,
+        "malformed" | "address_too_long" | "limited" | "headers_too_large" | "internal" | "unavailable" | "question_too_slow" => {
+            true
+        }
         _ => false,
     };
     CODES.iter().filter(|(code, ..)| can(code) || besides.contains(code)).collect()

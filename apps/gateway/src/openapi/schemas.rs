@@ -192,16 +192,15 @@ fn describe_bulk(schemas: &mut Map<String, Value>) {
         request["properties"]["operations"] = operations;
         schemas.insert("BulkOperation".into(), bulk_operation());
     }
-    if let Some(result) = schemas.get_mut("BulkAnswer").and_then(|answer| answer.pointer_mut("/properties/results/items/properties"))
+    if let Some(result) =
+        schemas.get_mut("BulkAnswer").and_then(|answer| answer.pointer_mut("/properties/results/items/properties"))
     {
         result["problem"] = json!({ "$ref": "#/components/schemas/Problem" });
     }
 }
 
 fn bulk_operation() -> Value {
-    let text = |description: &str, longest: usize, example: &str| {
-        json!({ "type": "string", "nullable": true, "description": description, "maxLength": longest, "example": example })
-    };
+    let text = |description: &str, longest: usize, example: &str| json!({ "type": "string", "nullable": true, "description": description, "maxLength": longest, "example": example });
     json!({
         "type": "object",
         "description": "One change. Its record is named by `id`, by `source` and `external_id`, or by `key`.",

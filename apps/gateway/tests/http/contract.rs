@@ -123,10 +123,7 @@ async fn a_body_where_none_is_taken_is_refused() {
 async fn a_header_that_would_change_what_happens_is_honoured_or_refused() {
     let app = App::start().await;
     let world = World::create(&app, "Acme").await;
-    let honours = |operation: &Operation, header: &str| {
-        let parameters = operation.value["parameters"].as_array().cloned().unwrap_or_default();
-        parameters.iter().any(|known| known["in"] == "header" && known["name"].as_str().unwrap().eq_ignore_ascii_case(header))
-    };
+    let honours = |operation: &Operation, header: &str| operation.takes_header(header) || operation.honours(header);
     let mut honoured = 0;
     for operation in Document::of_the_application().operations() {
         let send = async |name: &str, value: &str| {

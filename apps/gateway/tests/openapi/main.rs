@@ -54,7 +54,9 @@ fn every_operation_says_what_it_is_and_what_it_answers() {
         let good: Vec<&String> = responses.keys().filter(|status| status.starts_with('2')).collect();
         // Signing up has two, one of them of a server for development alone; what creates or changes says which of the two; what has
         // parts, whether all of them were done.
-        let has_two = value["x-operation"] == "account:register" || name.ends_with("/bulk") || responses.contains_key("201") && operation.method == "PUT";
+        let has_two = value["x-operation"] == "account:register"
+            || name.ends_with("/bulk")
+            || responses.contains_key("201") && operation.method == "PUT";
         assert_eq!(good.len(), if has_two { 2 } else { 1 }, "{name} has its good answers: {good:?}");
         assert_eq!(operation.answer_schema().is_none(), good[0] == "204", "{name} says what it answers with");
         assert_eq!(operation.body_schema().is_some(), value.get("requestBody").is_some(), "{name}: bodies are named schemas");

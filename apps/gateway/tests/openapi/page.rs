@@ -42,7 +42,9 @@ async fn the_policy_of_the_page_lets_it_run() {
     }
     assert!(!page.text.contains("style=") && !page.text.contains(" on"), "{}", page.text);
     // What is served as something else is not run, because browsers are told not to guess.
-    for (file, kind) in [("swagger-ui-bundle.js", "text/javascript"), ("start.js", "text/javascript"), ("swagger-ui.css", "text/css")] {
+    for (file, kind) in
+        [("swagger-ui-bundle.js", "text/javascript"), ("start.js", "text/javascript"), ("swagger-ui.css", "text/css")]
+    {
         let answer = app.nobody().get(&format!("/api/v1/docs/{file}")).await.expect(200);
         assert!(answer.header("content-type").starts_with(kind), "{file}");
         assert_eq!(answer.header("x-content-type-options"), "nosniff", "{file}");

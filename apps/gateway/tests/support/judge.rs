@@ -79,7 +79,9 @@ impl Judge {
                 ),
             }
         }
-        for name in ["etag", "location", "retry-after", "www-authenticate", "ratelimit", "ratelimit-policy", "idempotency-replayed"] {
+        for name in
+            ["etag", "location", "retry-after", "www-authenticate", "ratelimit", "ratelimit-policy", "idempotency-replayed"]
+        {
             if answer.headers.contains_key(name) && !promised.iter().any(|(known, _)| known.eq_ignore_ascii_case(name)) {
                 faults.push(format!("the document does not know its header {name}"));
             }
