@@ -108,7 +108,7 @@ pub struct Cursor {
     /// Where to go on.
     #[serde(rename = "p")]
     pub position: Position,
-    /// Fingerprint of filter and order.
+    /// Fingerprint of kind of record, filter and order.
     #[serde(rename = "q")]
     pub question: String,
 }

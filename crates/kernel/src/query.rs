@@ -14,6 +14,8 @@ pub const LARGEST_LIMIT: u16 = 200;
 /// A question to a list.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ListQuery {
+    /// The kind of record that is asked for, as its cursors name it: `contact`. Empty where only one kind is ever asked for.
+    pub of: &'static str,
     /// What to narrow to.
     pub filter: Filter,
     /// In which order.
@@ -73,17 +75,17 @@ impl ListQuery {
     #[must_use]
     pub fn all(sort: Sort) -> Self {
         let (filter, limit) = (Filter::default(), DEFAULT_LIMIT);
-        Self { filter, sort, custom_sort: None, limit, after: None, deleted: Deleted::Exclude, count: Count::Skip }
+        Self { of: "", filter, sort, custom_sort: None, limit, after: None, deleted: Deleted::Exclude, count: Count::Skip }
     }
 
     /// Continues behind a cursor.
     ///
     /// # Errors
-    /// `Malformed` when the cursor is damaged or was issued for another filter or order.
+    /// `Malformed` when the cursor is damaged or was issued for other records, another filter or order.
     pub fn continue_after(mut self, cursor: &str) -> Result<Self> {
         let cursor = Cursor::decode(cursor)?;
         if cursor.question != self.fingerprint() {
-            return Err(Error::malformed("cursor", "cursor", "this cursor was issued for another filter or sort"));
+            return Err(Error::malformed("cursor", "cursor", "this cursor was issued for another list, filter or sort"));
         }
         self.after = Some(cursor.position);
         Ok(self)
@@ -97,7 +99,7 @@ impl ListQuery {
 
     /// Ties a cursor to what was asked: all that decides which records come in which order.
     fn fingerprint(&self) -> String {
-        let mut asked = format!("{} {:?} {:?}", self.filter.asked(), self.sort, self.deleted);
+        let mut asked = format!("{} {} {:?} {:?}", self.of, self.filter.asked(), self.sort, self.deleted);
         if let Some(custom) = &self.custom_sort {
             asked.push_str(&format!(" {} {:?}", custom.id, custom.ordered));
         }

@@ -11,7 +11,14 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{BulkAnswer, ChangesOf, Left, Noun, RecordOf, below, object, permitted};
-use crate::{answer::Record, body::typed, caller::PartsCaller, problem, question::narrowed, services::Services};
+use crate::{
+    answer::Record,
+    body::typed,
+    caller::PartsCaller,
+    problem,
+    question::{every, narrowed},
+    services::Services,
+};
 
 /// Records of one step, which is one transaction.
 const STEP: u16 = 200;
@@ -72,7 +79,7 @@ pub(super) async fn run<N: Noun>(
     let condition = Condition::parse(filter, &N::vocabulary())
         .map_err(|error| Error::Malformed(vec![FieldError { pointer: "/filter".into(), ..error }]))?;
     let filter = narrowed(services, &caller.0, Filter::default(), Some(condition)).await?;
-    let mut query = ListQuery { filter, limit: if dry_run { SAMPLE } else { STEP }, ..ListQuery::all(N::default_sort()) };
+    let mut query = ListQuery { filter, limit: if dry_run { SAMPLE } else { STEP }, ..every::<N>() };
     query.count = Count::Bounded;
     let mut page = N::list(services, context, &query).await?;
     let matched = page.page.total.take();

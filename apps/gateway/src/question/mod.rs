@@ -35,6 +35,8 @@ pub use search::SearchRequest;
 
 /// What can be asked about a noun.
 pub trait Noun: 'static {
+    /// What its cursors say that they are of: `contact`.
+    const NAME: &'static str;
     /// Its typed fields.
     fn fields() -> &'static [Field];
     /// All that a filter may name: the fields, and those of the records it points to.
@@ -101,7 +103,7 @@ impl<N: Noun> Question<N> {
     /// # Errors
     /// `Malformed` with every bad parameter.
     pub async fn read(&self, services: &Services, caller: &Caller) -> Result<(ListQuery, Shape)> {
-        self.understand(services, caller, ListQuery::all(N::default_sort())).await
+        self.understand(services, caller, every::<N>()).await
     }
 
     /// The same for a list below a record: only those whose `field` is this id, whatever else is asked.
@@ -110,7 +112,7 @@ impl<N: Noun> Question<N> {
     /// `Malformed` with every bad parameter.
     pub async fn read_within(&self, services: &Services, caller: &Caller, field: &str, id: Uuid) -> Result<(ListQuery, Shape)> {
         let field = fields::find(N::fields(), field).ok_or_else(|| Error::internal("a list below a record needs its field"))?;
-        let mut query = ListQuery::all(N::default_sort());
+        let mut query = every::<N>();
         query.filter = query.filter.and_id(field, id);
         if self.pairs.iter().any(|(name, _)| name == field.name) {
             return Err(Error::malformed(field.name, "repeated", "the address says it already"));
@@ -218,6 +220,11 @@ pub(crate) async fn narrowed(
         Ok(Moment::utc(context.user_id, now))
     };
     moment.and_then(|moment| filter.and(condition, &moment)).map_err(|error| Error::Malformed(vec![error]))
+}
+
+/// The whole list, first page.
+pub(crate) fn every<N: Noun>() -> ListQuery {
+    ListQuery { of: N::NAME, ..ListQuery::all(N::default_sort()) }
 }
 
 /// Those of `once` that are there more than once.

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::{
     Noun, counted,
     custom::{self, Defined},
-    included, limit, narrowed, picked, sort,
+    every, included, limit, narrowed, picked, sort,
 };
 use crate::{body::Input, caller::Caller, services::Services, shape::Shape};
 
@@ -62,7 +62,7 @@ impl SearchRequest {
     /// # Errors
     /// `Malformed` with every bad part.
     pub async fn read<N: Noun>(&self, services: &Services, caller: &Caller) -> Result<(ListQuery, Shape)> {
-        let (mut query, mut shape, mut errors) = (ListQuery::all(N::default_sort()), Shape::default(), Vec::new());
+        let (mut query, mut shape, mut errors) = (every::<N>(), Shape::default(), Vec::new());
         let mut condition = None;
         let defined = Defined::of::<N>(services, caller, self.mentions_custom_fields()).await?;
         let vocabulary = N::vocabulary();

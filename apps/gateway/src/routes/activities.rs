@@ -29,6 +29,8 @@ pub fn scope() -> web::Scope {
 pub struct ActivityNoun;
 
 impl Noun for ActivityNoun {
+    const NAME: &'static str = "activity";
+
     fn fields() -> &'static [Field] {
         crm_activities::FIELDS
     }

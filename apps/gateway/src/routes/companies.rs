@@ -60,6 +60,8 @@ pub fn scope() -> web::Scope {
 pub struct CompanyNoun;
 
 impl Noun for CompanyNoun {
+    const NAME: &'static str = "company";
+
     fn fields() -> &'static [Field] {
         crm_companies::FIELDS
     }

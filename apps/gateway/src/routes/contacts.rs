@@ -58,6 +58,8 @@ pub fn scope() -> web::Scope {
 pub struct ContactNoun;
 
 impl Noun for ContactNoun {
+    const NAME: &'static str = "contact";
+
     fn fields() -> &'static [Field] {
         crm_contacts::FIELDS
     }

@@ -59,6 +59,8 @@ pub fn scope() -> web::Scope {
 pub struct DealNoun;
 
 impl Noun for DealNoun {
+    const NAME: &'static str = "deal";
+
     fn fields() -> &'static [Field] {
         crm_deals::FIELDS
     }

@@ -124,6 +124,15 @@ async fn a_cursor_goes_on_with_its_own_question_only() {
             .get(&format!("{}?sort={sort}&limit=2&fields=id&include=owner&count=true&cursor={cursor}", noun.path))
             .await
             .expect(200);
+        for other in NOUNS.iter().filter(|other| other.path != noun.path) {
+            let cursor =
+                world.owner().get(&format!("{}?limit=1", other.path)).await.expect(200).body["page"]["next_cursor"].clone();
+            let answer = world.owner().get(&format!("{}?cursor={}", noun.path, cursor.as_str().unwrap())).await;
+            answer.problem(400, "malformed").names(&["cursor"]);
+            let search = json!({ "cursor": cursor });
+            let answer = world.owner().post(&format!("{}/search", noun.path), &search).await;
+            answer.problem(400, "malformed").names(&["/cursor"]);
+        }
         let half = &cursor[..cursor.len() / 2];
         for damaged in ["x", "e30", "bnVsbA", "%00", half, &format!("{cursor}A"), &"A".repeat(5000)] {
             let answer = world.owner().get(&format!("{}?sort={sort}&limit=1&cursor={damaged}", noun.path)).await;

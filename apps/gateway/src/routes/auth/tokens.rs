@@ -31,6 +31,8 @@ pub fn routes(configuration: &mut web::ServiceConfig) {
 pub struct ApiTokenNoun;
 
 impl Noun for ApiTokenNoun {
+    const NAME: &'static str = "api_token";
+
     fn fields() -> &'static [Field] {
         api_tokens::FIELDS
     }

@@ -24,6 +24,8 @@ pub fn routes(configuration: &mut web::ServiceConfig) {
 pub struct AuditNoun;
 
 impl Noun for AuditNoun {
+    const NAME: &'static str = "audit";
+
     fn fields() -> &'static [Field] {
         crm_activities::FIELDS
     }

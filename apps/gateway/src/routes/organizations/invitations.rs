@@ -32,6 +32,8 @@ pub fn routes(configuration: &mut web::ServiceConfig) {
 pub struct InvitationNoun;
 
 impl Noun for InvitationNoun {
+    const NAME: &'static str = "invitation";
+
     fn fields() -> &'static [Field] {
         invitations::FIELDS
     }

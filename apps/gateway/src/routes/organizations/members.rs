@@ -43,6 +43,8 @@ pub fn routes(configuration: &mut web::ServiceConfig) {
 pub struct MemberNoun;
 
 impl Noun for MemberNoun {
+    const NAME: &'static str = "member";
+
     fn fields() -> &'static [Field] {
         members::FIELDS
     }

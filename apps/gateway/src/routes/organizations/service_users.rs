@@ -38,6 +38,8 @@ pub fn routes(configuration: &mut web::ServiceConfig) {
 pub struct ServiceUserNoun;
 
 impl Noun for ServiceUserNoun {
+    const NAME: &'static str = "service_user";
+
     fn fields() -> &'static [Field] {
         service_users::FIELDS
     }

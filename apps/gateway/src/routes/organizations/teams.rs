@@ -38,6 +38,8 @@ pub fn routes(configuration: &mut web::ServiceConfig) {
 pub struct TeamNoun;
 
 impl Noun for TeamNoun {
+    const NAME: &'static str = "team";
+
     fn fields() -> &'static [Field] {
         teams::FIELDS
     }
