@@ -127,7 +127,7 @@ impl<T: Serialize> Placed<T> {
     }
 }
 
-/// Which versions `If-Match` accepts. Tags carry the version before any digest; weak tags and tags of others match
+/// Which versions `If-Match` accepts; `*` accepts every one of a record that is there. Tags carry the version before any digest; weak tags and tags of others match
 /// nothing, as RFC 9110 says.
 #[must_use]
 pub fn if_match(request: &HttpRequest) -> Expected {
@@ -137,7 +137,7 @@ pub fn if_match(request: &HttpRequest) -> Expected {
         any_header = true;
         for tag in header.to_str().unwrap_or_default().split(',').map(str::trim) {
             if tag == "*" {
-                return Expected::Any;
+                return Expected::Present;
             }
             versions.extend(version_of(tag));
         }

@@ -6,6 +6,8 @@ pub enum Expected {
     /// Whatever it is now: the last writer wins.
     #[default]
     Any,
+    /// Whatever it is now, but it must be there: what would be made otherwise is `Stale`.
+    Present,
     /// One of these; otherwise the change is `Stale` and nothing happens.
     OneOf(Vec<i32>),
 }
@@ -15,7 +17,7 @@ impl Expected {
     #[must_use]
     pub fn accepts(&self, version: i32) -> bool {
         match self {
-            Self::Any => true,
+            Self::Any | Self::Present => true,
             Self::OneOf(versions) => versions.contains(&version),
         }
     }
@@ -23,6 +25,12 @@ impl Expected {
     /// Whether every version is accepted, as SQL wants it: one parameter beside the list.
     #[must_use]
     pub fn is_any(&self) -> bool {
+        matches!(self, Self::Any | Self::Present)
+    }
+
+    /// Whether the record may be made when it is not there.
+    #[must_use]
+    pub fn allows_creation(&self) -> bool {
         *self == Self::Any
     }
 
@@ -30,7 +38,7 @@ impl Expected {
     #[must_use]
     pub fn versions(&self) -> Vec<i32> {
         match self {
-            Self::Any => Vec::new(),
+            Self::Any | Self::Present => Vec::new(),
             Self::OneOf(versions) => versions.clone(),
         }
     }

@@ -279,8 +279,8 @@ async fn one<N: Noun>(tx: &mut Tx, operation: &Operation<N>, permit: Permit<'_>)
 /// it is there, and is changed.
 ///
 /// # Errors
-/// Those of creating and of changing; `Conflict` when the key names more than one record or one in the bin; `Stale` when a version
-/// is expected and there is no record.
+/// Those of creating and of changing; `Conflict` when the key names more than one record or one in the bin; `Stale` when one that
+/// is there is expected and there is no record.
 pub async fn upsert<N: Noun>(
     tx: &mut Tx,
     key: Key,
@@ -303,7 +303,7 @@ pub async fn upsert<N: Noun>(
             }
         }
         permit(Action::Create, None)?;
-        if !expected.is_any() {
+        if !expected.allows_creation() {
             return Err(Error::Stale(N::ENTITY.name));
         }
         let (fresh, name) = (new.clone(), &key);

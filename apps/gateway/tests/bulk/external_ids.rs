@@ -17,6 +17,11 @@ async fn an_external_id_is_created_found_changed_and_taken_away() {
         // A slash, a letter beyond ASCII, an emoji, and what an address would take for its own.
         let name = format!("{noun}/by-external-id/hub%2Fspot/4%2F7%20%C3%BC%F0%9F%A6%80%3F");
         world.owner().get(&name).await.problem(404, "not_found");
+        for tag in ["*", "\"1\"", "W/\"1\""] {
+            let call = world.owner().call("PUT", &name).header("if-match", tag).json(&example(schema, &format!("{noun}-never")));
+            call.send().await.problem(412, "stale");
+        }
+        world.owner().get(&name).await.problem(404, "not_found");
         let made = world.owner().put(&name, &example(schema, &format!("{noun}-made"))).await.expect(201);
         let at = format!("/api/v1/a-crm/{noun}/{}", made.id());
         assert_eq!(made.header("location"), at);
@@ -30,6 +35,8 @@ async fn an_external_id_is_created_found_changed_and_taken_away() {
         assert_eq!((&found.body, found.etag()), (&changed.body, "\"2\""));
         let stale = world.owner().call("PUT", &name).header("if-match", "\"1\"").json(&json!({ "tags": [] })).send().await;
         stale.problem(412, "stale");
+        let there = world.owner().call("PUT", &name).header("if-match", "*").json(&json!({ "tags": ["changed"] })).send().await;
+        assert_eq!(there.expect(200).body["version"], 2, "it is there, and as it should be");
 
         let listed = world.owner().get(&format!("{at}/external-ids")).await.expect(200);
         assert_eq!(listed.data()[0]["external_id"], "4/7 ü🦀?");

@@ -168,6 +168,11 @@ pub async fn an_upsert_changes_what_is_there_and_makes_what_is_not<N: Noun>() {
         keys.extend(N::Bulk::natural_key(&mut new).and_then(|key| key.clone()).map(Key::Natural));
     }
     for (number, key) in (1..).zip(keys) {
+        for expected in [Expected::Present, Expected::OneOf(vec![1])] {
+            let (new, changes) = (Box::new(N::new(draft(number))), Box::new(N::renaming("No")));
+            let wanted = Operation::Upsert(key.clone(), expected, new, changes);
+            stale(each(&bench, owner, vec![wanted]).await.remove(0), "what must be there already is not made");
+        }
         let mut results =
             each(&bench, owner, vec![upsert::<N>(key.clone(), number, "No"), upsert::<N>(key.clone(), number, "Renamed")]).await;
         let changed = results.pop().expect("two results");
