@@ -63,6 +63,13 @@ pub struct FieldOption {
 #[serde(transparent)]
 pub struct Options(pub Vec<FieldOption>);
 
+impl Options {
+    /// The keys of those that new records may have.
+    pub(super) fn offered(&self) -> Vec<String> {
+        self.0.iter().filter(|option| !option.retired).map(|option| option.key.clone()).collect()
+    }
+}
+
 impl ToSql<sql_types::Jsonb, Pg> for Options {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
         let value = serde_json::to_value(&self.0)?;
@@ -350,7 +357,7 @@ impl CustomFieldDefinition {
 
     /// Those that new records may have.
     pub(super) fn offered(&self) -> Vec<String> {
-        self.options.0.iter().filter(|option| !option.retired).map(|option| option.key.clone()).collect()
+        self.options.offered()
     }
 
     /// Whether lists can be sorted by it: the database has its values in order, all of them.

@@ -58,8 +58,7 @@ pub(super) fn judged_new(mut new: NewCustomField) -> Result<NewCustomField> {
     let mut faults = faults_of(&new);
     faults.extend(as_a_whole(&new, new.default_value.as_ref()));
     if faults.is_empty() {
-        let keys: Vec<String> = new.options.0.iter().map(|option| option.key.clone()).collect();
-        new.default_value = normal(&new, &keys, new.default_value.as_ref(), &mut faults);
+        new.default_value = normal(&new, new.default_value.as_ref(), &mut faults);
     }
     none(faults).map(|()| new)
 }
@@ -92,9 +91,10 @@ pub(super) fn judged_change(field: &CustomFieldDefinition, mut changes: CustomFi
         position: 0,
     };
     faults.extend(as_a_whole(&whole, default.as_ref()));
-    if faults.is_empty() && changes.default_value.is_some() {
-        let keys: Vec<String> = whole.options.0.iter().map(|option| option.key.clone()).collect();
-        changes.default_value = Some(normal(&whole, &keys, default.as_ref(), &mut faults));
+    // Retiring the option that new records get takes another default, or none.
+    if faults.is_empty() && (changes.default_value.is_some() || changes.options.is_some()) {
+        let normal = normal(&whole, default.as_ref(), &mut faults);
+        changes.default_value = changes.default_value.map(|_| normal);
     }
     none(faults).map(|()| changes)
 }
@@ -145,8 +145,9 @@ fn options_fit(wanted: bool, options: &Options) -> Option<FieldError> {
     }
 }
 
-fn normal(field: &NewCustomField, keys: &[String], value: Option<&Value>, faults: &mut Vec<FieldError>) -> Option<Value> {
-    match field.field_type.normal(keys, value?) {
+/// A default is for new records: of what is offered to them.
+fn normal(field: &NewCustomField, value: Option<&Value>, faults: &mut Vec<FieldError>) -> Option<Value> {
+    match field.field_type.normal(&field.options.offered(), value?) {
         Ok(normal) => normal,
         Err(misfit) => {
             faults.push(FieldError::new("/default_value", misfit.code, misfit.message));

@@ -8,7 +8,7 @@ use super::{
         ConversionReport, ConversionRequest, CustomFieldChanges, CustomFieldDefinition, CustomFieldList, NewCustomField,
         RecordKind,
     },
-    rules, store,
+    rules, store, values,
 };
 use crate::{Db, Tx};
 
@@ -105,6 +105,7 @@ impl CustomFieldDefinitions for PgCustomFieldDefinitions {
         let mut tx = self.db.begin(context).await?;
         tx.require(Role::is_manager, "define custom fields")?;
         let new = rules::judged_new(new)?;
+        values::judge_default(&mut tx, new.field_type, new.default_value.as_ref()).await?;
         let field = store::insert(&mut tx, &new).await?;
         tx.commit().await?;
         Ok(field)
@@ -120,6 +121,7 @@ impl CustomFieldDefinitions for PgCustomFieldDefinitions {
         let mut tx = self.db.begin(context).await?;
         let field = changeable(&mut tx, id, expected).await?;
         let changes = rules::judged_change(&field, changes)?;
+        values::judge_default(&mut tx, field.field_type, changes.default_value.as_ref().and_then(Option::as_ref)).await?;
         if changes == CustomFieldChanges::default() {
             return Ok(field);
         }

@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use crm_kernel::{FieldError, FieldType, Object, ObjectChange, Result};
+use crm_kernel::{Error, FieldError, FieldType, Object, ObjectChange, Result};
 use diesel::{ExpressionMethods, QueryDsl};
 use diesel_async::RunQueryDsl;
 use serde_json::{Map, Value};
@@ -21,6 +21,9 @@ use crate::{Expect, Tx, schema::q_members};
 
 /// Definitions as a transaction remembers them.
 pub(crate) type Remembered = BTreeMap<&'static str, Arc<[CustomFieldDefinition]>>;
+
+/// The types whose values name something.
+const REFERENCES: [FieldType; 4] = [FieldType::Member, FieldType::Company, FieldType::Contact, FieldType::Deal];
 
 /// What is being judged.
 struct Judged<'d> {
@@ -124,7 +127,7 @@ impl<'d> Judged<'d> {
     fn value(&mut self, field: &CustomFieldDefinition, options: &[String], value: &Value) -> Option<Value> {
         match field.field_type.normal(options, value) {
             Ok(normal) => {
-                let id = normal.as_ref().and_then(Value::as_str).and_then(|text| text.parse().ok());
+                let id = normal.as_ref().and_then(id_in);
                 if let (true, Some(id)) = (field.field_type.is_reference(), id) {
                     self.references.push((field.field_type, id, field.key.clone()));
                 }
@@ -156,7 +159,7 @@ impl<'d> Judged<'d> {
 
     /// Everything that is wrong, what is named and not there among it: one question for each kind of thing.
     async fn faults(mut self, tx: &mut Tx) -> Result<Vec<FieldError>> {
-        for target in [FieldType::Member, FieldType::Company, FieldType::Contact, FieldType::Deal] {
+        for target in REFERENCES {
             let ids: Vec<Uuid> = self.references.iter().filter(|(kind, ..)| *kind == target).map(|(_, id, _)| *id).collect();
             if ids.is_empty() {
                 continue;
@@ -212,7 +215,49 @@ async fn definitions(tx: &mut Tx, kind: RecordKind) -> Result<Arc<[CustomFieldDe
         return Ok(Arc::clone(known));
     }
     store::hold(tx).await?;
-    let fields: Arc<[CustomFieldDefinition]> = store::list(tx, &[kind]).await?.into();
+    let mut fields = store::list(tx, &[kind]).await?;
+    forget_lapsed_defaults(tx, &mut fields).await?;
+    let fields: Arc<[CustomFieldDefinition]> = fields.into();
     tx.custom_fields.insert(kind.as_str(), Arc::clone(&fields));
     Ok(fields)
+}
+
+/// Takes away defaults that are no values any more: of an option that was retired, of a person who has left, of a record in the bin.
+/// Nobody has sent them with the record at hand, so they are no fault of it; one that is required is missing then.
+async fn forget_lapsed_defaults(tx: &mut Tx, fields: &mut [CustomFieldDefinition]) -> Result<()> {
+    let mut references = Vec::new();
+    for field in fields.iter_mut().filter(|field| field.retired_at.is_none()) {
+        let Some(default) = field.default_value.take() else { continue };
+        field.default_value = field.field_type.normal(&field.offered(), &default).ok().flatten();
+        let id = field.default_value.as_ref().filter(|_| field.field_type.is_reference()).and_then(id_in);
+        references.extend(id.map(|id| (field.field_type, id)));
+    }
+    for target in REFERENCES {
+        let ids: Vec<Uuid> = references.iter().filter(|(kind, _)| *kind == target).map(|(_, id)| *id).collect();
+        if ids.is_empty() {
+            continue;
+        }
+        let there = present(tx, target, &ids).await?;
+        let is_gone = |default: &mut Value| id_in(default).is_none_or(|id| !there.contains(&id));
+        for field in fields.iter_mut().filter(|field| field.field_type == target && field.retired_at.is_none()) {
+            drop(field.default_value.take_if(is_gone));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a default that names what is not there.
+///
+/// # Errors
+/// `Invalid`.
+pub(super) async fn judge_default(tx: &mut Tx, field_type: FieldType, default: Option<&Value>) -> Result<()> {
+    let Some(id) = default.filter(|_| field_type.is_reference()).and_then(id_in) else { return Ok(()) };
+    if present(tx, field_type, &[id]).await?.is_empty() {
+        return Err(Error::invalid("/default_value", "reference", "no such record"));
+    }
+    Ok(())
+}
+
+fn id_in(value: &Value) -> Option<Uuid> {
+    value.as_str().and_then(|text| text.parse().ok())
 }
