@@ -70,10 +70,8 @@ async fn write(caller: Caller, acknowledged: mpsc::UnboundedSender<()>) -> Vec<A
 async fn what_was_acknowledged_survives_kill_9_once_with_its_activities() {
     let database = TestDatabase::create().await;
     let tenant = database.tenant("Acme").await;
-    let (key, url) = (KeyFile::generate().await, database.url());
-    let environment =
-        [("CRM_DATABASE_URL", url.as_str()), ("CRM_TOKEN_KEY_FILE", key.path()), ("CRM_SEALING_KEY_FILE", key.sealing())];
-    let mut gateway = Gateway::start(&environment).await;
+    let keys = KeyFile::generate().await;
+    let mut gateway = Gateway::on(&database, &keys, &[]).await;
     let member = log_in(&gateway.nobody(), &tenant.email("member")).await;
     let (mut acknowledged, mut unanswered) = (0, 0);
     let rounds = rounds(3, 20);
@@ -93,7 +91,7 @@ async fn what_was_acknowledged_survives_kill_9_once_with_its_activities() {
         let orphans =
             database.texts("SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND usename = 'crm_app'").await;
 
-        gateway = Gateway::start(&environment).await;
+        gateway = Gateway::on(&database, &keys, &[]).await;
         let served = gateway.welcome(&member).get("companies?limit=1").await.expect(200);
         assert_eq!(served.data().len(), 1, "the gateway serves at once, with the tokens of before");
         gone(&database, &orphans).await;
@@ -152,10 +150,8 @@ async fn ask_on(caller: Caller, acknowledged: mpsc::UnboundedSender<()>) -> Vec<
 async fn what_is_sent_again_with_its_key_is_done_once_whatever_died_between() {
     let database = TestDatabase::create().await;
     let tenant = database.tenant("Acme").await;
-    let (key, url) = (KeyFile::generate().await, database.url());
-    let environment =
-        [("CRM_DATABASE_URL", url.as_str()), ("CRM_TOKEN_KEY_FILE", key.path()), ("CRM_SEALING_KEY_FILE", key.sealing())];
-    let mut gateway = Gateway::start(&environment).await;
+    let keys = KeyFile::generate().await;
+    let mut gateway = Gateway::on(&database, &keys, &[]).await;
     let member = log_in(&gateway.nobody(), &tenant.email("member")).await;
     let (sender, mut receiver) = mpsc::unbounded_channel();
     let mut writers = JoinSet::new();
@@ -170,7 +166,7 @@ async fn what_is_sent_again_with_its_key_is_done_once_whatever_died_between() {
     let asked: Vec<Asked> = writers.join_all().await.into_iter().flatten().collect();
     let orphans =
         database.texts("SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND usename = 'crm_app'").await;
-    gateway = Gateway::start(&environment).await;
+    gateway = Gateway::on(&database, &keys, &[]).await;
     gone(&database, &orphans).await;
     let member = gateway.welcome(&member);
     for (key, body, answered) in &asked {

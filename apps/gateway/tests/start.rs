@@ -162,14 +162,7 @@ async fn the_log_tells_of_every_request_and_of_no_secret() {
     let tenant = database.tenant("Acme").await;
     let (key, url) = (KeyFile::generate().await, database.url());
     for (filter, format) in [("info", "json"), ("trace", "text")] {
-        let environment = [
-            ("CRM_DATABASE_URL", url.as_str()),
-            ("CRM_TOKEN_KEY_FILE", key.path()),
-            ("CRM_SEALING_KEY_FILE", key.sealing()),
-            ("CRM_LOG", filter),
-            ("CRM_LOG_FORMAT", format),
-        ];
-        let gateway = Gateway::start(&environment).await;
+        let gateway = Gateway::on(&database, &key, &[("CRM_LOG", filter), ("CRM_LOG_FORMAT", format)]).await;
         let owner = log_in(&gateway.nobody(), &tenant.email("owner")).await;
         let wrong = json!({ "email": tenant.email("owner"), "password": "a wrong but telling password" });
         gateway.nobody().post("/api/v1/auth/login", &wrong).await.expect(401);
@@ -223,13 +216,6 @@ async fn the_log_tells_of_every_request_and_of_no_secret() {
 
 /// The log, once it has told of this request: an answer may be faster than its line.
 async fn wait_for(gateway: &Gateway, request: &str) -> String {
-    let began = std::time::Instant::now();
-    loop {
-        let log = gateway.log();
-        if log.contains(request) {
-            return log;
-        }
-        assert!(began.elapsed().as_secs() < 30, "the log must tell of {request}: {log}");
-        tokio::task::yield_now().await;
-    }
+    support::waiting::until(&format!("the log tells of {request}"), async || gateway.log().contains(request)).await;
+    gateway.log()
 }

@@ -12,7 +12,7 @@ use crm_tenancy::{
     identity::letters::{Failure, Letter, PgLetters},
     sealing::SealingKeys,
 };
-use crm_testkit::TestDatabase;
+use crm_testkit::{TestDatabase, waiting::until};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},
@@ -212,12 +212,7 @@ async fn letters_leave_the_queue_and_a_broken_server_keeps_them_in_it() {
     let running = tokio::spawn(async move { delivery.run(stopped.notified()).await });
     let sent = "SELECT count(*) FROM identity.letters WHERE sent_at IS NOT NULL";
     let reached = async |wanted: i64| {
-        let reach = async {
-            while database.number(sent).await < wanted {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(30), reach).await.expect("the letters are sent");
+        until("the letters are sent", async || database.number(sent).await >= wanted).await;
     };
     reached(20).await;
     database.execute(&queue.replace("20)", "1)")).await;

@@ -1,5 +1,5 @@
 //! What the tests share: [`TestDatabase`], one for each test; [`Tenant`], an organisation with people of every role;
-//! [`refusals`], which say what a call must be refused with; [`contract`], the suite every noun must pass.
+//! [`refusals`], which say what a call must be refused with; [`waiting`] for a fact; [`contract`], the suite every noun must pass.
 //!
 //! A dev-dependency only. It reads the environment and runs SQL as a superuser, which nothing else may.
 //! Must stay true: the code under test is connected as the application's role, never as the administrator; waiting is
@@ -26,6 +26,7 @@ mod server;
 mod tenant;
 mod trees;
 mod verdicts;
+pub mod waiting;
 
 pub use database::TestDatabase;
 pub use golden::golden;

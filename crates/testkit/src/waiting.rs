@@ -1,4 +1,4 @@
-//! Waiting for a fact.
+//! Waiting for a fact: the one way in which tests do it.
 
 use std::time::{Duration, Instant};
 

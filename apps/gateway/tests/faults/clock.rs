@@ -7,9 +7,12 @@ use std::{fs, path::PathBuf};
 use crm_testkit::{OwnServer, PASSWORD, TestDatabase};
 use serde_json::{Value, json};
 
-use super::{
-    gateway,
-    support::{Caller, document::example, faults::report, log_in, process::KeyFile},
+use super::support::{
+    Caller,
+    document::example,
+    faults::report,
+    log_in,
+    process::{Gateway, KeyFile},
 };
 
 const FAULT: &str = "clocks that jump";
@@ -82,7 +85,7 @@ async fn work(nobody: &Caller, email: &str, label: &str) -> Caller {
 async fn a_jump_of_the_gateways_clock_ends_tokens_at_worst_and_people_log_in_again() {
     let (database, keys, clock) = (TestDatabase::create().await, KeyFile::generate().await, Clock::new());
     let tenant = database.tenant("Acme").await;
-    let gateway = gateway(&database, &keys, &clock.environment()).await;
+    let gateway = Gateway::on(&database, &keys, &clock.environment()).await;
     let mut ended = 0;
     for (number, jump) in JUMPS.into_iter().enumerate() {
         clock.jump("+0");
@@ -111,7 +114,7 @@ async fn a_jump_of_the_databases_clock_keeps_ids_unique_and_the_log_in_order() {
     let own = OwnServer::start_with(folder, &[], &clock.environment()).await;
     let (database, keys) = (TestDatabase::create_on(&own).await, KeyFile::generate().await);
     let tenant = database.tenant("Acme").await;
-    let gateway = gateway(&database, &keys, &[]).await;
+    let gateway = Gateway::on(&database, &keys, &[]).await;
     for (number, jump) in JUMPS.into_iter().enumerate() {
         clock.jump(jump);
         work(&gateway.nobody(), &tenant.email("member"), &format!("jump-{number}")).await;

@@ -11,9 +11,13 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use super::{
-    gateway,
-    support::{Caller, document::example, faults::report, log_in, process::KeyFile, waiting::until},
+use super::support::{
+    Caller,
+    document::example,
+    faults::report,
+    log_in,
+    process::{Gateway, KeyFile},
+    waiting::until,
 };
 
 const AT_ONCE: usize = 16;
@@ -64,7 +68,7 @@ async fn cut(address: &str, bytes: &[u8], how: Cut) -> Vec<u8> {
 async fn a_request_cut_at_any_byte_leaves_no_half_record_and_no_connection() {
     let (database, keys) = (crm_testkit::TestDatabase::create().await, KeyFile::generate().await);
     let tenant = database.tenant("Acme").await;
-    let gateway = gateway(&database, &keys, &[]).await;
+    let gateway = Gateway::on(&database, &keys, &[]).await;
     let member = log_in(&gateway.nobody(), &tenant.email("member")).await;
     let address = gateway.base.trim_start_matches("http://").to_owned();
     let length = request(&member, Uuid::now_v7()).len();

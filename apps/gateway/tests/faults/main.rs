@@ -15,15 +15,3 @@ mod slow;
 #[path = "../support/mod.rs"]
 mod support;
 mod writers;
-
-use crm_testkit::TestDatabase;
-use support::process::{Gateway, KeyFile};
-
-/// A gateway as a program of its own on this database.
-async fn gateway(database: &TestDatabase, keys: &KeyFile, more: &[(&str, &str)]) -> Gateway {
-    let url = database.url();
-    let mut environment =
-        vec![("CRM_DATABASE_URL", url.as_str()), ("CRM_TOKEN_KEY_FILE", keys.path()), ("CRM_SEALING_KEY_FILE", keys.sealing())];
-    environment.extend(more);
-    Gateway::start(&environment).await
-}

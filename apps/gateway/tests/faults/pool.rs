@@ -8,13 +8,12 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use super::{
-    gateway,
     load::is_honest,
     support::{
         document::example,
         faults::{report, rounds},
         log_in,
-        process::KeyFile,
+        process::{Gateway, KeyFile},
     },
 };
 
@@ -22,7 +21,7 @@ use super::{
 async fn whoever_finds_no_free_connection_is_told_so_in_time_and_the_next_is_served() {
     let (database, keys) = (TestDatabase::create().await, KeyFile::generate().await);
     let tenant = database.tenant("Acme").await;
-    let gateway = gateway(&database, &keys, &[("CRM_DATABASE_CONNECTIONS", "2")]).await;
+    let gateway = Gateway::on(&database, &keys, &[("CRM_DATABASE_CONNECTIONS", "2")]).await;
     let member = log_in(&gateway.nobody(), &tenant.email("member")).await;
     let record = member.post("companies", &example("NewCompany", "one")).await.expect(201);
     let path = format!("companies/{}", record.body["id"].as_str().unwrap());
@@ -54,7 +53,7 @@ async fn a_server_that_takes_no_more_connections_is_a_503_until_it_does() {
     let own = OwnServer::start_in(folder, &["max_connections=8"]).await;
     let (database, keys) = (TestDatabase::create_on(&own).await, KeyFile::generate().await);
     let tenant = database.tenant("Acme").await;
-    let gateway = gateway(&database, &keys, &[]).await;
+    let gateway = Gateway::on(&database, &keys, &[]).await;
     let member = log_in(&gateway.nobody(), &tenant.email("member")).await;
     own.execute("ALTER ROLE crm_app CONNECTION LIMIT 0").await;
     own.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'crm_app'").await;

@@ -5,12 +5,11 @@ use std::{collections::BTreeSet, time::Duration};
 use crm_testkit::{Ending, OwnServer, TestDatabase};
 
 use super::{
-    gateway,
     load::{Load, is_honest, verify},
     support::{
         faults::{report, rounds},
         log_in,
-        process::KeyFile,
+        process::{Gateway, KeyFile},
     },
 };
 
@@ -22,7 +21,7 @@ async fn nothing_acknowledged_is_lost_when_the_database_restarts_and_writes_go_o
     let mut own = OwnServer::start().await;
     let database = TestDatabase::create_on(&own).await;
     let (tenant, keys) = (database.tenant("Acme").await, KeyFile::generate().await);
-    let gateway = gateway(&database, &keys, &[]).await;
+    let gateway = Gateway::on(&database, &keys, &[]).await;
     let member = log_in(&gateway.nobody(), &tenant.email("member")).await;
     let mut all = BTreeSet::new();
     for ending in [Ending::Fast, Ending::Immediate, Ending::Killed] {
@@ -70,7 +69,7 @@ async fn connections_that_the_server_ends_cost_at_most_the_request_that_runs() {
     let own = OwnServer::start().await;
     let database = TestDatabase::create_on(&own).await;
     let (tenant, keys) = (database.tenant("Acme").await, KeyFile::generate().await);
-    let gateway = gateway(&database, &keys, &[]).await;
+    let gateway = Gateway::on(&database, &keys, &[]).await;
     let member = log_in(&gateway.nobody(), &tenant.email("member")).await;
     let load = Load::begin(&member);
     let rounds = rounds(5, 100);

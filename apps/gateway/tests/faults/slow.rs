@@ -9,13 +9,10 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{
-    gateway,
-    support::{
-        faults::{report, rounds},
-        log_in,
-        process::KeyFile,
-    },
+use super::support::{
+    faults::{report, rounds},
+    log_in,
+    process::{Gateway, KeyFile},
 };
 
 /// Longer than any client may take; whoever is still connected then was not shown out.
@@ -54,7 +51,7 @@ async fn drip(address: &str, at_once: &str, slowly: &str) -> Duration {
 async fn slow_clients_are_shown_out_and_others_are_served_meanwhile() {
     let (database, keys) = (crm_testkit::TestDatabase::create().await, KeyFile::generate().await);
     let tenant = database.tenant("Acme").await;
-    let gateway = gateway(&database, &keys, &[]).await;
+    let gateway = Gateway::on(&database, &keys, &[]).await;
     let member = log_in(&gateway.nobody(), &tenant.email("member")).await;
     let address = gateway.base.trim_start_matches("http://").to_owned();
     let clients = rounds(50, 500);

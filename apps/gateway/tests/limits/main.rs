@@ -38,12 +38,5 @@ impl Scene {
 }
 
 async fn launch(database: &TestDatabase, key: &KeyFile, settings: &[(&str, &str)]) -> Gateway {
-    let url = database.url();
-    let needed = [
-        ("CRM_DATABASE_URL", url.as_str()),
-        ("CRM_TOKEN_KEY_FILE", key.path()),
-        ("CRM_SEALING_KEY_FILE", key.sealing()),
-        ("CRM_TRUSTED_PROXIES", "127.0.0.0/8"),
-    ];
-    Gateway::start(&[&needed, settings].concat()).await
+    Gateway::on(database, key, &[&[("CRM_TRUSTED_PROXIES", "127.0.0.0/8")], settings].concat()).await
 }

@@ -16,7 +16,6 @@ pub mod process;
 pub mod requests;
 pub mod roles;
 pub mod second_factor;
-pub mod waiting;
 pub mod world;
 
 use std::sync::Arc;
@@ -34,6 +33,7 @@ use crm_tenancy::{
     sealing::SealingKeys,
     token::{Claims, KeyRing, Proof, TokenKey},
 };
+pub use crm_testkit::waiting;
 use crm_testkit::{PASSWORD, TestDatabase};
 use reqwest::{Method, header::HeaderMap};
 use serde_json::{Value, json};

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use crm_testkit::TestDatabase;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child, Command},
@@ -88,6 +89,14 @@ pub struct Gateway {
 }
 
 impl Gateway {
+    /// On this database, with these keys, and with these settings beside the needed ones.
+    pub async fn on(database: &TestDatabase, keys: &KeyFile, more: &[(&str, &str)]) -> Self {
+        let url = database.url();
+        let needed =
+            [("CRM_DATABASE_URL", url.as_str()), ("CRM_TOKEN_KEY_FILE", keys.path()), ("CRM_SEALING_KEY_FILE", keys.sealing())];
+        Self::start(&[&needed, more].concat()).await
+    }
+
     /// Starts it and waits until it says that it listens.
     pub async fn start(environment: &[(&str, &str)]) -> Self {
         // The program is told a port, so one is looked for; another program may take it in between.

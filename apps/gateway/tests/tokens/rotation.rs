@@ -7,7 +7,6 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
 };
 
 use biscuit_auth::UnverifiedBiscuit;
@@ -20,6 +19,7 @@ use crate::{
     support::{
         App, log_in,
         process::{Gateway, KeyFile, command, run},
+        waiting::until,
         world::World,
     },
 };
@@ -100,11 +100,7 @@ impl Drop for Folder {
 }
 
 async fn says(gateway: &Gateway, words: &str, times: usize) {
-    let began = Instant::now();
-    while gateway.log().matches(words).count() < times {
-        assert!(began.elapsed() < Duration::from_secs(30), "the log must say {words}: {}", gateway.log());
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until(&format!("the log says {words}"), async || gateway.log().matches(words).count() >= times).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

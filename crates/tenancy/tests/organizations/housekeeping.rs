@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crm_tenancy::housekeeping::{self, Schedule};
+use crm_testkit::waiting::until;
 use tokio::sync::watch;
 
 use crate::{PATIENCE, Scene};
@@ -351,12 +352,7 @@ async fn it_runs_by_itself_until_it_is_stopped() {
     let keeper = tokio::spawn(async move { housekeeping::keep(&db, often, stopped, |_| ()).await });
     for round in 0..2 {
         scene.company(scene.tenant.organization_id, &format!("old {round}"), Some(2)).await;
-        let purged = async {
-            while !scene.names().await.is_empty() {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, purged).await.expect("it runs again and again");
+        until("it runs again and again", async || scene.names().await.is_empty()).await;
     }
     stop.send_replace(true);
     tokio::time::timeout(PATIENCE, keeper).await.expect("it stops").unwrap();

@@ -23,7 +23,7 @@ use crm_tenancy::{
     sealing::SealingKeys,
     token::{KeyRing, Policy, Proof, TokenKey, Use},
 };
-use crm_testkit::{PASSWORD, Tenant, TestDatabase};
+use crm_testkit::{PASSWORD, Tenant, TestDatabase, waiting::until};
 use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
 
 /// A tenant, another one, and the services on one database.
@@ -108,12 +108,7 @@ impl Scene {
     /// Until somebody in this database waits for a lock.
     async fn somebody_waits(&self) {
         let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
-        let looking = async {
-            while self.number(waiting).await == 0 {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, looking).await.expect("somebody waits for a lock");
+        until("somebody waits for a lock", async || self.number(waiting).await > 0).await;
     }
 
     async fn number(&self, query: &str) -> i64 {
