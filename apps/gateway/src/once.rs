@@ -74,8 +74,19 @@ impl RequestKey {
     fn request(&self) -> Option<Request> {
         let key = self.key.clone()?;
         let body_hash = self.request.extensions().get::<BodyHash>().map_or_else(|| Sha256::digest([]).into(), |hash| hash.0);
-        Some(Request { route: format!("{} {}", self.request.method(), self.request.path()), key, body_hash })
+        Some(Request { route: route(&self.request), key, body_hash })
     }
+}
+
+/// Method and address in one spelling, however an id was written.
+fn route(request: &HttpRequest) -> String {
+    let pattern = request.match_pattern().unwrap_or_else(|| request.path().to_owned());
+    let named = request.match_info().iter();
+    let address = named.fold(pattern, |address, (name, value)| {
+        let value = value.parse::<Uuid>().map_or_else(|_| value.to_owned(), |id| id.to_string());
+        address.replace(&format!("{{{name}}}"), &value)
+    });
+    format!("{} {address}", request.method())
 }
 
 impl FromRequest for RequestKey {
@@ -194,13 +205,35 @@ pub async fn once<N: bulk::Noun, T: Repeatable>(
     work: impl AsyncFnOnce(&mut Tx) -> Result<(T, Vec<Uuid>)>,
 ) -> Answer<Once<T>> {
     let mut tx = services.db.begin(&caller.context).await?;
-    let request = key.request();
-    if let Some(request) = &request
-        && let Some(known) = idempotency::claim(&mut tx, request).await?
-    {
-        return Ok(Once { answer: again::<N, T>(&mut tx, services, caller, known).await?, replayed: true, kind: PhantomData });
+    match answered::<N, T>(&mut tx, key.request(), services, caller, work).await {
+        Ok(answer) => {
+            tx.commit().await?;
+            Ok(answer)
+        }
+        Err(refusal) => {
+            // Whoever sends it again at once, perhaps mended, must not find that it is still being done.
+            if key.is_there() {
+                tx.roll_back().await;
+            }
+            Err(refusal.into())
+        }
     }
-    let (done, record_ids) = work(&mut tx).await?;
+}
+
+/// The answer, which counts when the transaction is committed.
+async fn answered<N: bulk::Noun, T: Repeatable>(
+    tx: &mut Tx,
+    request: Option<Request>,
+    services: &Services,
+    caller: &Caller,
+    work: impl AsyncFnOnce(&mut Tx) -> Result<(T, Vec<Uuid>)>,
+) -> Result<Once<T>> {
+    if let Some(request) = &request
+        && let Some(known) = idempotency::claim(tx, request).await?
+    {
+        return Ok(Once { answer: again::<N, T>(tx, services, caller, known).await?, replayed: true, kind: PhantomData });
+    }
+    let (done, record_ids) = work(tx).await?;
     let has_changed = done.has_changed();
     let answer = done.kept()?;
     if let Some(request) = request.as_ref().filter(|_| has_changed) {
@@ -211,9 +244,8 @@ pub async fn once<N: bulk::Noun, T: Repeatable>(
             body: Some(answer.body.clone()),
             record_ids,
         };
-        idempotency::keep(&mut tx, request, known).await?;
+        idempotency::keep(tx, request, known).await?;
     }
-    tx.commit().await?;
     Ok(Once { answer, replayed: false, kind: PhantomData })
 }
 

@@ -145,6 +145,14 @@ impl Tx {
         Ok(())
     }
 
+    /// Undoes the changes, and returns when that is done: for whoever holds a lock that the caller's next request asks for. Dropping the
+    /// transaction does the same without anybody waiting for it.
+    pub async fn roll_back(mut self) {
+        if let Some(connection) = self.connection.0.take() {
+            roll_back(Unclean(Some(connection)), self.slot.take()).await;
+        }
+    }
+
     pub(crate) fn shared(&mut self) -> Result<&AsyncPgConnection> {
         self.connection.get().map(|connection| &*connection)
     }

@@ -34,6 +34,18 @@ async fn the_same_request_is_done_once_and_answered_alike() {
         let logged = format!("SELECT count(*) FROM crm_activities WHERE entity_id = '{}'", first.id());
         assert_eq!(app.database.number(&logged).await, 1, "it was done once");
 
+        for turn in 0..20 {
+            let answer = keyed(world.member(), noun, "order-66", &body).await.expect(201);
+            assert!(is_repetition(&answer), "{turn}: whoever has an answer may ask again at once");
+            let mut wrong = body.clone();
+            wrong["owner_id"] = json!(uuid::Uuid::now_v7());
+            keyed(world.member(), noun, "order-67", &wrong).await.problem(422, "invalid").names(&["/owner_id"]);
+        }
+
+        let escaped = format!("%{:02x}{}", noun.as_bytes()[0], &noun[1..]);
+        let spelled = keyed(world.member(), &escaped, "order-66", &body).await.expect(201);
+        assert!(is_repetition(&spelled), "another spelling of the address is the same address");
+
         let mut other = body.clone();
         other["tags"] = json!(["other"]);
         keyed(world.member(), noun, "order-66", &other).await.problem(422, "invalid").names(&["Idempotency-Key"]);
@@ -43,6 +55,9 @@ async fn the_same_request_is_done_once_and_answered_alike() {
         let restored = keyed(world.member(), &format!("{at}/restore"), "order-66", &Value::Null).await;
         let restored_again = keyed(world.member(), &format!("{at}/restore"), "order-66", &Value::Null).await;
         assert_eq!((restored.expect(200).text, true), (restored_again.text.clone(), is_repetition(&restored_again)));
+        let spelled = format!("{noun}/{}/restore", first.id().to_uppercase());
+        let spelled = keyed(world.member(), &spelled, "order-66", &Value::Null).await.expect(200);
+        assert!(is_repetition(&spelled), "another spelling of the id is the same id");
         keyed(world.member(), noun, "order-66", &body).await.expect(201);
 
         let call = json!({ "operations": [
