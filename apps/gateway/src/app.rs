@@ -44,8 +44,6 @@ pub fn app(
         .wrap_api()
         .configure(api)
         .build()
-        .route("/healthz", actix_web::web::head().to(routes::health::alive))
-        .route("/readyz", actix_web::web::head().to(routes::health::ready))
         .route("/healthz", actix_web::web::get().to(routes::health::alive))
         .route("/readyz", actix_web::web::get().to(routes::health::ready))
         .default_service(actix_web::web::to(problem::no_route))

@@ -133,6 +133,9 @@ impl Takes {
         for header in SINGLE.iter().filter(|header| headers.get_all(**header).count() > 1) {
             faults.push(FieldError::new(*header, "repeated", "may be given once"));
         }
+        if takes_over(headers) {
+            faults.push(FieldError::new("Upgrade", "unsupported", "this server speaks no WebSocket"));
+        }
         let encoding = headers.get("content-encoding").filter(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"));
         if encoding.is_some() {
             faults.push(FieldError::new("Content-Encoding", "unsupported", "send the body as it is, without compressing it"));
@@ -150,6 +153,12 @@ fn misspelt(given: &str) -> Option<&'static str> {
         return None;
     }
     PROTECTIVE.iter().copied().find(|meant| strsim::damerau_levenshtein(&plain, &letters(meant)) <= 1)
+}
+
+/// Whether the client goes on in another language on this connection: the HTTP library takes all that follows for it, so that a body
+/// would never end, whatever its length.
+pub(crate) fn takes_over(headers: &HeaderMap) -> bool {
+    headers.get_all("upgrade").any(|protocol| protocol.as_bytes().trim_ascii().eq_ignore_ascii_case(b"websocket"))
 }
 
 fn brings_body(headers: &HeaderMap) -> bool {

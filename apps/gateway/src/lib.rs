@@ -36,6 +36,7 @@ pub mod routes;
 pub mod server;
 pub mod services;
 pub mod shape;
+pub mod spelling;
 pub mod start;
 pub mod tracing_export;
 pub mod uses;

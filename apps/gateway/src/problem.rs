@@ -178,6 +178,9 @@ fn header(answer: &mut HttpResponse, name: &'static str, value: &str) {
 /// Where no route matched: an address that leads nowhere, or one that does not take this method.
 pub async fn no_route(request: HttpRequest) -> HttpResponse {
     let mut allowed: Vec<&str> = policy::methods_at(request.path()).collect();
+    if allowed.contains(&"GET") {
+        allowed.push("HEAD");
+    }
     allowed.sort_unstable();
     allowed.dedup();
     if allowed.is_empty() {

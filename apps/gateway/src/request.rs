@@ -23,19 +23,26 @@ use tracing::{Instrument, Span};
 use uuid::Uuid;
 
 use crate::{
-    connection::Watch, current, head, limits, policy, problem::Problem, server::Transport, services::Services, tracing_export,
+    connection::Watch, contract, current, head, limits, policy, problem::Problem, server::Transport, services::Services,
+    spelling, tracing_export,
 };
 
 /// The middleware.
 ///
 /// # Errors
 /// Those of the inner service.
-pub async fn around<B: MessageBody + 'static>(request: ServiceRequest, next: Next<B>) -> Result<ServiceResponse<B>, ActixError> {
+pub async fn around<B: MessageBody + 'static>(
+    mut request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, ActixError> {
     let _under_way = request.conn_data::<Arc<Watch>>().map(Watch::begin);
     let services = request.app_data::<Data<Services>>().cloned();
     let id = accepted_id(&request).unwrap_or_else(|| Uuid::now_v7().to_string());
     let address = address(&request);
-    let seen = Seen::of(&request);
+    let method = request.method().clone();
+    spelling::settle(&mut request);
+    let seen = Seen::of(&request, method);
+    let takes_over = contract::takes_over(request.headers());
     let front = services.as_ref().map(|services| services.front.clone()).unwrap_or_default();
     let span = tracing_export::request_span(seen.method.as_str(), &seen.route, seen.operation, &id, request.headers());
     let inner = span.clone();
@@ -46,8 +53,8 @@ pub async fn around<B: MessageBody + 'static>(request: ServiceRequest, next: Nex
         };
         let stamp = |head: &mut ResponseHead| {
             stamp(head.headers_mut(), &id, front.transport);
-            if services.as_ref().is_some_and(|services| services.readiness.is_ending()) {
-                // The next request of this client shall find another process.
+            // The next request of this client shall find another process; of one that wanted to go on in another language, there is none.
+            if takes_over || services.as_ref().is_some_and(|services| services.readiness.is_ending()) {
                 head.set_connection_type(ConnectionType::Close);
             }
         };
@@ -96,10 +103,11 @@ struct Seen {
 }
 
 impl Seen {
-    fn of(request: &ServiceRequest) -> Self {
+    /// `method` is the one that was sent.
+    fn of(request: &ServiceRequest, method: Method) -> Self {
         let route = request.match_pattern().unwrap_or_else(|| "-".into());
         let operation = policy::find(request.method(), &route).map_or("-", |operation| operation.name);
-        Self { began: Instant::now(), method: request.method().clone(), route, operation }
+        Self { began: Instant::now(), method, route, operation }
     }
 
     /// The lines in the log, and the numbers.

@@ -27,18 +27,80 @@ async fn a_method_that_an_address_does_not_take_is_405_with_those_it_does() {
         // An address that is spelled out takes its own methods; another one finds no record of that id.
         let own: BTreeSet<&str> =
             operations.iter().filter(|known| known.path == path).map(|known| known.method.as_str()).collect();
-        let named = if own.is_empty() { &taken } else { &own };
+        let mut named = if own.is_empty() { taken.clone() } else { own };
+        if named.contains("GET") {
+            named.insert("HEAD");
+        }
         for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "TRACE", "COPY"] {
             if !taken.contains(method) {
                 let answer = world.owner().call(method, &path).send().await.problem(405, "method_not_allowed");
                 let allowed: Vec<&str> = answer.header("allow").split(", ").collect();
                 assert_eq!(allowed.len(), named.len(), "{method} {path}: each method once: {allowed:?}");
-                assert_eq!(&BTreeSet::from_iter(allowed), named, "{method} {path}");
+                assert_eq!(&BTreeSet::from_iter(allowed), &named, "{method} {path}");
                 refused += 1;
             }
         }
     }
     assert!(refused > 80, "only {refused} were refused");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn head_is_get_without_the_body() {
+    let app = App::start().await;
+    let world = World::create(&app, "Acme").await;
+    let operations = Document::of_the_application().operations();
+    let documented = operations.iter().filter(|operation| operation.method == "GET");
+    let mut paths: BTreeSet<String> = documented.map(|operation| operation.at("0192f5a8-0000-7000-8000-000000000000")).collect();
+    for noun in NOUNS {
+        paths.extend([
+            format!("/api/v1/a-crm/{}/{}", noun.path, world.first(noun.path)),
+            format!("/api/v1/a-crm/{}?x=1", noun.path),
+        ]);
+    }
+    paths.extend(["/healthz", "/readyz", "/api/v1/openapi.json", "/api/v1/docs", "/nowhere"].map(ToOwned::to_owned));
+    let mut found = 0;
+    for path in paths {
+        for caller in [world.owner(), world.caller("viewer"), &app.nobody()] {
+            let (get, head) = (caller.get(&path).await, caller.call("HEAD", &path).send().await);
+            assert_eq!(head.status, get.status, "{path}");
+            assert_eq!(head.text, "", "{path}");
+            for header in ["content-type", "etag", "www-authenticate", "cache-control"] {
+                assert_eq!(head.header(header), get.header(header), "{path}");
+            }
+            found += usize::from(head.status == 200);
+        }
+    }
+    assert!(found > 50, "only {found} were found");
+    let record = format!("companies/{}", world.first("companies"));
+    let tag = world.owner().get(&record).await.etag().to_owned();
+    let known = world.owner().call("HEAD", &record).header("if-none-match", &tag).send().await;
+    assert_eq!((known.status, known.etag()), (304, tag.as_str()));
+    let nowhere = world.owner().call("HEAD", "/api/v1/auth/login").send().await;
+    assert_eq!((nowhere.status, nowhere.header("allow")), (405, "POST"), "what is not read is not asked for its head");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_is_the_same_however_its_letters_are_escaped() {
+    let app = App::start().await;
+    let world = World::create(&app, "Acme").await;
+    for noun in NOUNS {
+        let escaped = format!("/%61pi/v1/a%2Dcrm/%{:02x}{}", noun.path.as_bytes()[0], &noun.path[1..]);
+        let plain = world.viewer_page(noun.path).await;
+        assert_eq!(world.viewer_page(&escaped).await, plain, "{}", noun.path);
+        let record = format!("{escaped}/{}", world.first(noun.path).replace('-', "%2d"));
+        assert_eq!(world.member().get(&record).await.expect(200).id(), world.first(noun.path));
+        world.caller("viewer").post(&escaped, &noun.body("escaped")).await.problem(403, "forbidden");
+        let strange = world.member().call("POST", &escaped).header("prefer", "x").json(&noun.body("escaped")).send().await;
+        strange.problem(400, "malformed").names(&["Prefer"]);
+    }
+    let login = app.nobody().call("POST", "/api/v1/auth/%6cogin?x=1").json(&json!({})).send().await;
+    login.problem(400, "malformed").names(&["x"]);
+}
+
+impl World {
+    async fn viewer_page(&self, path: &str) -> Vec<String> {
+        self.caller("viewer").get(path).await.expect(200).ids()
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
