@@ -128,8 +128,9 @@ fn is_json(request: &HttpRequest) -> Result<(), actix_web::Error> {
     let mut parts = header.split(';').map(str::trim);
     let kind = parts.next().unwrap_or_default();
     let is_patch = request.method() == Method::PATCH;
-    let is_utf8 =
-        parts.filter_map(|part| part.strip_prefix("charset=")).all(|name| matches!(name.trim_matches('"'), "utf-8" | "utf8"));
+    // White space around the sign is against the grammar, but what it says counts all the same.
+    let said = parts.filter_map(|part| part.split_once('=')).filter(|(name, _)| name.trim_end() == "charset");
+    let is_utf8 = said.map(|(_, value)| value.trim_start()).all(|value| matches!(value.trim_matches('"'), "utf-8" | "utf8"));
     if is_utf8 && (kind == "application/json" || is_patch && kind == "application/merge-patch+json") {
         return Ok(());
     }

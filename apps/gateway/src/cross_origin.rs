@@ -8,13 +8,11 @@ use actix_web::{
     middleware::Condition,
 };
 
-use crate::configuration::Origins;
+use crate::{configuration::Origins, openapi};
 
 /// What a page may send.
 const SENT: [&str; 7] =
     ["authorization", "content-type", "if-match", "if-none-match", "idempotency-key", "x-request-id", "traceparent"];
-/// What a page may read beside what it may always read.
-const READ: [&str; 6] = ["etag", "location", "ratelimit", "ratelimit-policy", "retry-after", "x-request-id"];
 /// For how many seconds a browser need not ask again.
 const REMEMBERED: usize = 3600;
 
@@ -26,7 +24,8 @@ pub fn wrapper(origins: &Origins) -> Condition<Cors> {
     let cors = allowed
         .allowed_methods(methods)
         .allowed_headers(SENT.map(header::HeaderName::from_static))
-        .expose_headers(READ.map(header::HeaderName::from_static))
+        // What a page may read beside what it may always read: all that the document names.
+        .expose_headers(openapi::header_names())
         .max_age(REMEMBERED);
     Condition::new(!origins.0.is_empty(), cors)
 }

@@ -1,8 +1,12 @@
-//! JSON text as a value in which every name is there once.
+//! JSON text as a value in which every name is there once, and every number is the one that was sent.
 //!
 //! JSON leaves open which of two equal names counts. Whoever sends two has made a mistake, or wants a proxy before us to see
-//! another value than we do.
+//! another value than we do. It leaves open, too, how large and how exact a number may be; ours are those of 64 bits, and others are
+//! refused instead of rounded. A reader that keeps the digits was considered: it makes every number an object with one secret name,
+//! which a client can send as well, and types that look before they read do not know it.
 //! Must stay true: all repeated names are found in one reading, and nesting is bounded by the reader itself.
+
+mod numbers;
 
 use std::{cell::RefCell, fmt};
 
@@ -10,22 +14,28 @@ use crm_kernel::{Error, FieldError, Result};
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-/// Repeated names that are reported; whoever sends more is told the first ones.
+/// Repeated names, and numbers, that are reported; whoever sends more is told the first ones.
 const MOST_ERRORS: usize = 50;
 
 /// Reads a JSON text.
 ///
 /// # Errors
-/// `Malformed` where it is none, or with every name that an object has twice.
+/// `Malformed` where it is none, or with every name that an object has twice and every number that would be kept as another.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Value> {
     let twice = RefCell::new(Vec::new());
     let mut text = serde_json::Deserializer::from_slice(bytes);
     let value = Place { above: None, step: Step::Root, twice: &twice }.deserialize(&mut text);
     let value = value.and_then(|value| text.end().map(|()| value));
-    let value = value
-        .map_err(|error| Error::malformed("", "json", format!("not JSON: line {} column {}", error.line(), error.column())))?;
-    let twice = twice.into_inner();
-    if twice.is_empty() { Ok(value) } else { Err(Error::Malformed(twice)) }
+    let faults = match &value {
+        Ok(_) => [twice.into_inner(), numbers::not_kept(bytes)].concat(),
+        // What is beyond the largest number ends the reading, but not what can be said about it.
+        Err(error) if error.to_string().starts_with("number out of range") => numbers::not_kept(bytes),
+        Err(_) => Vec::new(),
+    };
+    if !faults.is_empty() {
+        return Err(Error::Malformed(faults));
+    }
+    value.map_err(|error| Error::malformed("", "json", format!("not JSON: line {} column {}", error.line(), error.column())))
 }
 
 /// Where in the text a value is, without a copy of the way there.
@@ -135,7 +145,7 @@ mod tests {
 
     use super::parse;
 
-    fn twice(text: &str) -> Vec<String> {
+    fn faults(text: &str) -> Vec<String> {
         match parse(text.as_bytes()) {
             Err(Error::Malformed(faults)) => {
                 faults.into_iter().map(|fault| format!("{} {}", fault.pointer, fault.code)).collect()
@@ -151,32 +161,25 @@ mod tests {
         {
             assert_eq!(parse(text.as_bytes()).ok(), serde_json::from_str::<Value>(text).ok(), "{text}");
         }
-        for text in [
-            "",
-            "{",
-            "{} {}",
-            "1e400",
-            "-1e400",
-            "NaN",
-            "01",
-            "\"\\ud800\"",
-            "\"\\udc00\\ud800\"",
-            "'a'",
-            "{a:1}",
-            "[1,]",
-            "\"\n\"",
-        ] {
-            assert_eq!(twice(text), [" json"], "{text}");
+        for text in ["", "{", "{} {}", "NaN", "01", "\"\\ud800\"", "\"\\udc00\\ud800\"", "'a'", "{a:1}", "[1,]", "\"\n\""] {
+            assert_eq!(faults(text), [" json"], "{text}");
         }
-        assert_eq!(twice(&"[".repeat(100_000)), [" json"], "the reader bounds how deep it goes");
+        assert_eq!(faults(&"[".repeat(100_000)), [" json"], "the reader bounds how deep it goes");
         assert_eq!(parse(br#"{"a":{"a":{"a":1}}}"#).ok(), Some(json!({ "a": { "a": { "a": 1 } } })), "the same name further in");
     }
 
     #[test]
+    fn every_number_that_would_be_another_is_named() {
+        assert_eq!(faults("1e400"), [" number"]);
+        assert_eq!(faults(r#"{"a":[0.5,-1e400],"b":123456789012345678901234567890}"#), ["/a/1 number", "/b number"]);
+        assert_eq!(faults(r#"{"a":1e-400,"a":1}"#), ["/a duplicate", "/a number"]);
+    }
+
+    #[test]
     fn every_name_that_is_there_twice_is_named() {
-        assert_eq!(twice(r#"{"a":1,"b":2,"a":1}"#), ["/a duplicate"]);
-        assert_eq!(twice(r#"{"x":[{"y~/":1,"y~/":2}],"a":1,"\u0061":2}"#), ["/x/0/y~0~1 duplicate", "/a duplicate"]);
+        assert_eq!(faults(r#"{"a":1,"b":2,"a":1}"#), ["/a duplicate"]);
+        assert_eq!(faults(r#"{"x":[{"y~/":1,"y~/":2}],"a":1,"\u0061":2}"#), ["/x/0/y~0~1 duplicate", "/a duplicate"]);
         let many: Vec<String> = (0..100).map(|_| "\"a\":1".to_owned()).collect();
-        assert_eq!(twice(&format!("{{{}}}", many.join(","))).len(), 50);
+        assert_eq!(faults(&format!("{{{}}}", many.join(","))).len(), 50);
     }
 }

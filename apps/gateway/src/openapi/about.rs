@@ -17,17 +17,20 @@ at once), 409 for what collides with something that exists.
 **Errors** are `application/problem+json` (RFC 9457) with a stable `code`; `errors` names every bad field by a JSON pointer into the \
 body, or by the name of its parameter. `request_id` is also the answer's header `X-Request-Id`; a client may choose it.
 
+**HEAD** is answered wherever GET is, as GET without the body.
+
 **Values.** Ids are UUIDs, of version 7 where the server makes them. Moments are RFC 3339 in UTC. Amounts of money are text with an \
-exact decimal; requests may send a number too. Text cannot hold U+0000. What an operation \
+exact decimal; requests may send a number too. A number that would be rounded is refused: whole ones have 64 bits, others what a \
+double precision number gives back. Text cannot hold U+0000. What an operation \
 does not take is refused by name, never ignored: an unknown field, an unknown parameter, a body, a header such as `If-Match`.
 
 **Lists** come in pages: `limit`, then `cursor` with `page.next_cursor` of the page before. Every field that filters is a parameter; \
-repeated, it means any of the values. `filter` takes a condition of the filter language. `sort` takes one key. `fields` and `include` \
+repeated, it means any of the values. A cursor goes on in its own list, with the filter and the order that it came from. `filter` takes a condition of the filter language. `sort` takes one key. `fields` and `include` \
 choose the shape of the records. Custom fields that the organisation has defined filter and sort like others, by names such as \
 `custom_fields.region`, which cannot stand in this document.
 
 **Concurrency.** Records carry a `version` and answers an `ETag`. A change with `If-Match` is 412 when the record has another version by \
-now; without it the change applies to whatever is there. `If-None-Match` makes a read 304 when nothing has changed.
+now, or when there is none; without it the change applies to whatever is there. `If-None-Match` makes a read 304 when nothing has changed.
 
 **Changes.** `PUT` replaces every editable field; `PATCH` is a JSON Merge Patch (RFC 7396); `DELETE` of a record of the CRM moves it \
 to the bin, from which `restore` brings it back. A POST with an `Idempotency-Key` may be sent again for 24 hours: the same body gets \

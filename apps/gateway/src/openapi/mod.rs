@@ -17,6 +17,8 @@ pub mod rules;
 mod schemas;
 pub mod views;
 
+pub use operations::header_names;
+
 use serde_json::Value;
 
 /// The raw document of the generator, made whole.

@@ -103,7 +103,7 @@ pub fn components() -> [(&'static str, Value); 2] {
         (
             "IfMatch",
             "If-Match",
-            "The ETag that this change was made from, such as `\"3\"`; 412 when the record has another version by now.",
+            "The ETag that this change was made from, such as `\"3\"`, or `*`; 412 when the record has another version by now, or would be made.",
         ),
         ("IfNoneMatch", "If-None-Match", "The ETag of what the client has, such as `\"3\"`; 304 when it is still that."),
     ];
@@ -111,6 +111,11 @@ pub fn components() -> [(&'static str, Value); 2] {
         (key.to_owned(), json!({ "name": name, "in": "header", "description": description, "schema": { "type": "string" } }))
     });
     [("headers", Value::Object(headers.collect())), ("parameters", Value::Object(parameters.collect()))]
+}
+
+/// The names of the headers that answers may carry.
+pub fn header_names() -> impl Iterator<Item = &'static str> {
+    HEADERS.iter().map(|(name, ..)| *name)
 }
 
 /// What every answer carries, whatever it is.

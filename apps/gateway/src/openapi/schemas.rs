@@ -174,9 +174,19 @@ fn share_values(schemas: &mut Map<String, Value>) {
         .filter(|(_, property)| rules::is_any_value(property))
         .map(|(name, _)| name.clone())
         .collect();
-    for (name, property) in schemas.values_mut().filter_map(|schema| schema.get_mut("properties")?.as_object_mut()).flatten() {
+    schemas.values_mut().for_each(|schema| share_values_inside(schema, &known));
+}
+
+/// The same for objects that a schema contains instead of naming.
+fn share_values_inside(schema: &mut Value, known: &[String]) {
+    if let Some(items) = schema.get_mut("items") {
+        share_values_inside(items, known);
+    }
+    for (name, property) in schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
         if known.contains(name) && property["type"] == "object" {
             *property = rules::any_value(property);
+        } else {
+            share_values_inside(property, known);
         }
     }
 }

@@ -28,7 +28,14 @@ async fn a_body_is_a_json_object() {
         for kind in ["", "text/plain", "application/xml", "application/jsonp", "json", "multipart/form-data"] {
             send(kind, &good).await.problem(415, "unsupported_media_type");
         }
-        for kind in ["application/merge-patch+json", "application/json; charset=latin1", "application/json;charset=\"utf-16\""] {
+        for kind in [
+            "application/merge-patch+json",
+            "application/json; charset=latin1",
+            "application/json;charset=\"utf-16\"",
+            "application/json; charset = utf-16",
+            "application/json;charset\t=\t\"UTF-16\"",
+            "application/json; charset=utf-8; charset =latin1",
+        ] {
             let detail = send(kind, &good).await.problem(415, "unsupported_media_type").body["detail"].clone();
             assert!(detail.as_str().unwrap().starts_with("Content-Type: "), "{detail}");
         }
@@ -270,4 +277,69 @@ async fn a_body_that_does_not_arrive_is_given_up() {
     ended.expect("the server must answer and close, however long the client waits").unwrap();
     let answer = String::from_utf8_lossy(&answer);
     assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_number_comes_back_as_it_was_sent_or_is_refused() {
+    let app = App::start().await;
+    let world = World::create(&app, "Acme").await;
+    for noun in NOUNS {
+        let send = async |method: &str, path: &str, numbers: &[&str]| {
+            let mut body = if method == "POST" { noun.body("numbers") } else { json!({}) };
+            body["custom_fields"] = json!({ "a/b": "~", "c": ["~"] });
+            let numbers = body.to_string().replace("\"~\"", &numbers.join(","));
+            world.member().call(method, path).header("content-type", "application/json").text(numbers).send().await
+        };
+        // As PostgreSQL and every client read them: with the same value, however they are written.
+        for kept in ["9223372036854775807", "-9223372036854775808", "0.30000000000000004", "47.376886599999999", "1e-7", "5e-324"]
+        {
+            let made = send("POST", noun.path, &[kept]).await.expect(201);
+            let wanted: f64 = kept.parse().unwrap();
+            for answer in [made.clone(), world.member().get(&format!("{}/{}", noun.path, made.id())).await] {
+                let value = &answer.body["custom_fields"]["a/b"];
+                assert_eq!(value.as_f64().map(f64::to_bits), Some(wanted.to_bits()), "{kept} is {value}");
+                assert!(kept.parse::<i64>().is_err() || value.to_string() == kept, "{kept} is {value}");
+            }
+        }
+        let record = format!("{}/{}", noun.path, world.first(noun.path));
+        for other in ["123456789012345678901234567890", "0.1000000000000000000001", "1e400", "-1e-400", "18446744073709551617"] {
+            for (method, path) in [("POST", noun.path), ("PATCH", &record)] {
+                let refused = send(method, path, &[other]).await.problem(400, "malformed");
+                let refused = refused.names(&["/custom_fields/a~1b", "/custom_fields/c/0"]);
+                assert_eq!(refused.body["errors"][0]["code"], "number", "{other}");
+            }
+        }
+    }
+    let amount = r#"{"name":"Sum","amount":999999999999999.999}"#;
+    let call = world.member().call("POST", "deals").header("content-type", "application/json").text(amount);
+    call.send().await.problem(400, "malformed").names(&["/amount"]);
+    let amount = json!({ "name": "Sum", "amount": "999999999999999.99", "currency": "EUR" });
+    assert_eq!(world.member().post("deals", &amount).await.expect(201).body["amount"], "999999999999999.99");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_for_another_protocol_is_answered_at_once() {
+    let app = App::start().await;
+    let world = World::create(&app, "Acme").await;
+    let (host, token) = (app.base.trim_start_matches("http://"), world.member().token.clone().unwrap());
+    for (number, noun) in NOUNS.iter().enumerate() {
+        for (upgrade, status) in [("websocket", 400), ("WebSocket", 400), ("h2c", 201), ("TLS/1.2", 201)] {
+            let body = noun.body(&format!("upgraded-{number}-{upgrade}")).to_string();
+            let request = format!(
+                "POST /api/v1/a-crm/{} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\ncontent-type: application/json\r\n\
+                 connection: upgrade\r\nupgrade: {upgrade}\r\ncontent-length: {}\r\n\r\n{body}",
+                noun.path,
+                body.len()
+            );
+            let mut stream = TcpStream::connect(host).await.unwrap();
+            stream.write_all(request.as_bytes()).await.unwrap();
+            let mut answer = vec![0; "HTTP/1.1 400".len()];
+            timeout(Duration::from_secs(10), stream.read_exact(&mut answer)).await.expect("nobody waits").unwrap();
+            assert_eq!(String::from_utf8_lossy(&answer), format!("HTTP/1.1 {status}"), "{upgrade}");
+        }
+    }
+    let refused = world.member().call("GET", "companies").header("upgrade", "websocket").send().await;
+    assert_eq!(refused.problem(400, "malformed").names(&["Upgrade"]).header("connection"), "close");
+    let stranger = app.nobody().call("GET", "companies").header("upgrade", "websocket").send().await;
+    stranger.problem(401, "unauthenticated");
 }

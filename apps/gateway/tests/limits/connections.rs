@@ -1,6 +1,9 @@
 //! Connections: heads, bodies, idleness and numbers are bounded, and every answer has the headers it must have.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -8,7 +11,10 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{Scene, support::log_in};
+use crate::{
+    Scene,
+    support::{document::Document, log_in},
+};
 
 /// Short bounds, so that running into one takes a second.
 const SHORT: [(&str, &str); 3] = [("CRM_HEAD_SECONDS", "1"), ("CRM_BODY_SECONDS", "1"), ("CRM_KEEP_ALIVE_SECONDS", "1")];
@@ -195,6 +201,18 @@ async fn pages_of_the_origins_that_are_named_may_call_and_no_others() {
         let call = from("OPTIONS", origin).header("access-control-request-method", "PATCH");
         call.header("access-control-request-headers", header)
     };
+    let document = Document::of_the_application();
+    let parameters = document.operations().into_iter().flat_map(|operation| {
+        let parameters = operation.value["parameters"].as_array().cloned().unwrap_or_default();
+        parameters.iter().map(|parameter| document.resolve(parameter).clone()).collect::<Vec<_>>()
+    });
+    let sent: BTreeSet<String> = parameters
+        .filter(|parameter| parameter["in"] == "header")
+        .map(|parameter| parameter["name"].as_str().unwrap().to_lowercase())
+        .collect();
+    assert!(sent.contains("idempotency-key") && sent.contains("if-match"), "{sent:?}");
+    let sent: Vec<String> = sent.into_iter().collect();
+    let list = |header: &str| header.split(',').map(|name| name.trim().to_lowercase()).collect::<BTreeSet<_>>();
     for origin in ["https://console.example.com", "http://localhost:5173"] {
         let allowed = ask(origin, "authorization,content-type,if-match").send().await.expect(200);
         assert_eq!(allowed.header("access-control-allow-origin"), origin);
@@ -202,6 +220,17 @@ async fn pages_of_the_origins_that_are_named_may_call_and_no_others() {
         let answer = from("GET", origin).send().await.expect(401);
         assert_eq!(answer.header("access-control-allow-origin"), origin, "a refusal can be read, too");
         assert!(answer.header("access-control-expose-headers").contains("x-request-id"));
+        let exposed = list(answer.header("access-control-expose-headers"));
+        for header in document.value["components"]["headers"].as_object().unwrap().keys() {
+            assert!(exposed.contains(&header.to_lowercase()), "{header} is for pages, too: {exposed:?}");
+        }
+        ask(origin, &sent.join(",")).send().await.expect(200);
+        for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] {
+            let call = from("OPTIONS", origin).header("access-control-request-method", method).send().await.expect(200);
+            assert!(list(call.header("access-control-allow-methods")).contains(&method.to_lowercase()));
+            let answer = from(method, origin).send().await;
+            assert!([401, 405].contains(&answer.status) && answer.header("access-control-allow-origin") == origin, "{method}");
+        }
         for answer in [&allowed, &answer] {
             assert_eq!(answer.header("access-control-allow-credentials"), "", "never with cookies");
             assert!(answer.header("vary").to_lowercase().contains("origin"), "{}", answer.header("vary"));

@@ -139,6 +139,21 @@ fn bounds_are_those_of_the_rules() {
 }
 
 #[test]
+fn what_may_be_any_value_is_so_wherever_it_stands() {
+    let document = Document::of_the_application();
+    let mut found = 0;
+    visit(&document.value["components"]["schemas"], &mut |value| {
+        let Some(default) = value["properties"].get("default_value") else { return };
+        let types: BTreeSet<&str> =
+            default["anyOf"].as_array().into_iter().flatten().filter_map(|way| way["type"].as_str()).collect();
+        assert_eq!(types, BTreeSet::from(["array", "boolean", "number", "object", "string"]), "{default}");
+        assert_eq!(default["nullable"], true);
+        found += 1;
+    });
+    assert!(found > 3, "in requests, in answers and in lists; only {found}");
+}
+
+#[test]
 fn inputs_are_closed_and_outputs_are_complete() {
     let document = Document::of_the_application();
     let inputs: BTreeSet<String> =

@@ -1,6 +1,7 @@
 //! The gateway as a client meets it: the real application on a port and a database of its own, and a small client.
 #![allow(
     dead_code,
+    unused_imports,
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
