@@ -112,7 +112,7 @@ async fn a_reader_hardly_notices_a_thousand_logins_at_once() {
     println!("p95 of each stretch, idle {idle:?}, busy {busy:?}; logins answered {answers:?}");
     assert_eq!(answers.values().sum::<usize>(), STRETCHES * LOGINS, "everyone is answered");
     assert!(answers.keys().all(|status| [200, 401, 429].contains(status)), "{answers:?}");
-    assert!(answers[&401] > STRETCHES * 60, "as many as the queue holds are judged each time: {answers:?}");
+    assert!(answers[&401] > STRETCHES * 120, "as many as the queue holds are judged each time: {answers:?}");
     assert!(answers[&429] > LOGINS, "most are told to come back: {answers:?}");
     let ratios = idle.iter().zip(&busy).map(|(idle, busy)| busy.as_secs_f64() / idle.as_secs_f64());
     let ratio = median(ratios.collect());

@@ -28,13 +28,13 @@ use crate::identity::throttle::{network, normalized};
 const PARAMETERS: (u32, u32, u32) = (19 * 1024, 2, 1);
 
 /// How many may wait, those at work included. Whoever comes then is told to come back: an unbounded queue would make everyone wait
-/// behind an attacker.
+/// behind an attacker. The last of these waits for some five seconds on two cores, which a person prefers to being sent away.
 static QUEUE: Semaphore = Semaphore::const_new(PLACES);
-const PLACES: usize = 64;
+const PLACES: usize = 128;
 
 /// How many of them one subject may have at once: the rest is for everybody else.
 const PLACES_OF_ACCOUNT: usize = 4;
-const PLACES_OF_ADDRESS: usize = 16;
+const PLACES_OF_ADDRESS: usize = 32;
 
 /// Who has how many places now. No more entries than there are places have shares.
 static TAKEN: LazyLock<Mutex<HashMap<[u8; 32], usize>>> = LazyLock::new(Mutex::default);

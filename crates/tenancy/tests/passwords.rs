@@ -38,7 +38,7 @@ async fn one_account_or_address_has_a_share_of_the_queue_and_not_all_of_it() {
 
     let rest =
         taken(|number| vec![Subject::address(address(1)), Subject::account_at(&format!("{number}@example.com"), address(1))]);
-    assert_eq!(rest.len(), 16 - 4, "of one address");
+    assert_eq!(rest.len(), 32 - 4, "of one address");
     let neighbour = Some("2001:db8::1".parse().expect("an address"));
     passwords::queue([Subject::address(neighbour), Subject::account_at("two@example.com", neighbour)]).expect("another person");
     let user = UserId::generate();
@@ -51,7 +51,7 @@ async fn one_account_or_address_has_a_share_of_the_queue_and_not_all_of_it() {
     let full = taken(|_| vec![account]);
     (0..50).for_each(|_| assert!(is_limited(&passwords::queue([Subject::address(address(9)), account]))));
     drop(full);
-    assert_eq!(taken(|_| vec![Subject::address(address(9))]).len(), 16);
+    assert_eq!(taken(|_| vec![Subject::address(address(9))]).len(), 32);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -66,7 +66,7 @@ async fn a_full_queue_is_a_refusal_with_a_time_to_come_back() {
             Err(error) => panic!("{error}"),
         }
     }
-    assert!(served >= 64, "all who had a place were served: {served}");
+    assert!(served >= 128, "all who had a place were served: {served}");
     assert!(limited > 0, "two hundred at once are too many");
     assert!(passwords::hash("secret".to_owned()).await.is_ok(), "the queue is open again");
 }
