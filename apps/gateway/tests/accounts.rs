@@ -137,7 +137,9 @@ async fn a_forgotten_password_is_set_anew() {
         app.nobody().post("/api/v1/auth/password/reset", &json!({ "token": token, "password": password })).await
     };
     reset("password123").await.problem(422, "invalid").names(&["/password"]);
-    reset(OTHER).await.expect(204);
+    let device = reset(OTHER).await.expect(200).body["device_token"].clone();
+    let login = json!({ "email": email, "password": OTHER, "device_token": device });
+    app.nobody().post("/api/v1/auth/login", &login).await.expect(200);
     reset(OTHER).await.problem(422, "invalid").names(&["/token"]);
     before.get("companies").await.problem(401, "unauthenticated");
     let stale = json!({ "refresh_token": before.refresh_token });

@@ -404,3 +404,71 @@ async fn api_tokens_have_given_none_once_it_is_off() {
     let given = "SELECT user_id::text FROM identity.api_tokens WHERE second_factor";
     assert_eq!(entrance.database.texts(given).await, [colleague.user_id.to_string()], "those of others keep it");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_wrong_is_in_the_log_and_what_is_turned_away_adds_nothing() {
+    let entrance = Entrance::open().await;
+    let context = entrance.enter("member").await;
+    let (authenticator, recovery) = entrance.enable(&context).await;
+    let member = context.user_id;
+    missing(entrance.identity.login(&entrance.credentials("member"), &elsewhere(1)).await, "who sends none has not been wrong");
+    missing(entrance.with_code("member", authenticator.wrong()).await, "a wrong code");
+    assert_eq!(entrance.refusals(member, 1).await, ["login_refused second_factor"]);
+    missing(entrance.with_code("member", authenticator.first()).await, "a used one");
+    missing(entrance.with_code("member", "AAAA-BBBB-CCCC-DDDD-EEEE-FFFF").await, "nobody's recovery code");
+    assert_eq!(entrance.refusals(member, 3).await, ["login_refused second_factor"; 3]);
+    for _ in 0..5 {
+        let answer = entrance.with_code("member", authenticator.wrong()).await;
+        assert!(matches!(answer, Err(Error::SecondFactorMissing | Error::Limited { .. })), "{answer:?}");
+    }
+    assert_eq!(entrance.refusals(member, 5).await.len(), 5, "five tries, five entries, however many come");
+
+    entrance.database.execute("TRUNCATE crm_activities, identity.throttles").await;
+    names(entrance.second_factors.verify(&context, &code(authenticator.wrong())).await, &["/code"]);
+    names(entrance.second_factors.replace(&context, &code("AAAA-BBBB-CCCC-DDDD-EEEE-FFFF")).await, &["/code"]);
+    names(entrance.second_factors.renew_codes(&context, &code(authenticator.first())).await, &["/code"]);
+    assert_eq!(entrance.refusals(member, 0).await, ["proof_refused second_factor"; 3], "before they are answered");
+    let off = TurnOffRequest { code: authenticator.wrong(), password: Some("wrong".into()) };
+    names(entrance.second_factors.disable(&context, &off).await, &["/password", "/code"]);
+    names(entrance.second_factors.enroll(&context, &with_password("wrong")).await, &["/password"]);
+    let told = entrance.refusals(member, 0).await;
+    assert_eq!(told[3..], ["proof_refused credential", "proof_refused second_factor", "proof_refused credential"]);
+    let whose = format!(
+        "SELECT count(*) FROM crm_activities WHERE activity_type = 'proof_refused' AND user_id = '{member}' AND session_id = '{}'",
+        context.session_id.unwrap()
+    );
+    assert_eq!(entrance.database.number(&whose).await, 6, "of this session");
+    for _ in 0..15 {
+        entrance.second_factors.enroll(&context, &with_password("wrong")).await.expect_err("wrong");
+    }
+    assert_eq!(entrance.refusals(member, 0).await.len(), 15, "ten passwords are judged, and no more are told");
+    assert_eq!(entrance.second_factors.status(&context).await.unwrap().recovery_codes_left as usize, recovery.len());
+    // Whoever may call it writes of nothing else.
+    let about_another_thing = format!(
+        "DO $$ BEGIN
+             PERFORM identity.log_refused_login('{member}', 'session', NULL, NULL, NULL);
+             RAISE 'it was written';
+         EXCEPTION WHEN check_violation THEN NULL;
+         END $$"
+    );
+    entrance.database.execute(&about_another_thing).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_opens_while_it_is_turned_off_has_given_none() {
+    let entrance = Entrance::open().await;
+    let context = entrance.enter("member").await;
+    let (_, recovery) = entrance.enable(&context).await;
+    let opening = format!(
+        "SELECT identity.start_session('{}', '{}', sha256('new'), 3600, 3600, NULL, NULL, 'password', true)",
+        context.user_id, context.organization_id
+    );
+    let held = entrance.database.hold(&opening).await;
+    let off = TurnOffRequest { code: recovery[0].clone(), password: Some(PASSWORD.into()) };
+    let (disabled, ()) = tokio::join!(entrance.second_factors.disable(&context, &off), held.commit_under_a_waiter());
+    disabled.unwrap();
+    let living = format!("FROM identity.sessions WHERE user_id = '{}' AND ended_at IS NULL", context.user_id);
+    assert_eq!(entrance.database.number(&format!("SELECT count(*) {living}")).await, 2);
+    let given = format!("SELECT count(*) {living} AND second_factor_at IS NOT NULL");
+    assert_eq!(entrance.database.number(&given).await, 0, "what it was given with is gone");
+}

@@ -8,10 +8,13 @@ use crm_tenancy::{
     Identity,
     identity::{
         Origin, SwitchRequest, Tokens,
+        api_tokens::{ApiTokens, NewApiToken, PgApiTokens},
         sessions::{SessionMethod, Sessions},
     },
+    token::TokenKey,
 };
 use crm_testkit::{
+    PASSWORD,
     refusals::{forbidden, not_found, unauthenticated},
     to,
 };
@@ -353,4 +356,98 @@ async fn managers_end_the_sessions_of_members_here_and_an_admin_not_an_owners() 
     assert_eq!(count(&entrance, &logged).await, 1, "by the admin, says the log");
     entrance.sessions.end_of_member(&owner, admin.user_id).await.unwrap();
     unauthenticated(entrance.db.begin(&admin).await, "an owner ends everybody's");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manager_bars_the_logins_of_somebody_who_was_never_here() {
+    let entrance = Entrance::open().await;
+    let (owner, second) = (entrance.enter("owner").await, entrance.database.tenant("Second").await);
+    let email = format!("elsewhere@{}.example.com", second.slug);
+    let person = entrance.database.add_member(second.organization_id, &email, Role::Member).await.user_id;
+    let elsewhere = entrance.with_password(&email, PASSWORD, &Origin::default()).await.expect("a login elsewhere");
+    entrance.database.add_member(entrance.tenant.organization_id, &email, Role::Member).await;
+    entrance.sessions.end_of_member(&owner, person).await.expect("there is none to end");
+    let own = entrance.tenant.organization_id;
+    unauthenticated(entrance.open_from(&elsewhere, own).await, "a login from before comes in no more");
+    entrance.db.begin(&entrance.context(&elsewhere)).await.expect("and goes on where it is");
+    let later = entrance.with_password(&email, PASSWORD, &Origin::default()).await.unwrap();
+    entrance.open_from(&later, own).await.expect("a later one comes in");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_that_is_shortened_while_a_session_opens_holds_for_it() {
+    let entrance = Entrance::open().await;
+    let own = entrance.tenant.organization_id;
+    let shorten = format!("UPDATE organizations SET session_days = 1, api_token_days = 1 WHERE id = '{own}'");
+    let lengthen = format!("UPDATE organizations SET session_days = 60, api_token_days = 60 WHERE id = '{own}'");
+    let long = "SELECT count(*) FROM identity.sessions WHERE ended_at IS NULL AND expires_at > now() + interval '25 hours'";
+    // The limit comes first: a login, and a switch within the organisation, wait and see it.
+    let held = entrance.database.hold(&shorten).await;
+    let (tokens, ()) = tokio::join!(entrance.login("member"), held.commit_under_a_waiter());
+    assert_eq!(entrance.database.number(long).await, 0, "opened by the new limit");
+    entrance.database.execute(&lengthen).await;
+    let held = entrance.database.hold(&shorten).await;
+    let (switched, ()) = tokio::join!(entrance.open_from(&tokens, own), held.commit_under_a_waiter());
+    switched.expect("neither waits for the other for ever");
+    assert_eq!(entrance.database.number(long).await, 0);
+    // The session comes first: the limit waits for it and finds it.
+    entrance.database.execute(&lengthen).await;
+    let opening = format!(
+        "SELECT identity.start_session('{}', '{own}', sha256('new'), 864000, 864000, NULL, NULL, 'password', false)",
+        tokens.user_id
+    );
+    let held = entrance.database.hold(&opening).await;
+    tokio::join!(entrance.database.execute(&shorten), held.commit_under_a_waiter());
+    assert_eq!(entrance.database.number(long).await, 0, "shortened with the others");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_that_is_shortened_while_an_api_token_is_made_holds_for_it() {
+    let entrance = Entrance::open().await;
+    let (context, tokens) = (entrance.enter("member").await, PgApiTokens::new(entrance.db.clone(), TokenKey::generate()));
+    let own = context.organization_id;
+    let shorten = format!("UPDATE organizations SET api_token_days = 1 WHERE id = '{own}'");
+    let held = entrance.database.hold(&shorten).await;
+    let wanted = new_token();
+    let (made, ()) = tokio::join!(tokens.create(&context, &wanted), held.commit_under_a_waiter());
+    assert!(matches!(&made, Err(crm_kernel::Error::Invalid(_))), "ninety days are too many by now: {made:?}");
+    entrance.database.execute(&format!("UPDATE organizations SET api_token_days = NULL WHERE id = '{own}'")).await;
+    let making = format!(
+        "INSERT INTO identity.api_tokens (organization_id, id, user_id, name, token_hash, created_by_id, expires_at)
+         VALUES ('{own}', app.uuid7(), '{user}', 'Making', sha256('making'), '{user}', now() + interval '90 days')",
+        user = context.user_id
+    );
+    let held = entrance.database.hold(&making).await;
+    tokio::join!(entrance.database.execute(&shorten), held.commit_under_a_waiter());
+    let long = "SELECT count(*) FROM identity.api_tokens WHERE expires_at > now() + interval '25 hours'";
+    assert_eq!(entrance.database.number(long).await, 0, "shortened");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_ends_while_it_makes_an_api_token_makes_none() {
+    let entrance = Entrance::open().await;
+    let (context, tokens) = (entrance.enter("member").await, PgApiTokens::new(entrance.db.clone(), TokenKey::generate()));
+    let ending = format!(
+        "SELECT FROM memberships WHERE organization_id = '{}' AND user_id = '{}' FOR NO KEY UPDATE;
+         UPDATE identity.sessions SET ended_at = now(), ended_reason = 'revoked' WHERE id = '{}'",
+        context.organization_id,
+        context.user_id,
+        context.session_id.unwrap()
+    );
+    let held = entrance.database.hold(&ending).await;
+    let wanted = new_token();
+    let (made, ()) = tokio::join!(tokens.create(&context, &wanted), held.commit_under_a_waiter());
+    unauthenticated(made, "it has ended");
+    assert_eq!(entrance.database.number("SELECT count(*) FROM identity.api_tokens").await, 0);
+}
+
+fn new_token() -> NewApiToken {
+    NewApiToken {
+        name: "Import".into(),
+        expires_at: None,
+        operations: None,
+        entities: None,
+        read_only: None,
+        password: Some(PASSWORD.into()),
+    }
 }

@@ -10,6 +10,7 @@ mod rotation;
 mod service_users;
 mod sessions;
 mod standing;
+mod strangers;
 #[path = "../support/mod.rs"]
 mod support;
 

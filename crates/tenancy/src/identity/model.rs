@@ -26,7 +26,7 @@ pub struct Credentials {
     #[serde(default)]
     #[garde(length(chars, max = 100))]
     pub code: Option<String>,
-    /// From the last login on this device: whoever sends it is not turned away because others tried too often.
+    /// From the last login on this device, or the password that was set here: whoever sends it is not turned away because others tried too often.
     #[serde(default)]
     #[garde(length(chars, max = 100))]
     pub device_token: Option<String>,

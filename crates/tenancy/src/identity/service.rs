@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::{
     model::{Credentials, Me, OrganizationRole, Origin, Person, SwitchRequest, Tokens},
     second_factor::{self, Given, Proved},
-    store::{self, Birth, Entry, Lifetimes, Opened, Proof},
+    store::{self, Birth, Entry, Lifetimes, Opened, Proof, Refused},
     throttle::{self, Attempt, LoginBuckets},
 };
 use crate::{
@@ -201,8 +201,7 @@ impl PgIdentity {
         let buckets = LoginBuckets::new(&email, origin.ip);
         let device = credentials.device_token.as_deref().map(|token| Sha256::digest(token).to_vec());
         // The connection goes back before the hash is computed: a thousand logins must not hold the pool.
-        let login =
-            store::attempt_login(&mut *self.db.connection().await?, &email, device.as_deref(), (&buckets, origin.ip)).await?;
+        let login = store::attempt_login(&mut *self.db.connection().await?, &email, device.as_deref(), &buckets).await?;
         // The account's own share is taken by tries that are allowed: others, from anywhere, could keep its owner out.
         let place = match place.shared(self.db.own(Subject::account(&email))) {
             Ok(place) => place,
@@ -215,13 +214,14 @@ impl PgIdentity {
         let known = login.user.zip(login.password_hash).filter(|_| right);
         let Some((user, password_hash)) = known else {
             if let Some(user) = login.user {
-                self.tell_refused(user, origin);
+                self.tell_refused(user, Refused::Password, origin);
             }
             return Err(refused());
         };
         let mut connection = self.db.connection().await?;
         let person = Entering { user, password_hash, known_device: login.device, device };
         let entered = self.admit(&mut connection, credentials, origin, (person, &login.attempt)).await;
+        let entered = self.told(entered, (Some(user), credentials.code.as_deref()), origin);
         if matches!(entered, Err(Error::SecondFactorMissing | Error::Limited { .. })) {
             // The password was right: codes have a count of their own.
             login.attempt.succeeded(&mut connection).await?;
@@ -229,16 +229,24 @@ impl PgIdentity {
         entered
     }
 
-    /// Writes a wrong password into the log of the person's organisations, beside the answer: an account that is not there has
+    /// Writes what was wrong into the log of the person's organisations, beside the answer: an account that is not there has
     /// nothing to write, and the answer must not come later for one that is.
-    fn tell_refused(&self, user: UserId, origin: &Origin) {
+    pub(super) fn tell_refused(&self, user: UserId, refused: Refused, origin: &Origin) {
         let (db, origin) = (self.db.clone(), origin.clone());
         tokio::spawn(async move {
-            let told = async { store::log_refused_login(&mut *db.connection().await?, user, &origin).await };
+            let told = async { store::log_refused_login(&mut *db.connection().await?, (user, refused), &origin).await };
             if let Err(error) = told.await {
                 tracing::warn!(%error, "a refused login is missing in the log");
             }
         });
+    }
+
+    /// The same, with a code that was refused written into the log. Whoever sends none is asked for one, and has not been wrong.
+    pub(super) fn told<T>(&self, entered: Result<T>, (user, code): (Option<UserId>, Option<&str>), origin: &Origin) -> Result<T> {
+        if let (Err(Error::SecondFactorMissing), Some(user), Some(_)) = (&entered, user, code) {
+            self.tell_refused(user, Refused::Code, origin);
+        }
+        entered
     }
 
     /// What follows a right password: the organisation, the code, the session.

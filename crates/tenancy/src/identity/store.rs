@@ -4,8 +4,6 @@
 //! `sql_query` stands here, and a prepare per call is nothing beside a password hash.
 #![allow(clippy::disallowed_methods, reason = "fixed texts that call table functions; see the module's rule")]
 
-use std::net::IpAddr;
-
 use crm_kernel::{Context, Error, OrganizationId, Result, Role, SessionId, UserId};
 use diesel::{
     QueryableByName,
@@ -99,17 +97,15 @@ pub(super) async fn attempt_login(
     connection: &mut AsyncPgConnection,
     email: &str,
     device: Option<&[u8]>,
-    (buckets, ip): (&LoginBuckets, Option<IpAddr>),
+    buckets: &LoginBuckets,
 ) -> Result<Login> {
-    let query = sql_query(
-        "SELECT retry_after, keys, device_id, user_id, password_hash FROM identity.attempt_login($1, $2, $3, $4, $5, $6)",
-    )
-    .bind::<Text, _>(email)
-    .bind::<Nullable<Binary>, _>(device)
-    .bind::<Nullable<Text>, _>(ip.map(|ip| ip.to_canonical().to_string()))
-    .bind::<Array<Binary>, _>(&buckets.keys)
-    .bind::<Array<Double>, _>(&buckets.capacities)
-    .bind::<Array<Double>, _>(&buckets.per_second);
+    let query =
+        sql_query("SELECT retry_after, keys, device_id, user_id, password_hash FROM identity.attempt_login($1, $2, $3, $4, $5)")
+            .bind::<Text, _>(email)
+            .bind::<Nullable<Binary>, _>(device)
+            .bind::<Array<Binary>, _>(&buckets.keys)
+            .bind::<Array<Double>, _>(&buckets.capacities)
+            .bind::<Array<Double>, _>(&buckets.per_second);
     let row: LoginRow = query.get_result(connection).await.map_err(error)?;
     throttle::limited(row.retry_after)?;
     let attempt = Attempt { keys: row.keys.unwrap_or_default() };
@@ -154,14 +150,44 @@ pub(super) async fn log_in(
     Ok(Opened { session_id: row.session_id, role: role(&row.role)? })
 }
 
-/// A wrong password of somebody who has an account.
-pub(super) async fn log_refused_login(connection: &mut AsyncPgConnection, user: UserId, origin: &Origin) -> Result<()> {
-    let query = sql_query("SELECT identity.log_refused_login($1, $2, $3, $4)")
+/// What somebody who has an account was wrong about at the door.
+pub(super) async fn log_refused_login(
+    connection: &mut AsyncPgConnection,
+    (user, refused): (UserId, Refused),
+    origin: &Origin,
+) -> Result<()> {
+    let query = sql_query("SELECT identity.log_refused_login($1, $2, $3, $4, $5)")
         .bind::<SqlUuid, _>(user)
+        .bind::<Text, _>(refused.word())
         .bind::<Nullable<Text>, _>(origin.ip.map(|ip| ip.to_canonical().to_string()))
         .bind::<Nullable<Text>, _>(origin.user_agent.as_deref().map(|agent| agent.replace('\0', "")))
         .bind::<Text, _>(origin.request_id.replace('\0', ""));
     query.execute(connection).await.map(drop).map_err(error)
+}
+
+/// What somebody in a session was wrong about when they were asked again.
+pub(super) async fn log_refused_proof(connection: &mut AsyncPgConnection, context: &Context, refused: Refused) -> Result<()> {
+    let query = acting("SELECT identity.log_refused_proof($1, $2, $3, $4, $5, $6, $7)", context)?.bind::<Text, _>(refused.word());
+    query.execute(connection).await.map(drop).map_err(error)
+}
+
+/// What was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// A password.
+    Password,
+    /// A code of the second factor, or a recovery code.
+    Code,
+}
+
+impl Refused {
+    /// What the log calls it.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Password => "credential",
+            Self::Code => "second_factor",
+        }
+    }
 }
 
 /// The session of the context; what only a login's session may do is refused to all others.

@@ -11,12 +11,13 @@
 //!
 //! Where every call counts, right or wrong, as with mail that anybody can ask for, the second line is left out.
 //! The login itself counts in `identity.attempt_login`, which also knows devices: a device that the person has used, told by the
-//! token it keeps, has a budget of its own and is not counted with its address; an address from which the person came in has one for
-//! that account. So whoever drains an account's bucket from elsewhere does not keep the person out. Mail to reset a password is the
-//! way in from a place that is not known: the letters that an attacker's own requests cause open it too.
+//! token it keeps, has a budget of its own and is counted neither with its address nor with its account. So whoever drains those
+//! buckets does not keep the person out, not even from the desk beside. Mail to reset a password is the way in from a device that is
+//! not known: the letters that an attacker's own requests cause open it too, and what sets the password is a known device then.
 //!
-//! Must stay true: the buckets of an account are as large whether it exists or not, and as large at a known address as anywhere, so
-//! that from one place no two accounts can be told apart; a key is a hash, and tells nothing about its subject.
+//! Must stay true: where a try is counted depends on what was sent and on nothing that is stored of the account, but for a device's
+//! token, which nobody guesses: an address that the person has come from is shared with others, who must see what every stranger
+//! sees. The buckets of an account are as large whether it exists or not. A key is a hash, and tells nothing about its subject.
 #![allow(clippy::disallowed_methods, reason = "fixed texts that call functions of identity; see identity/store.rs")]
 
 use std::net::IpAddr;
@@ -149,7 +150,7 @@ impl Bucket {
     }
 }
 
-/// The buckets of a login as `identity.attempt_login` takes them: the address, the account, and the account at this address.
+/// The buckets of a login as `identity.attempt_login` takes them: the address, and the account.
 pub(super) struct LoginBuckets {
     pub keys: Vec<Vec<u8>>,
     pub capacities: Vec<f64>,
@@ -164,10 +165,9 @@ impl LoginBuckets {
             None => Bucket { key: key(Purpose::Login, "nowhere", &normalized(email)), limit: Purpose::Login.of_address() },
         };
         let account = Bucket::account(Purpose::Login, email);
-        let at = Bucket::account_at(Purpose::Login, email, ip);
         let limits = [address.limit, account.limit];
         Self {
-            keys: vec![address.key, account.key, at.key],
+            keys: vec![address.key, account.key],
             capacities: limits.iter().map(|limit| limit.capacity).collect(),
             per_second: limits.iter().map(|limit| 1.0 / limit.seconds_each).collect(),
         }

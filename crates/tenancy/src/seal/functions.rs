@@ -69,7 +69,11 @@ pub const CALLABLE: &[(&str, &str)] = &[
         "as start_session, for a person whose password was just set",
     ),
     ("identity.log_out(uuid, uuid)", "signing out ends what the application cannot write"),
-    ("identity.log_refused_login(uuid, text, text, text)", "writes the log of organisations that the one who tries is not in"),
+    (
+        "identity.log_refused_login(uuid, text, text, text, text)",
+        "writes the log of organisations that the one who tries is not in",
+    ),
+    ("identity.log_refused_proof(uuid, uuid, uuid, text, text, text, text)", "as log_refused_login; checks the session itself"),
     ("identity.claim_letters(integer, integer)", "the queue of letters belongs to no tenant"),
     ("identity.letter_sent(uuid)", "as claim_letters"),
     ("identity.letter_failed(uuid, text, boolean)", "as claim_letters"),
@@ -84,7 +88,7 @@ pub const CALLABLE: &[(&str, &str)] = &[
         "whoever forgot a password has no tenant; it does not answer who is known",
     ),
     ("identity.find_reset(uuid, bytea)", "a new password is judged by whom it is for; needs the link's secret"),
-    ("identity.reset_password(uuid, bytea, text, text, text, text)", "as find_reset, and writes the password"),
+    ("identity.reset_password(uuid, bytea, text, bytea, text, text, text)", "as find_reset, and writes the password"),
     ("identity.own_password()", "the caller's own, inside a transaction of theirs"),
     ("identity.change_password(text, text)", "as own_password"),
     ("identity.request_email_change(uuid, bytea, text)", "people are not the application's to write; the caller's own address"),
@@ -103,7 +107,7 @@ pub const CALLABLE: &[(&str, &str)] = &[
     ("identity.update_service_user(uuid, text, text)", "as create_service_user"),
     ("identity.remove_service_user(uuid)", "as create_service_user"),
     (
-        "identity.attempt_login(text, bytea, text, bytea[], double precision[], double precision[])",
+        "identity.attempt_login(text, bytea, bytea[], double precision[], double precision[])",
         "a try is counted and a password compared before the person is known",
     ),
     (

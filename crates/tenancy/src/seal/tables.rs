@@ -21,6 +21,7 @@ pub const EXEMPT: &[(&str, &str, &str)] = &[
     ("identity.refresh_tokens", "tracking", "secrets never enter the log"),
     ("identity.letters", "tracking", "mail on its way; what it is about is logged where it happens"),
     ("identity.letters", "composite_key", "people belong to several tenants, and to none before they confirm"),
+    ("identity.ended_logins", "tracking", "says since when; what ended with it is logged with each session"),
     ("identity.emptied_addresses", "tracking", "says how far housekeeping has come, and nothing of a tenant"),
     (
         "identity.external_identities",

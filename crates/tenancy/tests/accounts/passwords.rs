@@ -24,7 +24,7 @@ impl Desk {
 
     async fn reset(&self, token: &str, password: &str) -> crm_kernel::Result<()> {
         let reset = PasswordReset { token: token.into(), password: password.into() };
-        self.accounts.reset_password(&reset, &origin()).await
+        self.accounts.reset_password(&reset, &origin()).await.map(drop)
     }
 
     async fn change(&self, context: &Context, current: &str, new: &str) -> crm_kernel::Result<Tokens> {

@@ -79,6 +79,23 @@ impl Entrance {
         (authenticator, codes.recovery_codes)
     }
 
+    /// What was refused, as the log of this person's organisations has it: `type entity`, in the order of their writing. Waits for as many
+    /// as are wanted, since the door writes beside its answer.
+    pub async fn refusals(&self, user: crm_kernel::UserId, wanted: usize) -> Vec<String> {
+        let query = format!(
+            "SELECT activity_type || ' ' || entity_type FROM crm_activities
+              WHERE entity_id = '{user}' AND activity_type IN ('login_refused', 'proof_refused') ORDER BY seq"
+        );
+        for _ in 0..200 {
+            let found = self.database.texts(&query).await;
+            if found.len() >= wanted {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        panic!("{wanted} refusals are not in the log: {:?}", self.database.texts(&query).await)
+    }
+
     /// Whether whoever sends letters has been told of one since this was last asked.
     pub async fn was_announced(&self) -> bool {
         timeout(Duration::from_millis(20), self.letters_queued.notified()).await.is_ok()

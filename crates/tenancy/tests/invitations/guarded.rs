@@ -3,12 +3,15 @@
 use std::{sync::Arc, time::Duration};
 
 use crm_kernel::{Context, Error, Result, Role};
-use crm_tenancy::identity::{
-    Origin, Tokens,
-    external::{ExchangeRequest, ExternalIdentities, LinkRequest, UnlinkRequest},
-    invitations::{AcceptRequest, Invitations},
-    link_token,
-    second_factor::{CodeRequest, FirstCodeRequest, PgSecondFactors, SecondFactors},
+use crm_tenancy::{
+    Identity,
+    identity::{
+        Origin, Tokens,
+        external::{ExchangeRequest, ExternalIdentities, LinkRequest, UnlinkRequest},
+        invitations::{AcceptRequest, Invitations},
+        link_token,
+        second_factor::{CodeRequest, FirstCodeRequest, PgSecondFactors, SecondFactors},
+    },
 };
 use crm_testkit::{
     PASSWORD,
@@ -242,4 +245,81 @@ async fn an_identity_is_linked_with_the_password_of_who_has_one() {
     stage.database.execute("DELETE FROM identity.credentials").await;
     let request = LinkRequest { password: None, ..links("another") };
     stage.external.link(&session, &request).await.expect("who has no password is asked for none");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_identity_that_is_unlinked_takes_the_sessions_with_it_that_it_opened() {
+    let stage = set_up().await;
+    let (email, member) = (stage.tenant.email("member"), stage.tenant.member.user_id);
+    let session = stage.session(&email).await;
+    let thief = stage.external.link(&session, &links("of a thief")).await.unwrap();
+    let mine = stage.external.link(&session, &links("mine")).await.unwrap();
+    let elsewhere = stage.database.tenant("Umbrella").await.organization_id;
+    stage.database.add_member(elsewhere, &email, Role::Viewer).await;
+
+    let stolen = stage.exchange(external("of a thief"), None).await.unwrap();
+    let stolen_session = stage.context(&stolen).await;
+    let moving = stage.exchange(external("of a thief"), None).await.unwrap();
+    let moving_session = stage.context(&moving).await;
+    let moved = stage.identity.switch(&moving_session, &crm_testkit::to(&moving, elsewhere), &Origin::default()).await.unwrap();
+    let moved_session = stage.context(&moved).await;
+    let kept = stage.exchange(external("mine"), None).await.unwrap();
+    let kept_session = stage.context(&kept).await;
+    // By an invitation as well.
+    let (_, token) = {
+        let initech = stage.database.tenant("Initech").await;
+        let made = stage.invitations.create(&initech.owner, &crate::invitation(&email, Role::Viewer)).await.unwrap();
+        (made.id, stage.token(made.id).await)
+    };
+    let accepted = AcceptRequest { external_token: Some(external("of a thief")), ..accepts(&token) };
+    let invited = stage.accept(&accepted).await.unwrap();
+    let invited_session = stage.context(&invited).await;
+
+    let request = UnlinkRequest { password: Some(PASSWORD.into()) };
+    stage.external.unlink(&session, thief.id, &request).await.unwrap();
+    let db = stage.database.db();
+    for (context, tokens) in [(&stolen_session, &stolen), (&moved_session, &moved), (&invited_session, &invited)] {
+        unauthenticated(db.begin(context).await, "what it has opened has ended");
+        unauthenticated(stage.identity.refresh(&tokens.refresh_token).await, "and is not refreshed");
+    }
+    db.begin(&session).await.expect("the session that asked goes on");
+    db.begin(&kept_session).await.expect("and what another identity has opened");
+    let told = "SELECT count(*) FROM identity.sessions WHERE ended_reason = 'external_identity_removed'";
+    assert_eq!(stage.count(told).await, 3);
+
+    // Whoever unlinks what they came in with goes on; of sessions of an earlier time nobody knows what opened them.
+    stage.database.execute("UPDATE identity.sessions SET external_identity_id = NULL").await;
+    let early = stage.exchange(external("mine"), None).await.unwrap();
+    let asking = stage.context(&early).await;
+    stage.external.unlink(&asking, mine.id, &request).await.unwrap();
+    db.begin(&asking).await.expect("its own session");
+    unauthenticated(db.begin(&kept_session).await, "all of them go");
+    assert_eq!(asking.user_id, member);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_at_these_doors_is_in_the_log() {
+    let stage = set_up().await;
+    let elsewhere = stage.database.tenant("Umbrella").await;
+    let session = stage.session(&elsewhere.email("member")).await;
+    stage.external.link(&session, &links("mine")).await.unwrap();
+    let (authenticator, _) = stage.enable(&session).await;
+    let (_, token) = stage.invite(&elsewhere.email("member"), Role::Viewer).await;
+    is_missing(stage.exchange(external("mine"), Some(authenticator.wrong())).await, "a wrong code");
+    is_missing(stage.exchange(external("mine"), Some(authenticator.first())).await, "a used one");
+    let with =
+        |password: &str, code: String| AcceptRequest { password: Some(password.into()), code: Some(code), ..accepts(&token) };
+    is_missing(stage.accept(&with(PASSWORD, authenticator.wrong())).await, "a wrong code");
+    is_missing(stage.accept(&with(PASSWORD, authenticator.first())).await, "a used one");
+    unauthenticated(stage.accept(&with("wrong", authenticator.code(1))).await, "a wrong password");
+    let query = "SELECT count(*) || ' ' || entity_type FROM crm_activities WHERE activity_type = 'login_refused' GROUP BY entity_type ORDER BY entity_type";
+    let mut told = Vec::new();
+    for _ in 0..200 {
+        told = stage.database.texts(query).await;
+        if told == ["1 credential", "4 second_factor"] {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    panic!("{told:?}");
 }

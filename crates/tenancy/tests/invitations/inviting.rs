@@ -237,14 +237,6 @@ async fn letters_and_pending_invitations_are_bounded() {
                           sent_lately = ARRAY(SELECT at - interval '1 hour' FROM unnest(sent_lately) AS at)";
     stage.database.execute(earlier).await;
     stage.invite("new@example.com", Role::Member).await;
-    // One mailbox, however many organisations write to it.
-    let elsewhere = stage.database.tenant("Umbrella").await.owner;
-    for _ in 0..4 {
-        let made = stage.invitations.create(&elsewhere, &invitation("new@example.com", Role::Member)).await.unwrap();
-        stage.invitations.revoke(&elsewhere, made.id).await.unwrap();
-    }
-    limited(stage.invitations.create(&elsewhere, &invitation("new@example.com", Role::Member)).await.unwrap_err());
-
     let fill = format!(
         "INSERT INTO identity.invitations (organization_id, email, role, secret_id, secret_hash, invited_by_id, sent_at, expires_at)
          SELECT '{}', 'filled-' || number || '@example.com', 'member', app.uuid7(), sha256('x'), '{}', now() - interval '2 hours', now() + interval '1 day'
@@ -257,4 +249,47 @@ async fn letters_and_pending_invitations_are_bounded() {
         "UPDATE identity.invitations SET sent_at = now(), sent_lately = ARRAY[now()], closed_as = 'revoked', closed_at = now()";
     stage.database.execute(all).await;
     limited(stage.invitations.create(owner, &invitation("last@example.com", Role::Member)).await.unwrap_err());
+}
+
+/// Ten letters an hour, and of a noisy organisation no other one learns or suffers more than a delay.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mailbox_gets_so_many_letters_an_hour_and_nobody_is_told_of_the_others() {
+    let stage = set_up().await;
+    let wanted = invitation("new@example.com", Role::Member);
+    let told = |made: &crm_tenancy::identity::invitations::Invitation| (made.status.clone(), made.role, made.version);
+    let waiting = "SELECT count(*) FROM identity.letters WHERE due_at > now() AND sent_at IS NULL";
+    for name in ["Noise", "Racket"] {
+        let noisy = stage.database.tenant(name).await.owner;
+        for _ in 0..5 {
+            let made = stage.invitations.create(&noisy, &wanted).await.expect("five are each organisation's own");
+            stage.invitations.revoke(&noisy, made.id).await.unwrap();
+        }
+        let sixth = stage.invitations.create(&noisy, &wanted).await.unwrap_err();
+        assert!(matches!(sixth, Error::Limited { .. }), "{sixth:?}");
+    }
+    assert_eq!(stage.count(waiting).await, 0, "ten are sent at once");
+
+    let owner = &stage.tenant.owner;
+    let late = stage.invitations.create(owner, &wanted).await.expect("others are no reason to refuse it");
+    let free = stage.invitations.create(owner, &invitation("free@example.com", Role::Member)).await.unwrap();
+    assert_eq!(told(&late), told(&free), "answered as if nothing were");
+    let put_off = "SELECT count(*) FROM identity.letters
+                    WHERE recipient = 'new@example.com' AND due_at BETWEEN now() + interval '50 minutes' AND now() + interval '1 hour'";
+    assert_eq!((stage.count(waiting).await, stage.count(put_off).await), (1, 1), "its letter goes when there is room");
+    for _ in 0..3 {
+        stage.invitations.resend(owner, late.id).await.expect("as often as anybody may");
+    }
+    assert_eq!((stage.count(waiting).await, stage.count(put_off).await), (1, 1), "only the last one waits");
+    assert_eq!(stage.count("SELECT count(*) FROM identity.claim_letters(100, 60) WHERE recipient = 'new@example.com'").await, 10);
+    let hour = "UPDATE identity.letters SET due_at = due_at - interval '1 hour', created_at = created_at - interval '1 hour',
+                       sent_at = CASE WHEN attempts > 0 THEN now() - interval '1 hour' END";
+    stage.database.execute(hour).await;
+    assert_eq!(stage.count("SELECT count(*) FROM identity.claim_letters(100, 60)").await, 1, "an hour later it goes");
+    stage.look(&asks(&stage.token(late.id).await)).await.expect("and its link opens");
+
+    stage.database.execute("UPDATE identity.letters SET sent_at = now()").await;
+    let again = stage.invitations.resend(owner, late.id).await.unwrap();
+    assert_eq!(stage.count(waiting).await, 1);
+    stage.invitations.revoke(owner, again.id).await.unwrap();
+    assert_eq!(stage.count(waiting).await, 0, "a dead link is not sent");
 }

@@ -270,9 +270,9 @@ async fn what_counts_no_more_goes() {
             "INSERT INTO identity.throttles (key_hash, used, counted_at, empty_at)
              VALUES (sha256('old'), 1, now() - interval '1 hour', now() - interval '1 second'),
                     (sha256('new'), 1, now(), now() + interval '1 minute');
-             INSERT INTO identity.known_devices (user_id, kind, key_hash, expires_at)
-             VALUES ('{member}', 'device', sha256('old'), now() - interval '1 second'),
-                    ('{member}', 'device', sha256('new'), now() + interval '1 minute');
+             INSERT INTO identity.known_devices (user_id, key_hash, expires_at)
+             VALUES ('{member}', sha256('old'), now() - interval '1 second'),
+                    ('{member}', sha256('new'), now() + interval '1 minute');
              INSERT INTO identity.external_tokens (issuer, token_hash, expires_at)
              VALUES ('https://one.example.com', sha256('same'), now() - interval '1 second'),
                     ('https://two.example.com', sha256('same'), now() + interval '1 minute')"

@@ -223,6 +223,13 @@ pub const TABLES: &[Table] = &[
         "attempts = 1",
     ),
     table(
+        "identity.ended_logins",
+        "INSERT INTO identity.ended_logins (organization_id, user_id, ended_at) VALUES ('{org}', '{user}', now()) ON CONFLICT DO NOTHING",
+        "organization_id = '{org}'",
+        ("user_id, ended_at", "'{user}', now()"),
+        "ended_at = now()",
+    ),
+    table(
         "identity.emptied_addresses",
         "INSERT INTO identity.emptied_addresses (organization_id, up_to) VALUES ('{org}', now()) ON CONFLICT DO NOTHING",
         "organization_id = '{org}'",
@@ -289,9 +296,9 @@ pub const TABLES: &[Table] = &[
     ),
     common(
         "identity.known_devices",
-        "INSERT INTO identity.known_devices (id, user_id, kind, key_hash, expires_at) VALUES ('{id}', '{user}', 'device', sha256('{id}'), 'infinity')",
+        "INSERT INTO identity.known_devices (id, user_id, key_hash, expires_at) VALUES ('{id}', '{user}', sha256('{id}'), 'infinity')",
         "id = '{id}'",
-        ("user_id, kind, key_hash, expires_at", "'{user}', 'device', sha256('{new}'), now()"),
+        ("user_id, key_hash, expires_at", "'{user}', sha256('{new}'), now()"),
         "expires_at = 'infinity'",
     ),
     common(

@@ -81,7 +81,7 @@ async fn list(caller: Caller, services: Data<Services>) -> Answer<Plain<External
 
 /// Remove an external identity of mine
 ///
-/// Takes the password of who has one.
+/// Takes the password of who has one. The sessions that it opened end, but for the one that asks.
 #[api_v2_operation(operation_id = "unlinkIdentity", tags("External identities"))]
 async fn unlink(
     caller: RecordCaller,

@@ -4,13 +4,13 @@ use actix_web::{HttpRequest, web::Data};
 use crm_kernel::{Result, validation};
 use crm_tenancy::identity::{
     Tokens,
-    accounts::{Accepted, ForgottenPassword, PasswordChange, PasswordReset},
+    accounts::{Accepted, ForgottenPassword, PasswordChange, PasswordReset, PasswordSet},
 };
 use paperclip::actix::{api_v2_operation, web};
 
 use super::session::origin;
 use crate::{
-    answer::{Empty, Plain, Promised},
+    answer::{Plain, Promised},
     body::{Body, Input},
     caller::Caller,
     problem::Answer,
@@ -54,11 +54,11 @@ async fn forgot(request: HttpRequest, services: Data<Services>, body: Body<Forgo
 
 /// Set a password by the link of a letter
 ///
-/// Every session of the person ends; their API tokens stay, and are ended with `DELETE /auth/tokens`. A link that was used, has expired or never was is a 422 at `/token`.
+/// Every session of the person ends; their API tokens stay, and are ended with `DELETE /auth/tokens`. Send the answer's `device_token` with
+/// the login: it is not turned away then, however many tries others have made. A link that was used, has expired or never was is a 422 at `/token`.
 #[api_v2_operation(operation_id = "resetPassword", tags("Account"))]
-async fn reset(request: HttpRequest, services: Data<Services>, body: Body<PasswordReset>) -> Answer<Empty> {
-    services.accounts.reset_password(&body.0, &origin(&request)).await?;
-    Ok(Empty)
+async fn reset(request: HttpRequest, services: Data<Services>, body: Body<PasswordReset>) -> Answer<Plain<PasswordSet>> {
+    Ok(Plain(services.accounts.reset_password(&body.0, &origin(&request)).await?))
 }
 
 /// Change my password

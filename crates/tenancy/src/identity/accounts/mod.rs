@@ -10,7 +10,7 @@ mod store;
 
 pub(in crate::identity) use model::mail_address;
 pub use model::{
-    Accepted, AccountOptions, Delivery, EmailChange, ForgottenPassword, LinkToken, PasswordChange, PasswordReset, ProfileChanges,
-    Registered, Registration, RegistrationConfirmation, SignUp,
+    Accepted, AccountOptions, Delivery, EmailChange, ForgottenPassword, LinkToken, PasswordChange, PasswordReset, PasswordSet,
+    ProfileChanges, Registered, Registration, RegistrationConfirmation, SignUp,
 };
 pub use service::{Accounts, PgAccounts};

@@ -115,6 +115,21 @@ pub struct PasswordReset {
     pub password: String,
 }
 
+/// That a password was set by the link of a letter.
+#[derive(Clone, Serialize)]
+#[cfg_attr(feature = "openapi", derive(paperclip::actix::Apiv2Schema))]
+pub struct PasswordSet {
+    /// Keep it on this device and send it with the login: whoever sends it is not turned away because others tried too often.
+    pub device_token: String,
+}
+
+impl std::fmt::Debug for PasswordSet {
+    /// Without the token: a value that is printed by accident must not tell it.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("PasswordSet").finish_non_exhaustive()
+    }
+}
+
 /// A new password, by whoever knows the old one.
 #[derive(Clone, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(paperclip::actix::Apiv2Schema))]

@@ -8,8 +8,8 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::{
-    Accepted, AccountOptions, Delivery, EmailChange, ForgottenPassword, LinkToken, PasswordChange, PasswordReset, ProfileChanges,
-    Registered, Registration, RegistrationConfirmation, SignUp,
+    Accepted, AccountOptions, Delivery, EmailChange, ForgottenPassword, LinkToken, PasswordChange, PasswordReset, PasswordSet,
+    ProfileChanges, Registered, Registration, RegistrationConfirmation, SignUp,
     model::{faults, invalid_unless_empty},
     store::{self, Link, NewRegistration, Own},
 };
@@ -19,6 +19,7 @@ use crate::{
         Origin, Tokens, password_proof,
         password_rules::judge_password,
         secrets::{link_secret, parse_link_token},
+        service::new_secret,
         store::Proof,
         throttle::{Attempt, Bucket, Purpose},
     },
@@ -45,8 +46,9 @@ pub trait Accounts: Send + Sync {
     /// Asks for a letter with which a password can be set. The same answer whether or not there is an account.
     async fn forget_password(&self, forgotten: &ForgottenPassword, origin: &Origin) -> Result<Accepted>;
 
-    /// Sets a password by the link of a letter, which works once, and ends every session of the person. Their API tokens stay.
-    async fn reset_password(&self, reset: &PasswordReset, origin: &Origin) -> Result<()>;
+    /// Sets a password by the link of a letter, which works once, and ends every session of the person. Their API tokens stay. The
+    /// client that does it is known from then on: others who try passwords do not keep the person out.
+    async fn reset_password(&self, reset: &PasswordReset, origin: &Origin) -> Result<PasswordSet>;
 
     /// Sets a password by the old one. Every session of the person ends, this one too; the tokens are of a new one.
     async fn change_password(&self, context: &Context, change: &PasswordChange, origin: &Origin) -> Result<Tokens>;
@@ -109,7 +111,7 @@ impl PgAccounts {
         let own = store::find_own(&mut tx).await?;
         // The connection goes back before the hash is computed.
         tx.commit().await?;
-        let is_right = password_proof::is_right(&self.db, context.user_id, password, own.password_hash.clone()).await?;
+        let is_right = password_proof::is_right(&self.db, context, password, own.password_hash.clone()).await?;
         Ok((own, is_right))
     }
 }
@@ -199,7 +201,7 @@ impl Accounts for PgAccounts {
         Ok(Accepted::default())
     }
 
-    async fn reset_password(&self, reset: &PasswordReset, origin: &Origin) -> Result<()> {
+    async fn reset_password(&self, reset: &PasswordReset, origin: &Origin) -> Result<PasswordSet> {
         let link = link(&reset.token)?;
         let mut connection = self.db.connection().await?;
         let attempt = Attempt::begin(&mut connection, [Bucket::address(Purpose::Reset, origin.ip)]).await?;
@@ -210,9 +212,10 @@ impl Accounts for PgAccounts {
         let wrong = judge_password("/password", &reset.password, &[&email, &full_name]);
         invalid_unless_empty(wrong.into_iter().collect())?;
         let hash = self.db.queue([Subject::address(origin.ip)])?.hash(reset.password.clone()).await?;
-        let is_done = store::reset_password(&mut *self.db.connection().await?, &link, &hash, origin).await?;
+        let (device_token, device) = new_secret()?;
+        let is_done = store::reset_password(&mut *self.db.connection().await?, &link, (&hash, &device), origin).await?;
         self.letters_queued.notify_one();
-        if is_done { Ok(()) } else { Err(unusable()) }
+        if is_done { Ok(PasswordSet { device_token }) } else { Err(unusable()) }
     }
 
     async fn change_password(&self, context: &Context, change: &PasswordChange, origin: &Origin) -> Result<Tokens> {

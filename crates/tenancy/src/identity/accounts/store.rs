@@ -144,13 +144,14 @@ pub(super) async fn find_reset(connection: &mut AsyncPgConnection, link: &Link) 
 pub(super) async fn reset_password(
     connection: &mut AsyncPgConnection,
     link: &Link,
-    password_hash: &str,
+    (password_hash, device): (&str, &[u8]),
     origin: &Origin,
 ) -> Result<bool> {
-    let query = sql_query("SELECT identity.reset_password($1, $2, $3, $4, $5, $6) AS answer")
+    let query = sql_query("SELECT identity.reset_password($1, $2, $3, $4, $5, $6, $7) AS answer")
         .bind::<SqlUuid, _>(link.id)
         .bind::<Binary, _>(&link.secret_hash)
         .bind::<Text, _>(password_hash)
+        .bind::<Binary, _>(device)
         .bind::<Nullable<Text>, _>(origin.ip.map(|ip| ip.to_string()))
         .bind::<Nullable<Text>, _>(agent(origin))
         .bind::<Text, _>(origin.request_id.replace('\0', ""));

@@ -38,8 +38,8 @@ pub trait ExternalIdentities: Send + Sync {
     /// One of the caller's.
     async fn get(&self, context: &Context, id: ExternalIdentityId) -> Result<ExternalIdentity>;
 
-    /// Removes one of the caller's; takes the password of who has one, as linking does: a thief of a session would keep the person out
-    /// with it. `Conflict` when it is the only way in.
+    /// Removes one of the caller's, and ends what it has opened but for the session that asks; takes the password of who has one, as
+    /// linking does: a thief of a session would keep the person out with it. `Conflict` when it is the only way in.
     async fn unlink(&self, context: &Context, id: ExternalIdentityId, request: &UnlinkRequest) -> Result<()>;
 }
 
@@ -77,16 +77,19 @@ impl ExternalIdentities for PgExternalIdentities {
         let (refresh_token, hash) = new_secret()?;
         let lifetimes = self.identity.lifetimes();
         let mut connection = self.db.connection().await?;
-        let proved = match store::find_person(&mut connection, &token).await? {
+        let person = store::find_person(&mut connection, &token).await?;
+        let whose = (person, request.code.as_deref());
+        let proved = match person {
             Some(person) if !token.second_factor => {
-                self.identity.prove_second_factor(&mut connection, person, request.code.as_deref()).await?
+                self.identity.prove_second_factor(&mut connection, person, request.code.as_deref()).await
             }
-            _ => Proved::default(),
+            _ => Ok(Proved::default()),
         };
+        let proved = self.identity.told(proved, whose, origin)?;
         let organization = request.organization.as_deref();
-        let entered = store::exchange(&mut connection, (&token, &proved), organization, &hash, lifetimes, origin).await?;
+        let entered = store::exchange(&mut connection, (&token, &proved), organization, &hash, lifetimes, origin).await;
+        let (user_id, organization_id, opened) = self.identity.told(entered, whose, origin)?;
         self.identity.used_up(&proved.given);
-        let (user_id, organization_id, opened) = entered;
         self.identity.tokens(user_id, organization_id, opened, refresh_token)
     }
 

@@ -22,7 +22,7 @@ use crate::{
         second_factor::Proved,
         secrets::{link_secret, parse_link_token},
         service::new_secret,
-        store::{Birth, Opened, session_of},
+        store::{Birth, Opened, Refused, session_of},
         throttle::{Attempt, Bucket, Purpose},
     },
     passwords::Subject,
@@ -104,8 +104,13 @@ impl PgInvitations {
         if !store::count_proof(&mut *self.db.connection().await?, link).await? {
             return Err(unproved());
         }
-        let is_right = place.verify(password.to_owned(), found.password_hash.clone()).await?;
-        if is_right { Ok(()) } else { Err(unproved()) }
+        if place.verify(password.to_owned(), found.password_hash.clone()).await? {
+            return Ok(());
+        }
+        if let Some(user) = found.user_id {
+            self.identity.tell_refused(user, Refused::Password, origin);
+        }
+        Err(unproved())
     }
 
     /// Counts a use of a link as a try, unless its outcome is that nothing was guessed.
@@ -161,13 +166,15 @@ impl PgInvitations {
         }
         let (refresh_token, hash) = new_secret()?;
         let mut connection = self.db.connection().await?;
+        let whose = (found.user_id, request.code.as_deref());
         // The word of a provider that nobody has linked yet says nothing about the account.
         let is_trusted = !found.has_no_way_in() && external.as_ref().is_some_and(|token| token.second_factor);
         if let Some(person) = found.user_id.filter(|_| !is_trusted) {
-            acceptance.second_factor =
-                self.identity.prove_second_factor(&mut connection, person, request.code.as_deref()).await?;
+            let proved = self.identity.prove_second_factor(&mut connection, person, request.code.as_deref()).await;
+            acceptance.second_factor = self.identity.told(proved, whose, origin)?;
         }
-        let accepted = store::accept(&mut connection, link, acceptance, &hash, self.identity.lifetimes(), origin).await?;
+        let accepted = store::accept(&mut connection, link, acceptance, &hash, self.identity.lifetimes(), origin).await;
+        let accepted = self.identity.told(accepted, whose, origin)?;
         // An identity that was linked, or a recovery code that was used, is told by letter.
         self.letters_queued.notify_one();
         let (user_id, organization_id, opened) = accepted;

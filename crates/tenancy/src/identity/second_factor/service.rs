@@ -19,6 +19,7 @@ use crate::{
     Db,
     identity::{
         password_proof,
+        store::{Refused, log_refused_proof},
         throttle::{Attempt, Bucket, Purpose},
     },
     passwords::Subject,
@@ -87,7 +88,7 @@ impl PgSecondFactors {
         let attempt = Attempt::begin(connection, [Bucket::inside(Purpose::SecondFactor, context.user_id)]).await?;
         let seed = self.keys.open(PURPOSE, context.user_id.uuid(), sealed)?;
         let given = codes::judge(&seed, code, now)?;
-        if given.is_wrong() { Err(Error::Invalid(vec![wrong_code()])) } else { Ok((attempt, given)) }
+        if given.is_wrong() { Err(refused(connection, context).await?) } else { Ok((attempt, given)) }
     }
 
     /// A new seed, sealed and as it is shown.
@@ -131,7 +132,8 @@ impl SecondFactors for PgSecondFactors {
         let (attempt, given) = self.given(&mut connection, context, &request.code).await?;
         let state = store::read(&mut connection, context).await?;
         let (sealed, shown) = self.seed(context, &state)?;
-        store::begin(&mut connection, context, &given, &sealed).await.map_err(of_field)?;
+        let begun = store::begin(&mut connection, context, &given, &sealed).await;
+        used(begun, &mut connection, context).await?;
         // That a recovery code was used is told by letter.
         self.letters_queued.notify_one();
         attempt.succeeded(&mut connection).await?;
@@ -145,7 +147,7 @@ impl SecondFactors for PgSecondFactors {
         let pending = state.pending_seed.as_deref().ok_or(Error::NotFound("second factor that waits for a code"))?;
         let (attempt, given) = self.judged(&mut connection, context, &request.code, (pending, state.now_seconds)).await?;
         // A recovery code shows nothing about the new seed.
-        let step = given.step.ok_or_else(|| Error::Invalid(vec![wrong_code()]))?;
+        let Some(step) = given.step else { return Err(refused(&mut connection, context).await?) };
         let (recovery_codes, hashes) = codes::new_recovery_codes()?;
         store::confirm(&mut connection, context, (pending, step), hashes).await?;
         self.letters_queued.notify_one();
@@ -157,7 +159,8 @@ impl SecondFactors for PgSecondFactors {
         validation::check(request)?;
         let mut connection = self.db.connection().await?;
         let (attempt, given) = self.given(&mut connection, context, &request.code).await?;
-        store::verify(&mut connection, context, &given).await.map_err(of_field)?;
+        let verified = store::verify(&mut connection, context, &given).await;
+        used(verified, &mut connection, context).await?;
         self.letters_queued.notify_one();
         attempt.succeeded(&mut connection).await
     }
@@ -167,7 +170,8 @@ impl SecondFactors for PgSecondFactors {
         let mut connection = self.db.connection().await?;
         let (attempt, given) = self.given(&mut connection, context, &request.code).await?;
         let (recovery_codes, hashes) = codes::new_recovery_codes()?;
-        store::replace_codes(&mut connection, context, &given, hashes).await.map_err(of_field)?;
+        let replaced = store::replace_codes(&mut connection, context, &given, hashes).await;
+        used(replaced, &mut connection, context).await?;
         self.letters_queued.notify_one();
         attempt.succeeded(&mut connection).await?;
         Ok(RecoveryCodes { recovery_codes })
@@ -194,11 +198,16 @@ impl SecondFactors for PgSecondFactors {
         if given.is_wrong() {
             wrong.push(wrong_code());
         }
+        let mut connection = self.db.connection().await?;
+        for fault in &wrong {
+            let refused = if fault.pointer == "/password" { Refused::Password } else { Refused::Code };
+            log_refused_proof(&mut connection, context, refused).await?;
+        }
         if !wrong.is_empty() {
             return Err(Error::Invalid(wrong));
         }
-        let mut connection = self.db.connection().await?;
-        store::disable(&mut connection, context, &given).await.map_err(of_field)?;
+        let disabled = store::disable(&mut connection, context, &given).await;
+        used(disabled, &mut connection, context).await?;
         self.letters_queued.notify_one();
         attempt.succeeded(&mut connection).await
     }
@@ -247,7 +256,16 @@ fn already_on() -> Error {
     Error::Conflict(vec![FieldError::new("", "second_factor_on", words)])
 }
 
-/// Inside a session a wrong code is a bad field: who calls is known.
-fn of_field(error: Error) -> Error {
-    if matches!(error, Error::SecondFactorMissing) { Error::Invalid(vec![wrong_code()]) } else { error }
+/// The answer to a wrong code inside a session, where it is a bad field: who calls is known. It is in the log before it is answered.
+async fn refused(connection: &mut AsyncPgConnection, context: &Context) -> Result<Error> {
+    log_refused_proof(connection, context, Refused::Code).await?;
+    Ok(Error::Invalid(vec![wrong_code()]))
+}
+
+/// What using a code up came to: the database knows which were used before, and which recovery codes there are.
+async fn used(outcome: Result<()>, connection: &mut AsyncPgConnection, context: &Context) -> Result<()> {
+    match outcome {
+        Err(Error::SecondFactorMissing) => Err(refused(connection, context).await?),
+        outcome => outcome,
+    }
 }
