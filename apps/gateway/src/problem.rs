@@ -49,6 +49,7 @@ fn kind(error: &Error) -> (StatusCode, &'static str, &'static str) {
         Error::Conflict(_) => (StatusCode::CONFLICT, "conflict", "Collides with something that exists"),
         Error::Stale(_) => (StatusCode::PRECONDITION_FAILED, "stale", "Changed meanwhile"),
         Error::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid", "Some values cannot be accepted"),
+        Error::TooCostly(_) => (StatusCode::UNPROCESSABLE_ENTITY, "too_costly", "This question would read too much"),
         Error::Limited { .. } => (StatusCode::TOO_MANY_REQUESTS, "limited", "Too many requests"),
         Error::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Try again later"),
         Error::TooSlow(_) => (StatusCode::SERVICE_UNAVAILABLE, "question_too_slow", "The database took too long"),
@@ -59,7 +60,9 @@ fn kind(error: &Error) -> (StatusCode, &'static str, &'static str) {
 /// The sentence for this case, and the fields at fault.
 fn explanation(error: &Error) -> (String, Cow<'_, [FieldError]>) {
     match error {
-        Error::Malformed(fields) | Error::Invalid(fields) | Error::Conflict(fields) => (sentences(fields), fields.into()),
+        Error::Malformed(fields) | Error::Invalid(fields) | Error::Conflict(fields) | Error::TooCostly(fields) => {
+            (sentences(fields), fields.into())
+        }
         Error::Part { pointer, reason } => in_part(pointer, reason),
         Error::Unauthenticated(reason) | Error::Forbidden(reason) => (reason.to_string(), Cow::default()),
         Error::NotLinked => (

@@ -5,11 +5,12 @@
 //! members and viewers.
 
 use crm_kernel::{Comparison, Condition, Field, FieldPath, FilterValue, Kind, ListQuery, Operator, Result, page::COUNT_BOUND};
-use crm_tenancy::{Counted, Expect, Matching, Tx, seek_id};
+use crm_tenancy::{Counted, Expect, Matching, Tx, cost, seek_id};
 use diesel::{ExpressionMethods, QueryDsl};
 use diesel_async::RunQueryDsl;
 
 use crate::{
+    fields::FIELDS,
     model::{Activity, host},
     schema::q_audit,
     store::ACTIVITY,
@@ -29,7 +30,11 @@ type Rows<'a> = q_audit::BoxedQuery<'a, diesel::pg::Pg>;
 
 /// Up to one activity more than the page holds.
 pub(crate) async fn list(tx: &mut Tx, query: &ListQuery) -> Result<Vec<Activity>> {
-    let rows = seek_id!(narrowed(tx, query), query, q_audit::id);
+    if cost::is_doubtful(query) {
+        let statement = ordered(tx, query);
+        cost::require_affordable(tx, FIELDS, &query.filter.condition(), statement).await?;
+    }
+    let rows = ordered(tx, query);
     let columns = (
         q_audit::id,
         q_audit::activity_type,
@@ -50,12 +55,20 @@ pub(crate) async fn list(tx: &mut Tx, query: &ListQuery) -> Result<Vec<Activity>
         host(q_audit::ip),
         q_audit::user_agent,
     );
-    rows.limit(i64::from(query.limit) + 1).select(columns).load(tx).await.expect_any(ACTIVITY)
+    rows.select(columns).load(tx).await.expect_answer(ACTIVITY)
 }
 
 pub(crate) async fn count(tx: &mut Tx, query: &ListQuery) -> Result<i64> {
-    let rows = narrowed(tx, query).select(q_audit::id).limit(COUNT_BOUND + 1);
-    Counted(rows).get_result(tx).await.expect_any(ACTIVITY)
+    let rows = |tx: &Tx| narrowed(tx, query).select(q_audit::id).limit(COUNT_BOUND + 1);
+    if cost::is_doubtful(query) {
+        let statement = Counted(rows(tx));
+        cost::require_affordable(tx, FIELDS, &query.filter.condition(), statement).await?;
+    }
+    Counted(rows(tx)).get_result(tx).await.expect_answer(ACTIVITY)
+}
+
+fn ordered<'a>(tx: &Tx, query: &ListQuery) -> Rows<'a> {
+    seek_id!(narrowed(tx, query), query, q_audit::id).limit(i64::from(query.limit) + 1)
 }
 
 fn everything<'a>(tx: &Tx) -> Rows<'a> {

@@ -1,6 +1,7 @@
 //! What activities can be filtered, sorted and picked by.
 //!
-//! Types are plain text here, not choices: the log outlives the code that wrote it.
+//! Types are plain text here, not choices: the log outlives the code that wrote it. `changes` is not compared: its values are
+//! those of many kinds of fields, and lie where an erasure empties them; `fields` says which of them changed.
 
 use crm_kernel::{Actor, Direction, Field, Kind, Parent, Sort, Vocabulary};
 use crm_tenancy::members;
@@ -18,14 +19,14 @@ pub static FIELDS: &[Field] = &[
     Field::shown("user_id", Kind::Member).nullable().filterable(),
     Field::shown("actor_kind", Kind::Choice(Actor::WORDS)),
     Field::shown("description", Kind::Text).nullable(),
-    Field::shown("fields", Kind::Tags).incomparable(),
+    Field::shown("fields", Kind::Tags).key("fields_list"),
     Field::shown("changes", Kind::Object).nullable().incomparable(),
     Field::shown("record_version", Kind::Integer).nullable(),
     Field::shown("operation_id", Kind::Id).nullable().filterable(),
     Field::shown("request_id", Kind::Text).nullable(),
     Field::shown("occurred_at", Kind::Timestamp),
     CREATED_AT,
-    Field::shown("ip", Kind::Text).nullable().incomparable(),
+    Field::shown("ip", Kind::Text).key("ip_text").nullable(),
     Field::shown("user_agent", Kind::Text).nullable(),
 ];
 

@@ -4,11 +4,15 @@
 //! anyway; reads go through q_activities, which alone shows values, and hides addresses from those who may not see them.
 
 use crm_kernel::{ActivityId, ListQuery, Result, page::COUNT_BOUND};
-use crm_tenancy::{Counted, Entity, Expect, Matching, Tx, seek_id};
+use crm_tenancy::{Counted, Entity, Expect, Matching, Tx, cost, seek_id};
 use diesel::{ExpressionMethods, QueryDsl, SelectableHelper};
 use diesel_async::RunQueryDsl;
 
-use crate::{fields::VIEW, model::Activity, schema::q_activities};
+use crate::{
+    fields::{FIELDS, VIEW},
+    model::Activity,
+    schema::q_activities,
+};
 
 pub(crate) const ACTIVITY: Entity = Entity { name: "activity", table: "crm_activities" };
 
@@ -20,13 +24,25 @@ pub(crate) async fn get(tx: &mut Tx, id: ActivityId) -> Result<Activity> {
 
 /// Up to one activity more than the page holds.
 pub(crate) async fn list(tx: &mut Tx, query: &ListQuery) -> Result<Vec<Activity>> {
-    let rows = seek_id!(narrowed(tx, query), query, q_activities::id);
-    rows.limit(i64::from(query.limit) + 1).select(Activity::as_select()).load(tx).await.expect_any(ACTIVITY)
+    if cost::is_doubtful(query) {
+        let statement = ordered(tx, query);
+        cost::require_affordable(tx, FIELDS, &query.filter.condition(), statement).await?;
+    }
+    let rows = ordered(tx, query);
+    rows.select(Activity::as_select()).load(tx).await.expect_answer(ACTIVITY)
 }
 
 pub(crate) async fn count(tx: &mut Tx, query: &ListQuery) -> Result<i64> {
-    let rows = narrowed(tx, query).select(q_activities::id).limit(COUNT_BOUND + 1);
-    Counted(rows).get_result(tx).await.expect_any(ACTIVITY)
+    let rows = |tx: &Tx| narrowed(tx, query).select(q_activities::id).limit(COUNT_BOUND + 1);
+    if cost::is_doubtful(query) {
+        let statement = Counted(rows(tx));
+        cost::require_affordable(tx, FIELDS, &query.filter.condition(), statement).await?;
+    }
+    Counted(rows(tx)).get_result(tx).await.expect_answer(ACTIVITY)
+}
+
+fn ordered<'a>(tx: &Tx, query: &ListQuery) -> Rows<'a> {
+    seek_id!(narrowed(tx, query), query, q_activities::id).limit(i64::from(query.limit) + 1)
 }
 
 fn everything<'a>(tx: &Tx) -> Rows<'a> {

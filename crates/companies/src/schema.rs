@@ -54,5 +54,8 @@ diesel::table! {
         name_key -> Text,
         annual_revenue_key -> BigInt,
         employee_count_key -> BigInt,
+        updated_at_key -> Timestamptz,
+        last_activity_at -> Timestamptz,
+        in_bin -> Bool,
     }
 }

@@ -10,7 +10,7 @@ use crm_kernel::{
     page::{COUNT_BOUND, CUSTOM_SORT},
 };
 use crm_tenancy::{
-    Counted, Entity, Expect, Matching, Standing, Tx,
+    Counted, Entity, Expect, Matching, Standing, Tx, cost,
     custom_fields::{in_rank, ranked},
     patched, seek,
     seek::Phase,
@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::{
-    fields::VIEW,
+    fields::{FIELDS, VIEW},
     model::{Company, CompanyChanges, NewCompany},
     schema::{crm_companies as companies, q_companies},
 };
@@ -66,15 +66,31 @@ pub(crate) async fn list(tx: &mut Tx, query: &ListQuery) -> Result<Vec<(Company,
 }
 
 async fn part(tx: &mut Tx, query: &ListQuery, phase: Phase, wanted: usize) -> Result<Vec<(Company, String)>> {
+    if cost::is_doubtful(query) {
+        let statement = ordered(tx, query, phase, wanted)?;
+        cost::require_affordable(tx, FIELDS, &query.filter.condition(), statement).await?;
+    }
+    let rows = ordered(tx, query, phase, wanted)?;
+    rows.select((Company::as_select(), q_companies::name_key)).load(tx).await.expect_answer(COMPANY)
+}
+
+/// So many rows of one phase, in the order that was asked for.
+fn ordered<'a>(tx: &Tx, query: &ListQuery, phase: Phase, wanted: usize) -> Result<Rows<'a>> {
     let rows = narrowed(tx, query);
+    let in_bin = query.deleted == Deleted::Only;
     let rows = match query.sort.field.name {
         "name" => seek!(rows, query, q_companies::name_key, q_companies::id, String),
         "annual_revenue" => seek_nullable!(rows, query, phase, q_companies::annual_revenue_key, i64::MAX, q_companies::id, i64),
         "employee_count" => seek_nullable!(rows, query, phase, q_companies::employee_count_key, i64::MAX, q_companies::id, i64),
+        "updated_at" => {
+            seek!(rows.filter(q_companies::in_bin.eq(in_bin)), query, q_companies::updated_at_key, q_companies::id, Timestamp)
+        }
+        "last_activity_at" => {
+            seek!(rows.filter(q_companies::in_bin.eq(in_bin)), query, q_companies::last_activity_at, q_companies::id, Timestamp)
+        }
         _ => seek_id!(rows, query, q_companies::id),
     };
-    let wanted = i64::try_from(wanted).unwrap_or(i64::MAX);
-    rows.limit(wanted).select((Company::as_select(), q_companies::name_key)).load(tx).await.expect_any(COMPANY)
+    Ok(rows.limit(i64::try_from(wanted).unwrap_or(i64::MAX)))
 }
 
 /// Where a record stands in the order of `field`; the key is the database's own, so that both sides compare alike.
@@ -84,14 +100,20 @@ pub(crate) fn position((company, name_key): &(Company, String), field: &str) -> 
         "annual_revenue" => json!(company.annual_revenue.as_ref().map(crm_kernel::Money::thousandths)),
         "employee_count" => json!(company.employee_count),
         CUSTOM_SORT => serde_json::from_str(name_key).unwrap_or_default(),
+        "updated_at" => json!(company.updated_at),
+        "last_activity_at" => json!(company.last_activity_at),
         _ => Value::Null,
     };
     Position::new(key, company.id)
 }
 
 pub(crate) async fn count(tx: &mut Tx, query: &ListQuery) -> Result<i64> {
-    let rows = narrowed(tx, query).select(q_companies::id).limit(COUNT_BOUND + 1);
-    Counted(rows).get_result(tx).await.expect_any(COMPANY)
+    let rows = |tx: &Tx| narrowed(tx, query).select(q_companies::id).limit(COUNT_BOUND + 1);
+    if cost::is_doubtful(query) {
+        let statement = Counted(rows(tx));
+        cost::require_affordable(tx, FIELDS, &query.filter.condition(), statement).await?;
+    }
+    Counted(rows(tx)).get_result(tx).await.expect_answer(COMPANY)
 }
 
 /// Whether a living company has this slug.
@@ -202,9 +224,12 @@ fn everything<'a>(tx: &Tx) -> Rows<'a> {
 }
 
 fn narrowed<'a>(tx: &Tx, query: &ListQuery) -> Rows<'a> {
+    let condition = query.filter.condition();
     let rows = match query.deleted {
         Deleted::Exclude => everything(tx).filter(q_companies::deleted_at.is_null()),
         Deleted::Only => everything(tx).filter(q_companies::deleted_at.is_not_null()),
     };
-    rows.filter(Matching::new(tx, VIEW, &query.filter.condition()))
+    let rows =
+        if seek::by_times(&condition) { rows.filter(q_companies::in_bin.eq(query.deleted == Deleted::Only)) } else { rows };
+    rows.filter(Matching::new(tx, VIEW, &condition))
 }

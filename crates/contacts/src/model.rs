@@ -66,6 +66,8 @@ pub struct Contact {
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
+    /// When somebody last did something to it or to what hangs on it; what the CRM does by itself does not count.
+    pub last_activity_at: Timestamp,
     /// When it was deleted; null while it lives.
     pub deleted_at: Option<Timestamp>,
     /// Counts its changes, from 1; see If-Match.

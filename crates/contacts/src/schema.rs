@@ -58,6 +58,9 @@ diesel::table! {
         email_key -> Nullable<Text>,
         name_key -> Text,
         lead_score_key -> BigInt,
+        updated_at_key -> Timestamptz,
+        last_activity_at -> Timestamptz,
+        in_bin -> Bool,
     }
 }
 

@@ -10,7 +10,7 @@ use crm_kernel::{
     page::{COUNT_BOUND, CUSTOM_SORT},
 };
 use crm_tenancy::{
-    Counted, Entity, Expect, Matching, Standing, Tx,
+    Counted, Entity, Expect, Matching, Standing, Tx, cost,
     custom_fields::{in_rank, ranked},
     patched, seek,
     seek::Phase,
@@ -26,7 +26,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::{
-    fields::VIEW,
+    fields::{FIELDS, VIEW},
     model::{Contact, ContactChanges, NewContact},
     schema::{crm_contacts as contacts, organizations, q_contacts},
 };
@@ -73,14 +73,30 @@ pub(crate) async fn list(tx: &mut Tx, query: &ListQuery) -> Result<Vec<(Contact,
 }
 
 async fn part(tx: &mut Tx, query: &ListQuery, phase: Phase, wanted: usize) -> Result<Vec<(Contact, String)>> {
+    if cost::is_doubtful(query) {
+        let statement = ordered(tx, query, phase, wanted)?;
+        cost::require_affordable(tx, FIELDS, &query.filter.condition(), statement).await?;
+    }
+    let rows = ordered(tx, query, phase, wanted)?;
+    rows.select((Contact::as_select(), q_contacts::name_key)).load(tx).await.expect_answer(CONTACT)
+}
+
+/// So many rows of one phase, in the order that was asked for.
+fn ordered<'a>(tx: &Tx, query: &ListQuery, phase: Phase, wanted: usize) -> Result<Rows<'a>> {
     let rows = narrowed(tx, query);
+    let in_bin = query.deleted == Deleted::Only;
     let rows = match query.sort.field.name {
         "last_name" => seek!(rows, query, q_contacts::name_key, q_contacts::id, String),
         "lead_score" => seek_nullable!(rows, query, phase, q_contacts::lead_score_key, i64::MAX, q_contacts::id, i64),
+        "updated_at" => {
+            seek!(rows.filter(q_contacts::in_bin.eq(in_bin)), query, q_contacts::updated_at_key, q_contacts::id, Timestamp)
+        }
+        "last_activity_at" => {
+            seek!(rows.filter(q_contacts::in_bin.eq(in_bin)), query, q_contacts::last_activity_at, q_contacts::id, Timestamp)
+        }
         _ => seek_id!(rows, query, q_contacts::id),
     };
-    let wanted = i64::try_from(wanted).unwrap_or(i64::MAX);
-    rows.limit(wanted).select((Contact::as_select(), q_contacts::name_key)).load(tx).await.expect_any(CONTACT)
+    Ok(rows.limit(i64::try_from(wanted).unwrap_or(i64::MAX)))
 }
 
 /// Where a record stands in the order of `field`; the key is the database's own, so that both sides compare alike.
@@ -89,14 +105,20 @@ pub(crate) fn position((contact, name_key): &(Contact, String), field: &str) -> 
         "last_name" => json!(name_key),
         "lead_score" => json!(contact.lead_score),
         CUSTOM_SORT => serde_json::from_str(name_key).unwrap_or_default(),
+        "updated_at" => json!(contact.updated_at),
+        "last_activity_at" => json!(contact.last_activity_at),
         _ => Value::Null,
     };
     Position::new(key, contact.id)
 }
 
 pub(crate) async fn count(tx: &mut Tx, query: &ListQuery) -> Result<i64> {
-    let rows = narrowed(tx, query).select(q_contacts::id).limit(COUNT_BOUND + 1);
-    Counted(rows).get_result(tx).await.expect_any(CONTACT)
+    let rows = |tx: &Tx| narrowed(tx, query).select(q_contacts::id).limit(COUNT_BOUND + 1);
+    if cost::is_doubtful(query) {
+        let statement = Counted(rows(tx));
+        cost::require_affordable(tx, FIELDS, &query.filter.condition(), statement).await?;
+    }
+    Counted(rows(tx)).get_result(tx).await.expect_answer(CONTACT)
 }
 
 /// The organisation's country, if it has said it.
@@ -199,9 +221,11 @@ fn everything<'a>(tx: &Tx) -> Rows<'a> {
 }
 
 fn narrowed<'a>(tx: &Tx, query: &ListQuery) -> Rows<'a> {
+    let condition = query.filter.condition();
     let rows = match query.deleted {
         Deleted::Exclude => everything(tx).filter(q_contacts::deleted_at.is_null()),
         Deleted::Only => everything(tx).filter(q_contacts::deleted_at.is_not_null()),
     };
-    rows.filter(Matching::new(tx, VIEW, &query.filter.condition()))
+    let rows = if seek::by_times(&condition) { rows.filter(q_contacts::in_bin.eq(query.deleted == Deleted::Only)) } else { rows };
+    rows.filter(Matching::new(tx, VIEW, &condition))
 }

@@ -55,6 +55,9 @@ diesel::table! {
         base_amount_key -> BigInt,
         expected_close_key -> Date,
         actual_close_key -> Date,
+        updated_at_key -> Timestamptz,
+        last_activity_at -> Timestamptz,
+        in_bin -> Bool,
     }
 }
 

@@ -11,7 +11,7 @@ use crm_kernel::{
     page::{COUNT_BOUND, CUSTOM_SORT},
 };
 use crm_tenancy::{
-    Counted, Entity, Expect, Matching, Standing, Tx,
+    Counted, Entity, Expect, Matching, Standing, Tx, cost,
     custom_fields::{in_rank, ranked},
     patched, seek,
     seek::{NoDate, Phase},
@@ -29,7 +29,7 @@ use diesel_async::RunQueryDsl;
 use serde_json::{Value, json};
 
 use crate::{
-    fields::VIEW,
+    fields::{FIELDS, VIEW},
     history::StayRow,
     model::{Deal, DealChanges, NewDeal},
     schema::{crm_deals as deals, organizations, q_deal_stage_history as stays, q_deals},
@@ -107,18 +107,32 @@ pub(crate) async fn list(tx: &mut Tx, query: &ListQuery) -> Result<Vec<(Deal, St
 }
 
 async fn part(tx: &mut Tx, query: &ListQuery, phase: Phase, wanted: usize) -> Result<Vec<(Deal, String)>> {
+    if cost::is_doubtful(query) {
+        let statement = ordered(tx, query, phase, wanted)?;
+        cost::require_affordable(tx, FIELDS, &query.filter.condition(), statement).await?;
+    }
+    let rows = ordered(tx, query, phase, wanted)?;
+    let columns = (Deal::as_select(), own_currency(tx.organization_id()), q_deals::name_key);
+    let found: Vec<(Deal, Option<String>, String)> = rows.select(columns).load(tx).await.expect_answer(DEAL)?;
+    Ok(found.into_iter().map(|(deal, currency, name_key)| (shown((deal, currency)), name_key)).collect())
+}
+
+/// So many rows of one phase, in the order that was asked for.
+fn ordered<'a>(tx: &Tx, query: &ListQuery, phase: Phase, wanted: usize) -> Result<Rows<'a>> {
     let rows = narrowed(tx, everything(tx), query.deleted, &query.filter);
+    let in_bin = query.deleted == Deleted::Only;
     let rows = match query.sort.field.name {
         "name" => seek!(rows, query, q_deals::name_key, q_deals::id, String),
         "base_amount" => seek_nullable!(rows, query, phase, q_deals::base_amount_key, i64::MAX, q_deals::id, i64),
         "expected_close_date" => seek_nullable!(rows, query, phase, q_deals::expected_close_key, NoDate, q_deals::id, Date),
         "actual_close_date" => seek_nullable!(rows, query, phase, q_deals::actual_close_key, NoDate, q_deals::id, Date),
+        "updated_at" => seek!(rows.filter(q_deals::in_bin.eq(in_bin)), query, q_deals::updated_at_key, q_deals::id, Timestamp),
+        "last_activity_at" => {
+            seek!(rows.filter(q_deals::in_bin.eq(in_bin)), query, q_deals::last_activity_at, q_deals::id, Timestamp)
+        }
         _ => seek_id!(rows, query, q_deals::id),
     };
-    let wanted = i64::try_from(wanted).unwrap_or(i64::MAX);
-    let columns = (Deal::as_select(), own_currency(tx.organization_id()), q_deals::name_key);
-    let found: Vec<(Deal, Option<String>, String)> = rows.limit(wanted).select(columns).load(tx).await.expect_any(DEAL)?;
-    Ok(found.into_iter().map(|(deal, currency, name_key)| (shown((deal, currency)), name_key)).collect())
+    Ok(rows.limit(i64::try_from(wanted).unwrap_or(i64::MAX)))
 }
 
 /// Where a record stands in the order of `field`; the key is the database's own, so that both sides compare alike.
@@ -129,14 +143,20 @@ pub(crate) fn position((deal, name_key): &(Deal, String), field: &str) -> Positi
         "expected_close_date" => json!(deal.expected_close_date),
         "actual_close_date" => json!(deal.actual_close_date),
         CUSTOM_SORT => serde_json::from_str(name_key).unwrap_or_default(),
+        "updated_at" => json!(deal.updated_at),
+        "last_activity_at" => json!(deal.last_activity_at),
         _ => Value::Null,
     };
     Position::new(key, deal.id)
 }
 
 pub(crate) async fn count(tx: &mut Tx, query: &ListQuery) -> Result<i64> {
-    let rows = narrowed(tx, everything(tx), query.deleted, &query.filter).select(q_deals::id).limit(COUNT_BOUND + 1);
-    Counted(rows).get_result(tx).await.expect_any(DEAL)
+    let rows = |tx: &Tx| narrowed(tx, everything(tx), query.deleted, &query.filter).select(q_deals::id).limit(COUNT_BOUND + 1);
+    if cost::is_doubtful(query) {
+        let statement = Counted(rows(tx));
+        cost::require_affordable(tx, FIELDS, &query.filter.condition(), statement).await?;
+    }
+    Counted(rows(tx)).get_result(tx).await.expect_answer(DEAL)
 }
 
 /// The currency of the organisation's sums.
@@ -267,5 +287,7 @@ pub(crate) fn narrowed<'a, Selection, Group>(
         Deleted::Exclude => rows.filter(q_deals::deleted_at.is_null()),
         Deleted::Only => rows.filter(q_deals::deleted_at.is_not_null()),
     };
-    rows.filter(Matching::new(tx, VIEW, &filter.condition()))
+    let condition = filter.condition();
+    let rows = if seek::by_times(&condition) { rows.filter(q_deals::in_bin.eq(deleted == Deleted::Only)) } else { rows };
+    rows.filter(Matching::new(tx, VIEW, &condition))
 }

@@ -50,6 +50,9 @@ pub enum Error {
         /// What is wrong with it.
         reason: Box<Error>,
     },
+    /// The question would read more than one may: what no index answers, and what to ask instead. HTTP 422.
+    #[error("too costly: {}", list(.0))]
+    TooCostly(Vec<FieldError>),
     /// Collides with something that exists, such as a unique value. HTTP 409.
     #[error("conflict: {}", list(.0))]
     Conflict(Vec<FieldError>),

@@ -28,7 +28,7 @@ pub use context::{Access, Actor, Context, Role};
 pub use custom::{CustomField, CustomFields, FieldType};
 pub use error::{Error, FieldError, Result};
 pub use fields::{Field, Kind, Parent, Vocabulary};
-pub use filter::{Comparison, Condition, FieldPath, Filter, FilterValue, Moment, Operator, Relative, Span};
+pub use filter::{Comparison, Condition, FieldPath, Filter, FilterValue, Moment, Operator, Period, Relative, Span};
 pub use ids::{
     ActivityId, CompanyId, ContactId, CustomFieldId, DealId, ExternalIdentityId, InvitationId, OperationId, OrganizationId,
     PipelineId, SessionId, TeamId, TokenId, UserId,

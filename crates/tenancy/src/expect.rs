@@ -44,6 +44,12 @@ pub trait Expect<T> {
     /// # Errors
     /// As the module says.
     fn expect_any(self, entity: Entity) -> Result<T>;
+
+    /// Any number of rows of a question that a caller put together.
+    ///
+    /// # Errors
+    /// `TooCostly` when it took longer than a statement may; else as the module says.
+    fn expect_answer(self, entity: Entity) -> Result<T>;
 }
 
 impl<T> Expect<T> for QueryResult<T> {
@@ -56,6 +62,17 @@ impl<T> Expect<T> for QueryResult<T> {
 
     fn expect_any(self, entity: Entity) -> Result<T> {
         self.map_err(|error| refusal(error, entity.table))
+    }
+
+    fn expect_answer(self, entity: Entity) -> Result<T> {
+        self.map_err(|error| match error {
+            // The last net, where the planner was mistaken.
+            error if error.to_string().contains("statement timeout") => {
+                let message = "this took longer than a question may: narrow it with one more condition, joined by AND";
+                Error::TooCostly(vec![FieldError::new("filter", "too_costly", message)])
+            }
+            error => refusal(error, entity.table),
+        })
     }
 }
 

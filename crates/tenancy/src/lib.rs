@@ -3,6 +3,7 @@
 mod begin;
 pub mod bulk;
 pub mod connect;
+pub mod cost;
 mod counted;
 pub mod custom_fields;
 pub mod db;

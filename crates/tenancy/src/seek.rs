@@ -6,7 +6,7 @@
 
 use std::io::Write;
 
-use crm_kernel::ListQuery;
+use crm_kernel::{Condition, ListQuery};
 use diesel::{
     expression::AsExpression,
     pg::Pg,
@@ -36,6 +36,13 @@ impl Phase {
             (true, true) => &[Self::Empty],
         }
     }
+}
+
+/// Whether a condition asks for what lies in the narrow table of times, whose indexes begin with whether a record is in the bin: the
+/// statement has to say that too.
+#[must_use]
+pub fn by_times(condition: &Condition) -> bool {
+    condition.compares("updated_at") || condition.compares("last_activity_at")
 }
 
 /// What a generated date key holds where the field is NULL: PostgreSQL's infinity, which is no day of a calendar. Keys

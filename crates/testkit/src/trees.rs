@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 
 use bigdecimal::BigDecimal;
 use crm_kernel::{
-    Comparison, Condition, Date, Field, FieldPath, FilterValue, Kind, Money, Operator, Parent, Relative, Span, Timestamp,
+    Comparison, Condition, Date, Field, FieldPath, FilterValue, Kind, Money, Operator, Parent, Period, Relative, Span, Timestamp,
     Vocabulary,
 };
 use fastrand::Rng;
@@ -195,11 +195,13 @@ impl Trees {
             }
             (Kind::Decimal, _) => FilterValue::Decimal(self.money()),
             (Kind::Boolean, _) => FilterValue::Boolean(self.random.bool()),
-            (Kind::Date, _) if self.relative && self.random.bool() => FilterValue::Relative(Relative::Today(self.days())),
+            (Kind::Date, _) if self.relative && self.random.bool() => FilterValue::Relative(self.day()),
             (Kind::Date, _) => FilterValue::Date(self.date()),
             (Kind::Timestamp, _) if self.relative && self.random.bool() => self.moment(),
             (Kind::Timestamp, _) => FilterValue::Timestamp(self.instant()),
-            (Kind::Member, _) if self.relative && self.random.bool() => FilterValue::Relative(Relative::Me),
+            (Kind::Member, _) if self.relative && self.random.bool() => {
+                FilterValue::Relative(self.one_of(&[Relative::Me, Relative::MyTeam]))
+            }
             (Kind::Id | Kind::Member, _) => FilterValue::Id(Uuid::from_u128(self.random.u128(..))),
         }
     }
@@ -249,11 +251,18 @@ impl Trees {
     fn moment(&mut self) -> FilterValue {
         match self.random.u8(0..3) {
             0 => FilterValue::Date(self.date()),
-            1 => FilterValue::Relative(Relative::Today(self.days())),
+            1 => FilterValue::Relative(self.day()),
             _ => {
                 let seconds = self.one_of(&[0, 1, -45, 60, -900, 3_600, -43_200, 90_061, 86_400]);
                 FilterValue::Relative(Relative::Now(Span { seconds, ..self.days() }))
             }
+        }
+    }
+
+    fn day(&mut self) -> Relative {
+        match self.random.bool() {
+            true => Relative::Today(self.days()),
+            false => Relative::Start(self.one_of(&Period::ALL), self.one_of(&[0, 1, -1, 12, -400]), self.days()),
         }
     }
 

@@ -202,8 +202,8 @@ impl<N: Noun> Narrowing<N> {
     }
 }
 
-/// The filter that also demands the condition, which means what it means to this caller now. Their time zone is asked for only
-/// when it decides something. Whoever may not read a parent may not find out about it by asking for it.
+/// The filter that also demands the condition, which means what it means to this caller now. Their time zone and team are asked for
+/// only when they decide something. Whoever may not read a parent may not find out about it by asking for it.
 pub(crate) async fn narrowed(
     services: &Services,
     caller: &Caller,
@@ -213,12 +213,19 @@ pub(crate) async fn narrowed(
     let Some(condition) = condition else { return Ok(filter) };
     condition.parents().into_iter().try_for_each(|parent| caller.may_read(services, parent.entity, None))?;
     let (context, now) = (&caller.context, Timestamp::now());
+    let team = if condition.names_team() {
+        caller.may_read(services, "member", None)?;
+        services.members.team_mates(context).await?
+    } else {
+        Vec::new()
+    };
     let moment = if condition.depends_on_time_zone() {
         let member = services.members.get(context, context.user_id).await?;
         Moment::new(context.user_id, now, &member.time_zone)
     } else {
         Ok(Moment::utc(context.user_id, now))
     };
+    let moment = moment.map(|moment| moment.with_team(team));
     moment.and_then(|moment| filter.and(condition, &moment)).map_err(|error| Error::Malformed(vec![error]))
 }
 

@@ -18,3 +18,5 @@ pub const LONGEST_KEY: usize = 200;
 pub const MOST_DIGITS: usize = 40;
 /// Days that a moment is moved by at most: a hundred years.
 pub const MOST_DAYS: i32 = 36_525;
+/// Periods that a start lies before or after the present one at most.
+pub const MOST_PERIODS: i32 = 1_200;

@@ -7,8 +7,9 @@
 //! comparison  = name { "." ( name | string ) } operator values
 //! operator    = "=" | "!=" | "<" | "<=" | ">" | ">=" | "~" | ":" | "IN"
 //! values      = value | "*" | "(" value { "," value } ")"
-//! value       = string | number | date | time | "null" | "true" | "false" | "me" | moment
-//! moment      = ( "now" | "today" ) "(" ")" { ( "+" | "-" ) number ( "w" | "d" | "h" | "m" | "s" ) }
+//! value       = string | number | date | time | "null" | "true" | "false" | "me" | "my_team" | moment
+//! moment      = start { ( "+" | "-" ) number ( "w" | "d" | "h" | "m" | "s" ) }
+//! start       = ( "now" | "today" ) "(" ")" | ( "week_start" | "month_start" | "quarter_start" | "year_start" ) "(" [ number ] ")"
 //! ```
 //!
 //! Words are read whatever their case. AND and OR do not mix without parentheses: AIP-160 binds OR first, every language of
@@ -17,15 +18,15 @@
 
 use winnow::{
     LocatingSlice, ModalResult, Parser, Stateful,
-    combinator::{alt, cut_err, delimited, opt, peek, preceded, separated, separated_pair},
+    combinator::{alt, cut_err, delimited, opt, peek, preceded, separated},
     error::{ErrMode, ParserError},
     stream::{Location, Stream},
     token::{any, one_of, take_while},
 };
 
 use super::{
-    Operator, Relative, Span,
-    bounds::{DEEPEST, LONGEST_TEXT, MOST_DAYS},
+    Operator, Period, Relative, Span,
+    bounds::{DEEPEST, LONGEST_TEXT, MOST_DAYS, MOST_PERIODS},
     reading::too_deep,
     syntax::{At, Complaint, Place, Spelling, Syntax, Word},
 };
@@ -38,7 +39,8 @@ const END: &str = "expected AND, OR or the end of the filter";
 const CLOSE: &str = "expected AND, OR or )";
 const OPERAND: &str = "expected a field, NOT or (";
 const OPERATOR: &str = "expected an operator: = != < <= > >= ~ : or IN";
-const VALUE: &str = "expected a value: text in quotes, a number, a date, null, true, false, me, now() or today()";
+const VALUE: &str =
+    "expected a value: text in quotes, a number, a date, null, true, false, me, my_team, now(), today() or quarter_start()";
 
 /// Reads a whole filter.
 pub(super) fn parse(text: &str) -> Result<Syntax, Complaint> {
@@ -170,9 +172,14 @@ fn constant(input: &mut Input<'_>) -> Reading<Spelling> {
         keyword("null").value(Spelling::Null),
         keyword("true").value(Spelling::Boolean(true)),
         keyword("false").value(Spelling::Boolean(false)),
-        keyword("me").value(Spelling::Relative(Relative::Me)),
+        people,
     ))
     .parse_next(input)
+}
+
+fn people(input: &mut Input<'_>) -> Reading<Spelling> {
+    let people = alt((keyword("me").value(Relative::Me), keyword("my_team").value(Relative::MyTeam)));
+    people.map(Spelling::Relative).parse_next(input)
 }
 
 /// What begins like a number and goes on like a number, a date or a time.
@@ -184,9 +191,8 @@ fn bare(input: &mut Input<'_>) -> Reading<String> {
 
 /// A value that the JSON form has no type for.
 pub(super) fn parse_expression(text: &str, place: &Place) -> Result<Spelling, Complaint> {
-    let me = keyword("me").value(Spelling::Relative(Relative::Me));
-    let message = "expected me, now(), today(), the latter two moved as in now() - 30d, or a number";
-    whole(text, alt((moment, me, bare.map(Spelling::Bare))), place, message)
+    let message = "expected me, my_team, a moment such as now() - 30d, today() or quarter_start(), or a number";
+    whole(text, alt((moment, people, bare.map(Spelling::Bare))), place, message)
 }
 
 /// The name of a field, as the JSON form has it.
@@ -215,26 +221,53 @@ fn whole<'t, T>(
 }
 
 fn moment(input: &mut Input<'_>) -> Reading<Spelling> {
-    let start = alt((keyword("now").value(true), keyword("today").value(false)));
-    let (is_now, ()) = separated_pair(start, symbol('('), cut_err(symbol(')')))
-        .parse_next(input)
-        .map_err(|error| if error.is_backtrack() { error } else { cut(input, "expected )") })?;
+    let start = alt((now, today, start_of_period)).parse_next(input)?;
     let mut span = Span::default();
     while let Some(sign) = opt(alt((symbol('+').value(1), symbol('-').value(-1)))).parse_next(input)? {
         let place = here(input);
         let (amount, unit) = duration(input).map_err(|_| ErrMode::Cut(Complaint::new(&place, "syntax", DURATION)))?;
-        if !is_now && !matches!(unit, 'd' | 'w') {
-            return Err(ErrMode::Cut(Complaint::new(
-                &place,
-                "value",
-                "today() is moved by days (d) and weeks (w); now() by all units",
-            )));
+        if !matches!(start, Relative::Now(_)) && !matches!(unit, 'd' | 'w') {
+            let message = "a day is moved by days (d) and weeks (w); now() by all units";
+            return Err(ErrMode::Cut(Complaint::new(&place, "value", message)));
         }
         span = moved(span, sign * amount, unit).ok_or_else(|| {
             ErrMode::Cut(Complaint::new(&place, "value", format!("a moment is moved by at most {MOST_DAYS} days")))
         })?;
     }
-    Ok(Spelling::Relative(if is_now { Relative::Now(span) } else { Relative::Today(span) }))
+    Ok(Spelling::Relative(match start {
+        Relative::Now(_) => Relative::Now(span),
+        Relative::Start(period, offset, _) => Relative::Start(period, offset, span),
+        _ => Relative::Today(span),
+    }))
+}
+
+fn now(input: &mut Input<'_>) -> Reading<Relative> {
+    (keyword("now"), symbol('(')).parse_next(input)?;
+    close(input).map(|()| Relative::Now(Span::default()))
+}
+
+fn today(input: &mut Input<'_>) -> Reading<Relative> {
+    (keyword("today"), symbol('(')).parse_next(input)?;
+    close(input).map(|()| Relative::Today(Span::default()))
+}
+
+/// `quarter_start()` is the first day of this quarter, `quarter_start(1)` of the next, `quarter_start(-1)` of the last one.
+fn start_of_period(input: &mut Input<'_>) -> Reading<Relative> {
+    let period = |period: Period| keyword(period.function()).value(period);
+    let [week, month, quarter, year] = Period::ALL;
+    let (period, ()) = (alt((period(week), period(month), period(quarter), period(year))), symbol('(')).parse_next(input)?;
+    let place = here(input);
+    let offset: Option<i32> = opt(bare.verify_map(|text: String| text.parse().ok())).parse_next(input)?;
+    let offset = offset.unwrap_or_default();
+    if !(-MOST_PERIODS..=MOST_PERIODS).contains(&offset) {
+        let message = format!("at most {MOST_PERIODS} periods before or after this one");
+        return Err(ErrMode::Cut(Complaint::new(&place, "value", message)));
+    }
+    close(input).map(|()| Relative::Start(period, offset, Span::default()))
+}
+
+fn close(input: &mut Input<'_>) -> Reading<()> {
+    if opt(symbol(')')).parse_next(input)?.is_some() { Ok(()) } else { Err(cut(input, "expected )")) }
 }
 
 const DURATION: &str = "expected a duration: 2w, 30d, 12h, 15m or 45s";

@@ -136,10 +136,27 @@ pub enum FilterValue {
 pub enum Relative {
     /// The caller.
     Me,
+    /// Whoever is in the caller's team, the caller included; nobody when the caller is in none.
+    MyTeam,
     /// The moment of the request, moved.
     Now(Span),
     /// The caller's day, moved by whole days.
     Today(Span),
+    /// The first day of the period that the caller's day is in, or of one before or after it, moved by whole days.
+    Start(Period, i32, Span),
+}
+
+/// A period of the calendar. Weeks begin on Monday, as in ISO 8601; quarters in January, April, July and October.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Period {
+    /// Seven days from a Monday.
+    Week,
+    /// A month.
+    Month,
+    /// Three months.
+    Quarter,
+    /// A year.
+    Year,
 }
 
 /// How far a moment is moved: first by days of the caller's calendar, which may be 23 or 25 hours long, then by seconds.
@@ -149,6 +166,22 @@ pub struct Span {
     pub days: i32,
     /// Seconds, negative into the past.
     pub seconds: i64,
+}
+
+impl Period {
+    /// Every period.
+    pub const ALL: [Self; 4] = [Self::Week, Self::Month, Self::Quarter, Self::Year];
+
+    /// The function that tells its first day, as the language spells it.
+    #[must_use]
+    pub fn function(self) -> &'static str {
+        match self {
+            Self::Week => "week_start",
+            Self::Month => "month_start",
+            Self::Quarter => "quarter_start",
+            Self::Year => "year_start",
+        }
+    }
 }
 
 impl Default for Condition {
@@ -206,6 +239,16 @@ impl Condition {
             Self::All(parts) | Self::Any(parts) => parts.iter().flat_map(Self::parents).collect(),
             Self::Not(part) => part.parents(),
             Self::Compare(comparison) => comparison.field.parent.into_iter().collect(),
+        }
+    }
+
+    /// Whether it compares this field of the record itself.
+    #[must_use]
+    pub fn compares(&self, field: &str) -> bool {
+        match self {
+            Self::All(parts) | Self::Any(parts) => parts.iter().any(|part| part.compares(field)),
+            Self::Not(part) => part.compares(field),
+            Self::Compare(comparison) => comparison.field.parent.is_none() && comparison.field.field.name == field,
         }
     }
 

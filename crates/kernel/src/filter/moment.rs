@@ -1,4 +1,4 @@
-//! Who asks and when: what `me`, `now()`, `today()` and days stand for in one request.
+//! Who asks and when: what `me`, `my_team`, `now()`, `today()`, `quarter_start()` and days stand for in one request.
 //!
 //! A day is the caller's: it begins at midnight of their time zone, and a moment moved by a day keeps its time of the clock.
 //! An instant compared with a day is on it, before it or after it; such a comparison becomes one of instants.
@@ -6,8 +6,9 @@
 
 use jiff::{Timestamp as Instant, ToSpan, Zoned, civil, tz::TimeZone};
 use time::OffsetDateTime;
+use uuid::Uuid;
 
-use super::{Comparison, Condition, FieldPath, FilterValue, Operator, Relative, Span};
+use super::{Comparison, Condition, FieldPath, FilterValue, Operator, Period, Relative, Span};
 use crate::{Date, FieldError, FieldType, Kind, Timestamp, UserId};
 
 /// The moment of one request.
@@ -16,6 +17,7 @@ pub struct Moment {
     caller: UserId,
     now: Timestamp,
     zone: TimeZone,
+    team: Vec<UserId>,
 }
 
 impl Moment {
@@ -25,13 +27,20 @@ impl Moment {
     /// When the time zone is not known.
     pub fn new(caller: UserId, now: Timestamp, zone: &str) -> Result<Self, FieldError> {
         let unknown = |_| FieldError::new("filter", "time_zone", format!("the time zone {zone} is not known here"));
-        Ok(Self { caller, now, zone: TimeZone::get(zone).map_err(unknown)? })
+        Ok(Self { caller, now, zone: TimeZone::get(zone).map_err(unknown)?, team: Vec::new() })
     }
 
     /// This caller, now, for conditions that do not depend on a time zone; others take UTC.
     #[must_use]
     pub fn utc(caller: UserId, now: Timestamp) -> Self {
-        Self { caller, now, zone: TimeZone::UTC }
+        Self { caller, now, zone: TimeZone::UTC, team: Vec::new() }
+    }
+
+    /// With these people in the caller's team, for a condition that [names it](Condition::names_team).
+    #[must_use]
+    pub fn with_team(mut self, team: Vec<UserId>) -> Self {
+        self.team = team;
+        self
     }
 
     fn zoned(&self) -> Option<Zoned> {
@@ -46,6 +55,23 @@ impl Moment {
 
     fn moved_today(&self, span: Span) -> Option<Date> {
         day(self.zoned()?.date().checked_add(span.days.days()).ok()?)
+    }
+
+    /// Periods are counted in months, but for weeks.
+    fn moved_start(&self, period: Period, offset: i32, span: Span) -> Option<Date> {
+        let today = self.zoned()?.date();
+        let offset = i64::from(offset);
+        let monday = i64::from(today.weekday().to_monday_zero_offset());
+        let months_of = |length: i64| {
+            today.first_of_month().checked_add((offset * length - i64::from(today.month() - 1) % length).months()).ok()
+        };
+        let start = match period {
+            Period::Week => today.checked_add((offset * 7 - monday).days()).ok()?,
+            Period::Month => months_of(1)?,
+            Period::Quarter => months_of(3)?,
+            Period::Year => months_of(12)?,
+        };
+        day(start.checked_add(span.days.days()).ok()?)
     }
 
     /// The first instants of the day and of the one after it.
@@ -82,10 +108,20 @@ impl Condition {
             Self::Not(part) => part.depends_on_time_zone(),
             Self::Compare(Comparison { field, values, .. }) => values.iter().any(|value| match value {
                 FilterValue::Relative(Relative::Now(span)) => span.days != 0,
-                FilterValue::Relative(Relative::Today(_)) => true,
+                FilterValue::Relative(Relative::Today(_) | Relative::Start(..)) => true,
                 FilterValue::Date(_) => compares_instants(field),
                 _ => false,
             }),
+        }
+    }
+
+    /// Whether it names the caller's team, so that somebody has to say who is in it.
+    #[must_use]
+    pub fn names_team(&self) -> bool {
+        match self {
+            Self::All(parts) | Self::Any(parts) => parts.iter().any(Self::names_team),
+            Self::Not(part) => part.names_team(),
+            Self::Compare(comparison) => comparison.values.contains(&FilterValue::Relative(Relative::MyTeam)),
         }
     }
 
@@ -109,8 +145,11 @@ impl Condition {
 
 impl Comparison {
     fn resolved(&self, moment: &Moment) -> Option<Condition> {
-        let values: Option<Vec<FilterValue>> = self.values.iter().map(|value| resolved(value, moment)).collect();
-        let comparison = Self { values: values?, ..self.clone() };
+        let values: Option<Vec<Vec<FilterValue>>> = self.values.iter().map(|value| resolved(value, moment)).collect();
+        let comparison = Self { values: values?.concat(), ..self.clone() };
+        if comparison.values.len() > self.values.len() {
+            return Some(comparison.with_several());
+        }
         let days = comparison.values.iter().any(|value| matches!(value, FilterValue::Date(_)));
         if !days || !compares_instants(&self.field) {
             return Some(Condition::Compare(comparison));
@@ -118,6 +157,13 @@ impl Comparison {
         let conditions: Option<Vec<Condition>> = comparison.values.iter().map(|value| comparison.with(value, moment)).collect();
         let mut conditions = conditions?;
         Some(if conditions.len() == 1 { conditions.remove(0) } else { Condition::Any(conditions) })
+    }
+
+    /// What was compared with one value, and turned out to be many.
+    fn with_several(self) -> Condition {
+        let differs = self.operator == Operator::NotEqual;
+        let is_one_of = Condition::Compare(Self { operator: Operator::In, ..self });
+        if differs { Condition::Not(Box::new(is_one_of)) } else { is_one_of }
     }
 
     /// The comparison with one of its values, a day becoming the time between two instants.
@@ -144,11 +190,14 @@ fn compares_instants(field: &FieldPath) -> bool {
     field.field.kind == Kind::Timestamp || field.custom.as_ref().is_some_and(|custom| custom.field_type == FieldType::Time)
 }
 
-fn resolved(value: &FilterValue, moment: &Moment) -> Option<FilterValue> {
-    Some(match value {
-        FilterValue::Relative(Relative::Me) => FilterValue::Id(moment.caller.uuid()),
-        FilterValue::Relative(Relative::Now(span)) => FilterValue::Timestamp(moment.moved_now(*span)?),
-        FilterValue::Relative(Relative::Today(span)) => FilterValue::Date(moment.moved_today(*span)?),
-        other => other.clone(),
-    })
+fn resolved(value: &FilterValue, moment: &Moment) -> Option<Vec<FilterValue>> {
+    let FilterValue::Relative(relative) = value else { return Some(vec![value.clone()]) };
+    Some(vec![match relative {
+        Relative::Me => FilterValue::Id(moment.caller.uuid()),
+        Relative::MyTeam if moment.team.is_empty() => FilterValue::Id(Uuid::nil()),
+        Relative::MyTeam => return Some(moment.team.iter().map(|member| FilterValue::Id(member.uuid())).collect()),
+        Relative::Now(span) => FilterValue::Timestamp(moment.moved_now(*span)?),
+        Relative::Today(span) => FilterValue::Date(moment.moved_today(*span)?),
+        Relative::Start(period, offset, span) => FilterValue::Date(moment.moved_start(*period, *offset, *span)?),
+    }])
 }

@@ -123,6 +123,9 @@ impl Display for Relative {
             Self::Me => formatter.write_str("me"),
             Self::Now(span) => write!(formatter, "now(){span}"),
             Self::Today(span) => write!(formatter, "today(){span}"),
+            Self::MyTeam => formatter.write_str("my_team"),
+            Self::Start(period, 0, span) => write!(formatter, "{}(){span}", period.function()),
+            Self::Start(period, offset, span) => write!(formatter, "{}({offset}){span}", period.function()),
         }
     }
 }

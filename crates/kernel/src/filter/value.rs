@@ -27,15 +27,17 @@ fn read_as(kind: Kind, spelling: &Spelling) -> Result<FilterValue, String> {
         (Kind::Boolean, Spelling::Boolean(value)) => Ok(FilterValue::Boolean(*value)),
         (Kind::Boolean, _) => Err("expected true or false".into()),
         (Kind::Date, Spelling::Bare(text) | Spelling::Quoted(text)) => text.parse().map(FilterValue::Date),
-        (Kind::Date | Kind::Timestamp, Spelling::Relative(today @ Relative::Today(_))) => Ok(FilterValue::Relative(*today)),
-        (Kind::Date, _) => Err("expected a date such as \"2026-01-31\", or today()".into()),
+        (Kind::Date | Kind::Timestamp, Spelling::Relative(day @ (Relative::Today(_) | Relative::Start(..)))) => {
+            Ok(FilterValue::Relative(*day))
+        }
+        (Kind::Date, _) => Err("expected a date such as \"2026-01-31\", today() or quarter_start()".into()),
         (Kind::Timestamp, Spelling::Bare(text) | Spelling::Quoted(text)) => instant_or_day(text),
         (Kind::Timestamp, Spelling::Relative(now @ Relative::Now(_))) => Ok(FilterValue::Relative(*now)),
         (Kind::Timestamp, _) => Err(INSTANT.into()),
-        (Kind::Member, Spelling::Relative(Relative::Me)) => Ok(FilterValue::Relative(Relative::Me)),
+        (Kind::Member, Spelling::Relative(people @ (Relative::Me | Relative::MyTeam))) => Ok(FilterValue::Relative(*people)),
         (Kind::Id | Kind::Member, Spelling::Quoted(text)) => id(text),
         (Kind::Id, _) => Err("expected an id (UUID) in quotes".into()),
-        (Kind::Member, _) => Err("expected an id (UUID) in quotes, or me".into()),
+        (Kind::Member, _) => Err("expected an id (UUID) in quotes, me or my_team".into()),
         (Kind::Object, _) => Err("an object is compared by one of its keys".into()),
     }
 }
@@ -73,7 +75,7 @@ fn as_stored(custom: &CustomField, value: FilterValue) -> Result<FilterValue, St
     }
 }
 
-const INSTANT: &str = "expected a time such as \"2026-01-31T09:30:00Z\", a date, now() or today()";
+const INSTANT: &str = "expected a time such as \"2026-01-31T09:30:00Z\", a date, now(), today() or quarter_start()";
 
 /// Without a definition of the key, the value itself says what it is compared as.
 fn read_untyped(spelling: &Spelling) -> Result<FilterValue, String> {

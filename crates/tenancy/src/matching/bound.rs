@@ -6,9 +6,8 @@ use diesel::{
     QueryResult,
     pg::Pg,
     query_builder::{AstPass, QueryFragment},
-    sql_types::{Array, BigInt, Bool, Date as SqlDate, Jsonb, Numeric, Text, Timestamptz, Uuid as SqlUuid},
+    sql_types::{Array, BigInt, Bool, Date as SqlDate, Numeric, Text, Timestamptz, Uuid as SqlUuid},
 };
-use serde_json::Value;
 use uuid::Uuid;
 
 /// A bind parameter.
@@ -28,7 +27,6 @@ pub(super) enum Bound {
     Timestamps(Vec<Timestamp>),
     Id(Uuid),
     Ids(Vec<Uuid>),
-    Json(Value),
 }
 
 pub(super) fn text(value: &FilterValue) -> String {
@@ -96,7 +94,6 @@ impl QueryFragment<Pg> for Bound {
             Self::Timestamps(instants) => out.push_bind_param::<Array<Timestamptz>, _>(instants),
             Self::Id(id) => out.push_bind_param::<SqlUuid, _>(id),
             Self::Ids(ids) => out.push_bind_param::<Array<SqlUuid>, _>(ids),
-            Self::Json(json) => out.push_bind_param::<Jsonb, _>(json),
         }
     }
 }

@@ -18,13 +18,12 @@ impl Writer {
             Operator::Less | Operator::LessOrEqual | Operator::Greater | Operator::GreaterOrEqual => {
                 self.each(&asked.values, " OR ", "FALSE", |writer, value| writer.ordered(field, custom, asked.operator, value));
             }
-            operator => self.each(&asked.values, " OR ", "FALSE", |writer, value| {
-                let Some(json) = custom.field_type.json(value) else { return writer.sql("FALSE") };
-                let json = if operator == Operator::Has { Value::Array(vec![json]) } else { json };
-                writer.column(field.name);
-                writer.sql(" @> ");
-                writer.value(Bound::Json(Value::Object(Map::from_iter([(custom.key.clone(), json)]))));
-            }),
+            operator => {
+                let json = asked.values.iter().filter_map(|value| custom.field_type.json(value));
+                let held = json.map(|json| if operator == Operator::Has { Value::Array(vec![json]) } else { json });
+                let document = |json| Value::Object(Map::from_iter([(custom.key.clone(), json)])).to_string();
+                self.holds(field.name, held.map(document).collect());
+            }
         }
     }
 

@@ -2,8 +2,7 @@
 //!
 //! Lives here: the one place where a [`Condition`] becomes SQL. Lists, counts and sums all narrow with [`Matching`].
 //! Must stay true: every piece of SQL is a text of this module or a name that a `fields.rs` declares; every value is a bind
-//! parameter. The text of a statement does not change with the length of a list, but for tags and keys of objects, whose index
-//! answers one value at a time. A filter of a single declared field is a bare comparison of its column or key, so that an index may
+//! parameter. The text of a statement does not change with the length of a list: that is one array. A filter of a single declared field is a bare comparison of its column or key, so that an index may
 //! answer it. What is true here is true in `crm_kernel::filter::evaluate`, and the other way round.
 //!
 //! SQL has three values where the language has two. WHERE takes NULL for false, and AND and OR keep that; only NOT does
@@ -64,12 +63,8 @@ fn is_common(condition: &Condition) -> bool {
             parts.len() <= MOST_CACHED && parts.iter().all(|part| matches!(part, Condition::Compare(_)) && is_common(part))
         }
         Condition::Compare(Comparison { field, operator, values }) => {
-            let one_text = match operator {
-                Operator::Equal | Operator::In => true,
-                Operator::Has => values.len() == 1,
-                _ => false,
-            };
-            one_text && field.parent.is_none() && field.key.is_none()
+            let asks_for_values = matches!(operator, Operator::Equal | Operator::In | Operator::Has);
+            asks_for_values && !values.is_empty() && field.parent.is_none() && field.key.is_none()
         }
         Condition::Any(_) | Condition::Not(_) => false,
     }

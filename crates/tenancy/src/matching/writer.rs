@@ -3,7 +3,7 @@
 //! Must stay true: whatever is pushed as SQL is a text of this file; names come from a `fields.rs`.
 
 use crm_kernel::{Comparison, Condition, CustomField, Field, FilterValue, Kind, Operator, OrganizationId, Parent};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{
     Part,
@@ -163,7 +163,7 @@ impl Writer {
     fn presence(&mut self, field: &'static Field, key: Option<&str>, [of_mark, of_list, of_null]: [&'static str; 3]) {
         match (marked(field), field.kind, field.key) {
             (Some((column, mark)), ..) => self.with_mark(column, of_mark, mark),
-            (None, Kind::Tags, _) => self.with_mark(field.name, of_list, "'[]'::jsonb"),
+            (None, Kind::Tags, _) => self.with_mark(own_column(field), of_list, "'[]'::jsonb"),
             (None, _, Some(column)) => {
                 self.column(column);
                 self.sql(of_null);
@@ -202,11 +202,8 @@ impl Writer {
         match (asked.operator, field.kind, key) {
             (_, Kind::Object, key) => self.key_compared(field, key.unwrap_or_default(), asked),
             (_, Kind::Tags, _) => {
-                self.each(&asked.values, " OR ", "FALSE", |writer, value| {
-                    writer.column(field.name);
-                    writer.sql(" @> ");
-                    writer.value(Bound::Json(Value::from(texts(&[value]))));
-                });
+                let documents = asked.values.iter().map(|value| Value::from(texts(&[value])).to_string());
+                self.holds(own_column(field), documents.collect());
             }
             (Operator::Contains, ..) => {
                 self.each(&asked.values, " OR ", "FALSE", |writer, value| {
@@ -272,8 +269,24 @@ impl Writer {
         }
     }
 
+    /// The JSON column holds one of these documents: the only form for which the index on tags and custom fields answers.
+    pub(super) fn holds(&mut self, column: &'static str, mut documents: Vec<String>) {
+        self.column(column);
+        if documents.len() == 1 {
+            self.sql(" @> ");
+            self.value(Bound::Text(documents.remove(0)));
+            return self.sql("::text::jsonb");
+        }
+        self.sql(" @> ANY (");
+        self.value(Bound::Texts(documents));
+        self.sql("::text[]::jsonb[])");
+    }
+
     /// A key of an object holds what its JSON says: a text is compared with texts, a number with numbers.
     pub(super) fn key_compared(&mut self, field: &'static Field, key: &str, asked: &Asked<'_>) {
+        if matches!(asked.operator, Operator::Equal | Operator::In) {
+            return self.holds(field.name, asked.values.iter().map(|value| entry(key, value)).collect());
+        }
         self.each(&asked.values, " OR ", "FALSE", |writer, value| match (asked.operator, value) {
             (Operator::Contains, value) => {
                 writer.sql("strpos(app.fold(");
@@ -281,12 +294,6 @@ impl Writer {
                 writer.sql("), app.fold(");
                 writer.value(Bound::Text(text(value)));
                 writer.sql(")) > 0");
-            }
-            // The only form for which the index on custom fields answers.
-            (Operator::Equal | Operator::In, value) => {
-                writer.column(field.name);
-                writer.sql(" @> ");
-                writer.entry(key, value);
             }
             (operator, FilterValue::Number(number)) => writer.when_it_is("'number'", field, key, |writer| {
                 writer.sql("(");
@@ -319,22 +326,16 @@ impl Writer {
         write(self);
         self.sql(" END");
     }
+}
 
-    /// An object of this one entry. A number is put in by the database, which knows exact ones.
-    fn entry(&mut self, key: &str, value: &FilterValue) {
-        let json = match value {
-            FilterValue::Number(number) => {
-                self.sql("jsonb_build_object(");
-                self.value(Bound::Text(key.to_owned()));
-                self.sql(", ");
-                self.value(Bound::Decimal(number.clone()));
-                return self.sql(")");
-            }
-            FilterValue::Boolean(boolean) => Value::Bool(*boolean),
-            other => Value::String(text(other)),
-        };
-        self.value(Bound::Json(Value::Object(Map::from_iter([(key.to_owned(), json)]))));
-    }
+/// An object of this one entry, as JSON. A number is spelled out digit by digit: the database keeps what a float would not.
+fn entry(key: &str, value: &FilterValue) -> String {
+    let value = match value {
+        FilterValue::Number(number) => number.to_plain_string(),
+        FilterValue::Boolean(boolean) => boolean.to_string(),
+        other => Value::String(text(other)).to_string(),
+    };
+    format!("{{{}:{value}}}", Value::from(key))
 }
 
 /// The key column that stands in for the field, and what it holds where the field is NULL.

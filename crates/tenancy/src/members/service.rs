@@ -24,6 +24,9 @@ pub trait Members: Send + Sync {
     /// Those of these people who belong here, in no particular order; at most as many as asked for.
     async fn get_many(&self, context: &Context, ids: &[UserId]) -> Result<Vec<Member>>;
 
+    /// Whoever is in the caller's team, the caller included; nobody when the caller is in none.
+    async fn team_mates(&self, context: &Context) -> Result<Vec<UserId>>;
+
     /// Changes role, status, title, manager or team; for owner and admin, an owner for owners alone. Whoever is suspended has no
     /// session and no API token there any more.
     async fn update(&self, context: &Context, id: UserId, expected: &Expected, changes: &MemberChanges) -> Result<Member>;
@@ -81,6 +84,12 @@ impl Members for PgMembers {
 
     async fn get_many(&self, context: &Context, ids: &[UserId]) -> Result<Vec<Member>> {
         store::get_many(&mut self.db.begin(context).await?, ids).await
+    }
+
+    async fn team_mates(&self, context: &Context) -> Result<Vec<UserId>> {
+        let mut tx = self.db.begin(context).await?;
+        let Some(team) = store::get(&mut tx, context.user_id).await?.team_id else { return Ok(Vec::new()) };
+        store::of_team(&mut tx, team).await
     }
 
     async fn update(&self, context: &Context, id: UserId, expected: &Expected, changes: &MemberChanges) -> Result<Member> {

@@ -2,7 +2,7 @@
 //!
 //! Must stay true: each statement names the organisation, although the database confines it anyway.
 
-use crm_kernel::{Error, Expected, ListQuery, Result, Role, UserId, page::COUNT_BOUND, query::Direction};
+use crm_kernel::{Error, Expected, ListQuery, Result, Role, TeamId, UserId, page::COUNT_BOUND, query::Direction};
 use diesel::{BoolExpressionMethods, ExpressionMethods, IntoSql, OptionalExtension, QueryDsl, SelectableHelper, sql_types::Bool};
 use diesel_async::RunQueryDsl;
 
@@ -59,6 +59,14 @@ pub(super) async fn get(tx: &mut Tx, id: UserId) -> Result<Member> {
 
 pub(super) async fn get_many(tx: &mut Tx, ids: &[UserId]) -> Result<Vec<Member>> {
     here(tx).filter(q_members::user_id.eq_any(ids)).select(Member::as_select()).load(tx).await.expect_any(MEMBER)
+}
+
+/// How many members of a team a filter compares with.
+const LARGEST_TEAM: i64 = 10_000;
+
+pub(super) async fn of_team(tx: &mut Tx, team: TeamId) -> Result<Vec<UserId>> {
+    let mates = here(tx).filter(q_members::team_id.eq(team)).order(q_members::user_id).limit(LARGEST_TEAM);
+    mates.select(q_members::user_id).load(tx).await.expect_any(MEMBER)
 }
 
 /// What forbids changing the member, in the order of refusals; asked before values are judged. The database decides again.
