@@ -2,6 +2,9 @@
 SELECT app.remove_times('crm_companies', 'q_companies');
 SELECT app.remove_times('crm_contacts', 'q_contacts');
 SELECT app.remove_times('crm_deals', 'q_deals');
+ALTER TABLE crm_companies RESET (fillfactor);
+ALTER TABLE crm_contacts RESET (fillfactor);
+ALTER TABLE crm_deals RESET (fillfactor);
 DROP TRIGGER note_activity ON crm_activities;
 DROP FUNCTION app.remove_times(regclass, text);
 DROP FUNCTION app.install_times(regclass, text, text);

@@ -102,7 +102,8 @@ where
 
 type Connecting<S, T> = std::result::Result<(Client, Connection<S, T>), tokio_postgres::Error>;
 
-async fn create_if_absent(admin_url: &str) -> Result<()> {
+/// Makes the database that the address names.
+pub async fn create_if_absent(admin_url: &str) -> Result<()> {
     let error = match connect(admin_url).await {
         Ok(_) => return Ok(()),
         Err(error) => error,

@@ -20,6 +20,7 @@ mod logfile;
 mod mail;
 mod migrate;
 mod openapi;
+mod plans;
 mod port;
 mod postgres;
 mod process;
@@ -87,6 +88,8 @@ enum Command {
     Conformance(conformance::Options),
     /// Write docs/openapi.json from the code
     Openapi,
+    /// Fill a large organisation in a database of its own, and show what lists of it cost
+    Plans(plans::Options),
     /// Check the rules of the house: dependencies, files, links
     Tidy,
     /// Say what this machine lacks and how to get it
@@ -136,6 +139,7 @@ async fn run(command: Command, database_url: Option<String>) -> Result<()> {
         Command::Faults(options) => faults::run(environment, &options).await,
         Command::Conformance(options) => conformance::run(environment, &options).await,
         Command::Openapi => openapi::run(environment).await,
+        Command::Plans(options) => database::with(environment, async |it| plans::run(environment, it, &options).await).await,
         Command::Tidy => tidy::run(environment),
         Command::Doctor => doctor::run(environment).await,
     }

@@ -264,3 +264,22 @@ fn by_message(error: DieselError) -> Error {
     }
     Error::internal(error)
 }
+
+#[cfg(test)]
+mod tests {
+    use crm_kernel::Error;
+    use diesel::{QueryResult, result::Error as DieselError};
+
+    use super::{Entity, Expect, Kind};
+
+    #[test]
+    fn a_question_that_takes_too_long_is_to_be_narrowed() {
+        let entity = Entity { name: "company", table: "crm_companies" };
+        let failed =
+            |text: &str| -> QueryResult<()> { Err(DieselError::DatabaseError(Kind::Unknown, Box::new(text.to_owned()))) };
+        let slow = "canceling statement due to statement timeout";
+        assert!(matches!(failed(slow).expect_answer(entity), Err(Error::TooCostly(_))));
+        assert!(matches!(failed(slow).expect_any(entity), Err(Error::Unavailable(_))), "whoever writes may try again");
+        assert!(matches!(failed("something else").expect_answer(entity), Err(Error::Internal(_))));
+    }
+}

@@ -1,7 +1,7 @@
-//! What a condition costs: how the database goes about a list that is narrowed by it.
+//! What a question costs: how the database goes about a list that is narrowed by a condition, in some order.
 
-use crm_kernel::{Condition, Context, OrganizationId};
-use crm_tenancy::{Db, Matching};
+use crm_kernel::{Condition, Context, Direction, OrganizationId};
+use crm_tenancy::{Db, Matching, seek};
 use diesel::{
     QueryResult,
     pg::Pg,
@@ -11,16 +11,28 @@ use diesel::{
 use diesel_async::RunQueryDsl;
 use serde_json::Value;
 
-/// How a page of living records was found, newest first, narrowed by the condition.
+/// How a page of living records was found, narrowed by the condition.
 #[derive(Debug)]
 pub struct Plan(Value);
 
 impl Plan {
-    /// Runs the list and asks how.
+    /// Runs the list, newest first, and asks how.
     pub async fn of(db: &Db, context: &Context, view: &'static str, condition: &Condition) -> Self {
+        Self::sorted(db, context, view, condition, ("id", Direction::Descending)).await
+    }
+
+    /// The same in the order of a column, then of the id.
+    pub async fn sorted(
+        db: &Db,
+        context: &Context,
+        view: &'static str,
+        condition: &Condition,
+        order: (&'static str, Direction),
+    ) -> Self {
         let mut tx = db.begin(context).await.expect("a transaction");
+        let by_times = seek::by_times(condition) || matches!(order.0, "updated_at_key" | "last_activity_at");
         let condition = Matching::new(&tx, view, condition);
-        let explained = Explained { view, organization: context.organization_id, condition };
+        let explained = Explained { view, organization: context.organization_id, condition, order, by_times };
         Self(explained.get_result(&mut tx).await.expect("a plan"))
     }
 
@@ -48,6 +60,8 @@ struct Explained {
     view: &'static str,
     organization: OrganizationId,
     condition: Matching<()>,
+    order: (&'static str, Direction),
+    by_times: bool,
 }
 
 impl Query for Explained {
@@ -67,8 +81,14 @@ impl QueryFragment<Pg> for Explained {
         out.push_sql(" WHERE organization_id = ");
         out.push_bind_param::<SqlUuid, _>(&self.organization)?;
         out.push_sql(" AND deleted_at IS NULL AND ");
+        if self.by_times {
+            out.push_sql("in_bin = false AND ");
+        }
         self.condition.walk_ast(out.reborrow())?;
-        out.push_sql(" ORDER BY id DESC LIMIT 51");
+        let (column, direction) = self.order;
+        out.push_sql(" ORDER BY ");
+        out.push_identifier(column)?;
+        out.push_sql(if direction == Direction::Ascending { " ASC, id ASC LIMIT 51" } else { " DESC, id DESC LIMIT 51" });
         Ok(())
     }
 }

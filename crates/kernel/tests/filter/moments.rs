@@ -101,3 +101,49 @@ fn an_unknown_time_zone_is_refused_by_name() {
     let error = Moment::new(caller(), Timestamp::now(), "Europe/Atlantis").expect_err("no such place");
     assert_eq!((error.code.as_str(), error.message.as_str()), ("time_zone", "the time zone Europe/Atlantis is not known here"));
 }
+
+#[test]
+fn periods_begin_in_the_callers_calendar() {
+    let is = |text: &str| resolved(text, "2026-11-22T12:00:00Z", "UTC");
+    for (asked, day) in [
+        ("week_start()", "2026-11-16"),
+        ("week_start(1)", "2026-11-23"),
+        ("month_start()", "2026-11-01"),
+        ("month_start(-11)", "2025-12-01"),
+        ("month_start(2)", "2027-01-01"),
+        ("quarter_start()", "2026-10-01"),
+        ("quarter_start(1)", "2027-01-01"),
+        ("quarter_start(-4)", "2025-10-01"),
+        ("year_start()", "2026-01-01"),
+        ("Year_Start(-1) + 1w", "2025-01-08"),
+        ("quarter_start(1) - 1d", "2026-12-31"),
+    ] {
+        assert_eq!(is(&format!("signed_on = {asked}")), format!("signed_on = \"{day}\""), "{asked}");
+    }
+    // In Berlin it is already the next year, and so the next quarter, month and week.
+    let eve = "2026-12-31T23:30:00Z";
+    assert_eq!(resolved("signed_on >= quarter_start()", eve, "Europe/Berlin"), r#"signed_on >= "2027-01-01""#);
+    assert_eq!(resolved("signed_on >= quarter_start()", eve, "UTC"), r#"signed_on >= "2026-10-01""#);
+    assert_eq!(resolved("created_at < month_start()", eve, "Europe/Berlin"), r#"created_at < "2026-12-31T23:00:00Z""#);
+    assert!(parse("signed_on > week_start()").depends_on_time_zone());
+    let end = Moment::utc(caller(), "2026-01-01T00:00:00Z".parse().expect("a time"));
+    assert!(parse("signed_on < year_start(1200)").resolved(&end).is_ok());
+    assert!(parse("signed_on > month_start(-1200) - 36525d").resolved(&end).is_ok());
+}
+
+#[test]
+fn my_team_is_everybody_in_it() {
+    let other = UserId("01890000-0000-7000-8000-000000000002".parse().expect("a UUID"));
+    let moment = Moment::utc(caller(), Timestamp::now());
+    let of = |text: &str, team: &[UserId]| {
+        parse(text).resolved(&moment.clone().with_team(team.to_vec())).expect("within the calendar").to_string()
+    };
+    let (me, both) = (format!("\"{}\"", caller()), format!("\"{}\", \"{other}\"", caller()));
+    assert_eq!(of("owner_id = my_team", &[caller(), other]), format!("owner_id IN ({both})"));
+    assert_eq!(of("owner_id = my_team", &[caller()]), format!("owner_id = {me}"));
+    assert_eq!(of("owner_id != my_team", &[caller(), other]), format!("NOT owner_id IN ({both})"));
+    assert_eq!(of("owner_id IN (null, my_team)", &[caller(), other]), format!("owner_id IN (null, {both})"));
+    let nobody = "\"00000000-0000-0000-0000-000000000000\"";
+    assert_eq!(of("owner_id = my_team", &[]), format!("owner_id = {nobody}"), "whoever is in no team has no team mates");
+    assert!(parse("NOT owner_id = my_team").names_team() && !parse("owner_id = me").names_team());
+}

@@ -14,7 +14,8 @@ fn refused(text: &str) -> FieldError {
 #[test]
 fn a_text_is_refused_where_it_goes_wrong() {
     let operator = "expected an operator: = != < <= > >= ~ : or IN";
-    let value = "expected a value: text in quotes, a number, a date, null, true, false, me, now() or today()";
+    let value =
+        "expected a value: text in quotes, a number, a date, null, true, false, me, my_team, now(), today() or quarter_start()";
     let operand = "expected a field, NOT or (";
     for (text, code, line, column, message) in [
         ("name", "syntax", 1, 5, operator),
@@ -34,7 +35,7 @@ fn a_text_is_refused_where_it_goes_wrong() {
         ("custom_fields. = 1", "syntax", 1, 16, "expected a name behind the point"),
         ("created_at > now( - 1d", "syntax", 1, 19, "expected )"),
         ("created_at > now() - 1y", "syntax", 1, 22, "expected a duration: 2w, 30d, 12h, 15m or 45s"),
-        ("signed_on > today() - 12h", "value", 1, 23, "today() is moved by days (d) and weeks (w); now() by all units"),
+        ("signed_on > today() - 12h", "value", 1, 23, "a day is moved by days (d) and weeks (w); now() by all units"),
         ("created_at > now() - 36526d", "value", 1, 22, "a moment is moved by at most 36525 days"),
         (
             "name = \"x\" AND name = \"y\" OR name = \"z\"",
@@ -88,11 +89,11 @@ fn what_does_not_fit_the_field_is_refused_with_what_does() {
         ("annual_revenue = 0.0001", "value", "line 1, column 18: at most 3 digits after the point"),
         ("pinned = 1", "value", "line 1, column 10: expected true or false"),
         ("signed_on = 2026-02-30", "value", "line 1, column 13: expected a date such as 2026-01-31"),
-        ("signed_on = now()", "value", "line 1, column 13: expected a date such as \"2026-01-31\", or today()"),
+        ("signed_on = now()", "value", "line 1, column 13: expected a date such as \"2026-01-31\", today() or quarter_start()"),
         (
             "created_at = \"soon\"",
             "value",
-            "line 1, column 14: expected a time such as \"2026-01-31T09:30:00Z\", a date, now() or today()",
+            "line 1, column 14: expected a time such as \"2026-01-31T09:30:00Z\", a date, now(), today() or quarter_start()",
         ),
         ("owner_id = \"x\"", "value", "line 1, column 12: expected an id (UUID)"),
         ("id = me", "value", "line 1, column 6: expected an id (UUID) in quotes"),

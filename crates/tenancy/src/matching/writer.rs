@@ -5,6 +5,8 @@
 use crm_kernel::{Comparison, Condition, CustomField, Field, FilterValue, Kind, Operator, OrganizationId, Parent};
 use serde_json::Value;
 
+use crate::members;
+
 use super::{
     Part,
     bound::{Bound, many, one, text, texts},
@@ -94,6 +96,11 @@ impl Writer {
         match (comparison.operator, path.parent) {
             (Operator::NotEqual, None) if missing => self.is_there(field, key),
             (Operator::NotEqual, Some(parent)) if missing => self.of_parent(parent, |writer| writer.is_there(field, key)),
+            // Whether there is such a parent is never unknown, and the database joins what is spelled so.
+            (Operator::NotEqual, Some(parent)) if !is_small(parent) => {
+                self.sql("NOT ");
+                self.of_parent(parent, |writer| writer.compared(field, key, &Asked { operator: Operator::Equal, ..asked }));
+            }
             (Operator::NotEqual, _) => {
                 self.sql("((");
                 self.is(path.parent, field, key, &Asked { operator: Operator::Equal, ..asked });
@@ -127,15 +134,29 @@ impl Writer {
         match parent {
             None => self.is_not_there(field, key),
             Some(parent) => {
-                self.sql("NOT ");
+                self.sql("((");
                 self.of_parent(parent, |writer| writer.is_there(field, key));
+                self.sql(") IS NOT TRUE)");
             }
         }
     }
 
-    /// The row's parent is such. The first of a parent's fields is its id.
+    /// The row's parent is such. The first of a parent's fields is its id. Where there are few, those that are such are found
+    /// first, so that the index on the row's key answers.
     fn of_parent(&mut self, parent: &'static Parent, write: impl FnOnce(&mut Self)) {
         let Some(id) = parent.fields.first() else { return self.sql("FALSE") };
+        if is_small(parent) {
+            self.column(parent.key);
+            self.sql(" = ANY (ARRAY(SELECT parent.");
+            self.parts.extend([Part::Name(id.name), Part::Sql(" FROM "), Part::Name(parent.view)]);
+            self.sql(" AS parent WHERE parent.organization_id = ");
+            self.value(Bound::Id(self.organization.uuid()));
+            self.sql(" AND ");
+            let row = std::mem::replace(&mut self.row, "parent");
+            write(self);
+            self.row = row;
+            return self.sql("))");
+        }
         self.sql("EXISTS (SELECT FROM ");
         self.parts.push(Part::Name(parent.view));
         self.sql(" AS parent WHERE parent.organization_id = ");
@@ -336,6 +357,11 @@ fn entry(key: &str, value: &FilterValue) -> String {
         other => Value::String(text(other)).to_string(),
     };
     format!("{{{}:{value}}}", Value::from(key))
+}
+
+/// An organisation has few members, and many of everything else.
+fn is_small(parent: &Parent) -> bool {
+    parent.view == members::VIEW
 }
 
 /// The key column that stands in for the field, and what it holds where the field is NULL.

@@ -1,0 +1,202 @@
+//! What is asked of the large organisation: every declared filter with values that many, few and none have, every order both ways, what
+//! no index answers, and the twenty questions of docs/QUERY.md.
+
+use anyhow::{Context as _, Result};
+use crm_kernel::{Condition, Context, Direction, Field, Filter, Kind, ListQuery, Moment, Sort, Timestamp, Vocabulary, fields};
+use tokio_postgres::Client;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Noun {
+    Companies,
+    Contacts,
+    Deals,
+}
+
+impl Noun {
+    pub const ALL: [Self; 3] = [Self::Companies, Self::Contacts, Self::Deals];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Companies => "companies",
+            Self::Contacts => "contacts",
+            Self::Deals => "deals",
+        }
+    }
+
+    pub fn view(self) -> &'static str {
+        match self {
+            Self::Companies => "q_companies",
+            Self::Contacts => "q_contacts",
+            Self::Deals => "q_deals",
+        }
+    }
+
+    fn table(self) -> &'static str {
+        match self {
+            Self::Companies => "crm_companies",
+            Self::Contacts => "crm_contacts",
+            Self::Deals => "crm_deals",
+        }
+    }
+
+    fn vocabulary(self) -> Vocabulary {
+        match self {
+            Self::Companies => crm_companies::VOCABULARY,
+            Self::Contacts => crm_contacts::VOCABULARY,
+            Self::Deals => crm_deals::VOCABULARY,
+        }
+    }
+
+    fn default_sort(self) -> Sort {
+        match self {
+            Self::Companies => crm_companies::default_sort(),
+            Self::Contacts => crm_contacts::default_sort(),
+            Self::Deals => crm_deals::default_sort(),
+        }
+    }
+}
+
+/// What a row of the table is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum About {
+    /// A declared filter, in the default order.
+    Filter(&'static str),
+    /// A declared order, without a filter.
+    Order(&'static str),
+    /// A filter in the words of the language.
+    Language(String),
+    /// One of the twenty questions.
+    Numbered(usize),
+}
+
+#[derive(Debug)]
+pub struct Question {
+    pub noun: Noun,
+    pub about: About,
+    pub query: ListQuery,
+}
+
+impl Question {
+    pub fn asks_for_several(&self) -> bool {
+        matches!(self.query.filter.condition(), Condition::Compare(comparison) if comparison.values.len() > 1)
+    }
+
+    /// The column of the view that the order is that of.
+    pub fn order_column(&self) -> &'static str {
+        let field = self.query.sort.field;
+        match (self.noun, field.name) {
+            (_, "created_at") => "id",
+            (Noun::Contacts, "last_name") => "name_key",
+            (_, name) => field.key.unwrap_or(name),
+        }
+    }
+}
+
+pub async fn all(admin: &Client, context: &Context) -> Result<Vec<Question>> {
+    let mut questions = Vec::new();
+    for noun in Noun::ALL {
+        let all = || ListQuery::all(noun.default_sort());
+        for field in noun.vocabulary().fields {
+            if field.filterable {
+                for texts in values(admin, context, noun, field).await? {
+                    let mut query = all();
+                    for text in &texts {
+                        query.filter.add(context, field, text).map_err(|error| anyhow::anyhow!("{error:?}"))?;
+                    }
+                    questions.push(Question { noun, about: About::Filter(field.name), query });
+                }
+            }
+            for direction in [Direction::Ascending, Direction::Descending].into_iter().filter(|_| field.sortable) {
+                let query = ListQuery { sort: Sort { field, direction }, ..all() };
+                questions.push(Question { noun, about: About::Order(field.name), query });
+            }
+        }
+    }
+    for (noun, text, sort) in LANGUAGE {
+        questions.push(asked(context, noun, About::Language(format!("`{text}`")), text, sort)?);
+    }
+    for (number, noun, text) in twenty()? {
+        questions.push(asked(context, noun, About::Numbered(number), &text, "")?);
+    }
+    Ok(questions)
+}
+
+/// Ranges in the order of their field and in the default one, and what no index answers.
+const LANGUAGE: [(Noun, &str, &str); 16] = [
+    (Noun::Companies, "last_activity_at < now() - 30d", "-last_activity_at"),
+    (Noun::Companies, "last_activity_at < now() - 30d", ""),
+    (Noun::Contacts, "last_activity_at < now() - 30d", "-last_activity_at"),
+    (Noun::Contacts, "last_activity_at < now() - 30d", ""),
+    (Noun::Contacts, "updated_at > \"2026-10-25\"", ""),
+    (Noun::Contacts, "created_at < \"2021-01-01\"", ""),
+    (Noun::Contacts, "created_at > \"2026-10-01\"", ""),
+    (Noun::Companies, "annual_revenue > 1999999000", ""),
+    (Noun::Companies, "name ~ \"nowhere\"", ""),
+    (Noun::Contacts, "last_name ~ \"nowhere\"", ""),
+    (Noun::Contacts, "company.industry = \"shipbuilding\"", ""),
+    (Noun::Contacts, "NOT contact_status = \"active\" AND title = \"Nobody\"", ""),
+    (Noun::Contacts, "custom_fields.source_id = \"P77\"", ""),
+    (Noun::Contacts, "custom_fields.language ~ \"xx\"", ""),
+    (Noun::Deals, "owner.team_name = \"Team 3\" AND amount > 999999", ""),
+    (Noun::Deals, "expected_close_date >= quarter_start() AND expected_close_date < quarter_start(1)", "expected_close_date"),
+];
+
+fn asked(context: &Context, noun: Noun, about: About, text: &str, sort: &str) -> Result<Question> {
+    let broken = |error| anyhow::anyhow!("{text}: {error:?}");
+    let condition = Condition::parse(text, &noun.vocabulary()).map_err(broken)?;
+    let moment = Moment::utc(context.user_id, Timestamp::now()).with_team(vec![context.user_id]);
+    let mut query = ListQuery::all(noun.default_sort());
+    query.filter = Filter::default().and(condition, &moment).map_err(broken)?;
+    let (name, direction) = match sort.strip_prefix('-') {
+        Some(name) => (name, Direction::Descending),
+        None => (sort, Direction::Ascending),
+    };
+    if let Some(field) = fields::find(noun.vocabulary().fields, name) {
+        query.sort = Sort { field, direction };
+    }
+    Ok(Question { noun, about, query })
+}
+
+/// The table of docs/QUERY.md; questions to other lists are not asked here.
+fn twenty() -> Result<Vec<(usize, Noun, String)>> {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/QUERY.md");
+    let document = std::fs::read_to_string(path).context("docs/QUERY.md cannot be read")?;
+    let rows = document.lines().filter_map(|line| {
+        let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
+        let [number, _, list, filter] = cells.as_slice() else { return None };
+        let noun = Noun::ALL.into_iter().find(|noun| noun.name() == *list)?;
+        Some((number.parse().ok()?, noun, filter.trim_matches('`').to_owned()))
+    });
+    Ok(rows.collect())
+}
+
+/// What to ask a field for: the value that most have, one that few have, both, one that nobody has, and null.
+async fn values(admin: &Client, context: &Context, noun: Noun, field: &Field) -> Result<Vec<Vec<String>>> {
+    let value = match field.kind {
+        Kind::Tags => format!("jsonb_array_elements_text({})", field.name),
+        // The last change was the last activity, as these records were made.
+        Kind::Timestamp => "to_char(updated_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')".to_owned(),
+        _ => format!("{}::text", field.name),
+    };
+    // Names of our own; one in twenty pages tells enough.
+    let query = format!(
+        "SELECT value FROM (SELECT {value} AS value FROM {} TABLESAMPLE SYSTEM (5) REPEATABLE (7)
+                             WHERE organization_id = $1::text::uuid AND deleted_at IS NULL) AS sample
+          WHERE value IS NOT NULL GROUP BY value ORDER BY count(*) DESC, value",
+        noun.table()
+    );
+    let found = admin.query(&query, &[&context.organization_id.to_string()]).await?;
+    let most: String = found.first().context("a field without values")?.try_get(0)?;
+    let few: String = found.last().context("a field without values")?.try_get(0)?;
+    let mut asked = vec![vec![most.clone()], vec![few.clone()], vec![most, few]];
+    match field.kind {
+        Kind::Text | Kind::Caseless | Kind::Tags => asked.push(vec!["nobody's".into()]),
+        Kind::Id | Kind::Member => asked.push(vec!["01890000-0000-7000-8000-000000000001".into()]),
+        Kind::Date => asked.push(vec!["1901-01-01".into()]),
+        _ => {}
+    }
+    if field.nullable && !matches!(field.kind, Kind::Text | Kind::Caseless) {
+        asked.push(vec!["null".into()]);
+    }
+    Ok(asked)
+}

@@ -1,0 +1,76 @@
+//! The table: a line for each declared filter and order with the worst of what was asked, a line for each other question.
+
+use std::time::Duration;
+
+use crate::plans::questions::{About, Noun, Question};
+use crate::progress::say;
+
+/// What a declared filter or order may read for nothing.
+pub const MOST_WASTED: f64 = 5_000.0;
+/// A tag, or any of several values, has no order of its own: the planner may walk the newest records until a page is full, and
+/// takes the shorter way.
+const MOST_WASTED_UNORDERED: f64 = 10_000.0;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Answered,
+    Refused,
+}
+
+#[derive(Debug)]
+pub struct Row {
+    pub question: Question,
+    pub verdict: Verdict,
+    /// Of the list through its service, the estimate of the planner included.
+    pub took: Duration,
+    /// In the worst case, in the planner's units.
+    pub cost: f64,
+    /// Rows that were read for nothing.
+    pub wasted: f64,
+}
+
+impl Row {
+    pub fn breaks_its_promise(&self) -> bool {
+        let bound = match &self.question.about {
+            About::Filter("tags") => MOST_WASTED_UNORDERED,
+            About::Filter(_) if self.question.asks_for_several() => MOST_WASTED_UNORDERED,
+            About::Filter(_) | About::Order(_) => MOST_WASTED,
+            About::Language(_) | About::Numbered(_) => return false,
+        };
+        self.wasted > bound || self.verdict == Verdict::Refused
+    }
+}
+
+pub fn print(rows: &[Row]) {
+    say("\n| list | question | asked | read for nothing | worst cost | ms |\n| --- | --- | --- | --- | --- | --- |\n");
+    let mut begin = 0;
+    while let Some(first) = rows.get(begin) {
+        let same = rows.iter().skip(begin).take_while(|row| is_same(row, first)).count();
+        let group: Vec<&Row> = rows.iter().skip(begin).take(same).collect();
+        say(&line(first, &group));
+        begin += same;
+    }
+}
+
+fn is_same(row: &Row, first: &Row) -> bool {
+    (row.question.noun, &row.question.about) == (first.question.noun, &first.question.about)
+        && row.question.query.sort.field.name == first.question.query.sort.field.name
+}
+
+fn line(first: &Row, group: &[&Row]) -> String {
+    let largest = |of: fn(&Row) -> f64| group.iter().map(|row| of(row)).fold(0.0, f64::max);
+    let question = match &first.question.about {
+        About::Filter(field) => format!("`{field}=…`"),
+        About::Order(field) => format!("`sort={field}`"),
+        About::Language(text) => match (first.question.query.sort.field.name, first.question.noun) {
+            ("created_at", _) => text.clone(),
+            (sort, _) => format!("{text}, by {sort}"),
+        },
+        About::Numbered(number) => format!("question {number}"),
+    };
+    let wasted =
+        if first.verdict == Verdict::Refused { "refused".to_owned() } else { format!("{:.0}", largest(|row| row.wasted)) };
+    let (cost, took) = (largest(|row| row.cost), largest(|row| row.took.as_secs_f64() * 1000.0));
+    let noun: Noun = first.question.noun;
+    format!("| {} | {question} | {} | {wasted} | {cost:.0} | {took:.0} |\n", noun.name(), group.len())
+}
