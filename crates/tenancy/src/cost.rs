@@ -58,7 +58,7 @@ impl Estimate {
     /// Of the answer of an `EXPLAIN`.
     #[must_use]
     pub fn of(plan: &Value) -> Self {
-        let top = part(plan, "/0/Plan");
+        let top = plan.pointer("/0/Plan").unwrap_or(&NOTHING);
         let expected = total_cost(top);
         let worst = limit_within(top).map_or(expected, |limit| {
             let below = part(limit, OUTER);
@@ -68,14 +68,15 @@ impl Estimate {
     }
 }
 
-/// Where a plan keeps what a node reads from.
-const OUTER: &str = "/Plans/0";
-const INNER: &str = "/Plans/1";
+/// What a node reads from, and what it looks up beside it; not what is found once for all rows.
+const OUTER: &str = "Outer";
+const INNER: &str = "Inner";
 
 static NOTHING: Value = Value::Null;
 
-fn part<'p>(node: &'p Value, pointer: &str) -> &'p Value {
-    node.pointer(pointer).unwrap_or(&NOTHING)
+fn part<'p>(node: &'p Value, relationship: &str) -> &'p Value {
+    let mut parts = node["Plans"].as_array().into_iter().flatten();
+    parts.find(|part| part["Parent Relationship"] == relationship).unwrap_or(&NOTHING)
 }
 
 fn total_cost(node: &Value) -> f64 {
@@ -104,7 +105,7 @@ fn discards(node: &Value) -> bool {
     let parts = || node["Plans"].as_array().into_iter().flatten();
     let unmatched = match node["Join Type"].as_str() {
         None | Some("Left") => false,
-        Some("Inner") => !parts().nth(1).is_some_and(finds_by_id),
+        Some("Inner") => !finds_by_id(part(node, INNER)),
         Some(_) => true,
     };
     filtered || unmatched || parts().any(discards)
@@ -119,7 +120,7 @@ fn is_bin_test(test: &str) -> bool {
 /// The one row that belongs to another.
 fn finds_by_id(node: &Value) -> bool {
     let kept = |node: &Value| node["Index Name"].as_str().is_some_and(|index| index.ends_with("_pkey"));
-    kept(node) || node["Node Type"] == "Memoize" && kept(part(node, OUTER))
+    kept(node) || matches!(node["Node Type"].as_str(), Some("Memoize" | "Result")) && finds_by_id(part(node, OUTER))
 }
 
 /// Whether the planner has to be asked: not for a list without a filter, whose orders all have an index, nor for one narrowed by a
@@ -216,9 +217,14 @@ mod tests {
 
     use super::Estimate;
 
+    fn outer(mut node: Value) -> Value {
+        node["Parent Relationship"] = "Outer".into();
+        node
+    }
+
     fn estimated(below: Value) -> (f64, f64) {
         let Estimate { expected, worst } =
-            Estimate::of(&json!([{ "Plan": { "Node Type": "Limit", "Total Cost": 10.0, "Plans": [below] } }]));
+            Estimate::of(&json!([{ "Plan": { "Node Type": "Limit", "Total Cost": 10.0, "Plans": [outer(below)] } }]));
         (expected, worst)
     }
 
@@ -228,8 +234,8 @@ mod tests {
         assert_eq!(estimated(scan), (10.0, 10.0));
         let lookups = json!({
             "Node Type": "Nested Loop", "Join Type": "Inner", "Total Cost": 5000.0, "Plans": [
-                { "Node Type": "Index Only Scan", "Index Name": "crm_record_times_activity", "Total Cost": 9.0 },
-                { "Node Type": "Index Scan", "Index Name": "crm_companies_pkey", "Total Cost": 1.0, "Filter": "(record.deleted_at IS NULL)" },
+                { "Parent Relationship": "Outer", "Node Type": "Index Only Scan", "Index Name": "crm_record_times_activity", "Total Cost": 9.0 },
+                { "Parent Relationship": "Inner", "Node Type": "Index Scan", "Index Name": "crm_companies_pkey", "Total Cost": 1.0, "Filter": "(record.deleted_at IS NULL)" },
             ],
         });
         assert_eq!(estimated(lookups), (10.0, 10.0));
@@ -243,15 +249,15 @@ mod tests {
         assert_eq!(estimated(semi), (10.0, 700.0));
         let joined = json!({
             "Node Type": "Result", "Total Cost": 9000.0, "Plans": [{
-                "Node Type": "Nested Loop", "Join Type": "Left", "Total Cost": 9000.0, "Plans": [
-                    { "Node Type": "Seq Scan", "Total Cost": 800.0, "Filter": "(a > 1)" },
-                    { "Node Type": "Index Scan", "Index Name": "crm_record_times_pkey", "Total Cost": 1.0 },
+                "Parent Relationship": "Outer", "Node Type": "Nested Loop", "Join Type": "Left", "Total Cost": 9000.0, "Plans": [
+                    { "Parent Relationship": "Outer", "Node Type": "Seq Scan", "Total Cost": 800.0, "Filter": "(a > 1)" },
+                    { "Parent Relationship": "Inner", "Node Type": "Index Scan", "Index Name": "crm_record_times_pkey", "Total Cost": 1.0 },
                 ],
             }],
         });
         assert_eq!(estimated(joined), (10.0, 800.0), "what is looked up beside a page is no more than the page");
         let counted = json!([{ "Plan": { "Node Type": "Aggregate", "Total Cost": 11.0, "Plans": [
-            { "Node Type": "Limit", "Total Cost": 10.0, "Plans": [{ "Node Type": "Seq Scan", "Total Cost": 80.0, "Filter": "(a > 1)" }] }] } }]);
+            { "Node Type": "Limit", "Total Cost": 10.0, "Plans": [{ "Parent Relationship": "Outer", "Node Type": "Seq Scan", "Total Cost": 80.0, "Filter": "(a > 1)" }] }] } }]);
         assert_eq!(Estimate::of(&counted), Estimate { expected: 11.0, worst: 81.0 });
     }
 }
