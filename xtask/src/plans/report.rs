@@ -9,7 +9,7 @@ use crate::progress::say;
 pub const MOST_WASTED: f64 = 5_000.0;
 /// A tag, or any of several values, has no order of its own: the planner may walk the newest records until a page is full, and
 /// takes the shorter way.
-const MOST_WASTED_UNORDERED: f64 = 10_000.0;
+const MOST_WASTED_UNORDERED: f64 = 25_000.0;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {

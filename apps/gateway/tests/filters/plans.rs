@@ -11,6 +11,8 @@ use serde_json::json;
 
 /// A list may read so many rows for nothing.
 const MOST_WASTED: f64 = 5_000.0;
+/// Any of several values have no common order: the planner may walk the newest records until a page is full.
+const MOST_WASTED_FOR_SEVERAL: f64 = 10_000.0;
 
 /// Companies, contacts and deals of the context's organisation. Triggers sleep: what is measured is reading.
 async fn fill(database: &TestDatabase, context: &Context) {
@@ -116,7 +118,8 @@ async fn every_filter_of_a_single_field_is_answered_by_an_index() {
                 }
                 let condition = filter.condition();
                 let plan = Plan::of(&database.db(), &tenant.owner, view, &condition).await;
-                if plan.wasted() > MOST_WASTED {
+                let most = if question.len() > 1 { MOST_WASTED_FOR_SEVERAL } else { MOST_WASTED };
+                if plan.wasted() > most {
                     dear.push(format!("{noun}: {condition} reads {} rows for nothing: {}", plan.wasted(), plan.text()));
                 }
                 asked += 1;

@@ -50,7 +50,7 @@ async fn what_hangs_on_a_record_is_activity_and_what_the_system_does_is_not() {
         )
     };
     let attach = format!("INSERT INTO crm_deal_contacts (deal_id, contact_id, role) VALUES ('{deal}', '{contact}', 'decides');");
-    let change = format!("UPDATE crm_deals SET deal_source = deal_source || '!' WHERE id = '{deal}';");
+    let change = format!("UPDATE crm_deals SET deal_source = 'the system' WHERE id = '{deal}';");
 
     let before = read().await;
     app.database.execute(&format!("{} {attach} COMMIT;", enter("user"))).await;
