@@ -135,7 +135,7 @@ $$;
 -- ---------------------------------------------------------------- reading
 
 -- As before, and for a table with times their columns behind its own. A left join, because the planner leaves it out where none of its
--- columns is asked for. The view is made anew, not replaced: a column that was added to the table comes before those of the times.
+-- columns is asked for; what is shown is looked up on its own, behind the sort and for the page alone. The view is made anew, not replaced: a column that was added to the table comes before those of the times.
 CREATE OR REPLACE FUNCTION app.install_query_view(target regclass, view_name text) RETURNS void
 LANGUAGE plpgsql
 AS $$
@@ -152,12 +152,16 @@ BEGIN
             view_name, target);
     ELSE
         EXECUTE format(
-            'CREATE VIEW public.%I AS
-             SELECT record.*, times.updated_at AS updated_at_key, times.last_activity_at, times.in_bin
-               FROM %s AS record
+            'CREATE VIEW public.%1$I AS
+             SELECT record.*,
+                    (SELECT last_activity_at
+                       FROM crm_record_times
+                      WHERE organization_id = record.organization_id AND entity = %3$L AND record_id = record.id) AS last_activity_at,
+                    times.updated_at AS updated_at_key, times.last_activity_at AS last_activity_key, times.in_bin
+               FROM %2$s AS record
                LEFT JOIN crm_record_times AS times
                  ON times.organization_id = record.organization_id
-                AND times.entity = %L
+                AND times.entity = %3$L
                 AND times.record_id = record.id
               WHERE record.organization_id = app.org_id() AND app.role() IS NOT NULL',
             view_name, target, entity);

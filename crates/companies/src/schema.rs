@@ -56,6 +56,7 @@ diesel::table! {
         employee_count_key -> BigInt,
         updated_at_key -> Timestamptz,
         last_activity_at -> Timestamptz,
+        last_activity_key -> Timestamptz,
         in_bin -> Bool,
     }
 }

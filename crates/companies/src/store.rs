@@ -67,7 +67,7 @@ pub(crate) async fn list(tx: &mut Tx, query: &ListQuery) -> Result<Vec<(Company,
 
 async fn part(tx: &mut Tx, query: &ListQuery, phase: Phase, wanted: usize) -> Result<Vec<(Company, String)>> {
     if cost::is_doubtful(query) {
-        let statement = ordered(tx, query, phase, wanted)?;
+        let statement = ordered(tx, query, phase, wanted)?.select(q_companies::id);
         cost::require_affordable(tx, FIELDS, &query.filter.condition(), statement).await?;
     }
     let rows = ordered(tx, query, phase, wanted)?;
@@ -86,7 +86,7 @@ fn ordered<'a>(tx: &Tx, query: &ListQuery, phase: Phase, wanted: usize) -> Resul
             seek!(rows.filter(q_companies::in_bin.eq(in_bin)), query, q_companies::updated_at_key, q_companies::id, Timestamp)
         }
         "last_activity_at" => {
-            seek!(rows.filter(q_companies::in_bin.eq(in_bin)), query, q_companies::last_activity_at, q_companies::id, Timestamp)
+            seek!(rows.filter(q_companies::in_bin.eq(in_bin)), query, q_companies::last_activity_key, q_companies::id, Timestamp)
         }
         _ => seek_id!(rows, query, q_companies::id),
     };

@@ -32,7 +32,7 @@ pub static FIELDS: &[Field] = &[
     Field::shown("custom_fields", Kind::Object),
     CREATED_AT,
     Field::shown("updated_at", Kind::Timestamp).key("updated_at_key").sortable(),
-    Field::shown("last_activity_at", Kind::Timestamp).key("last_activity_at").filterable().sortable(),
+    Field::shown("last_activity_at", Kind::Timestamp).key("last_activity_key").filterable().sortable(),
     Field::shown("deleted_at", Kind::Timestamp).nullable(),
     Field::shown("version", Kind::Integer),
 ];

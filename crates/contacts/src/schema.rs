@@ -60,6 +60,7 @@ diesel::table! {
         lead_score_key -> BigInt,
         updated_at_key -> Timestamptz,
         last_activity_at -> Timestamptz,
+        last_activity_key -> Timestamptz,
         in_bin -> Bool,
     }
 }

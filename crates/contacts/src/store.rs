@@ -74,7 +74,7 @@ pub(crate) async fn list(tx: &mut Tx, query: &ListQuery) -> Result<Vec<(Contact,
 
 async fn part(tx: &mut Tx, query: &ListQuery, phase: Phase, wanted: usize) -> Result<Vec<(Contact, String)>> {
     if cost::is_doubtful(query) {
-        let statement = ordered(tx, query, phase, wanted)?;
+        let statement = ordered(tx, query, phase, wanted)?.select(q_contacts::id);
         cost::require_affordable(tx, FIELDS, &query.filter.condition(), statement).await?;
     }
     let rows = ordered(tx, query, phase, wanted)?;
@@ -92,7 +92,7 @@ fn ordered<'a>(tx: &Tx, query: &ListQuery, phase: Phase, wanted: usize) -> Resul
             seek!(rows.filter(q_contacts::in_bin.eq(in_bin)), query, q_contacts::updated_at_key, q_contacts::id, Timestamp)
         }
         "last_activity_at" => {
-            seek!(rows.filter(q_contacts::in_bin.eq(in_bin)), query, q_contacts::last_activity_at, q_contacts::id, Timestamp)
+            seek!(rows.filter(q_contacts::in_bin.eq(in_bin)), query, q_contacts::last_activity_key, q_contacts::id, Timestamp)
         }
         _ => seek_id!(rows, query, q_contacts::id),
     };

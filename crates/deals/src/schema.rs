@@ -57,6 +57,7 @@ diesel::table! {
         actual_close_key -> Date,
         updated_at_key -> Timestamptz,
         last_activity_at -> Timestamptz,
+        last_activity_key -> Timestamptz,
         in_bin -> Bool,
     }
 }

@@ -108,7 +108,7 @@ pub(crate) async fn list(tx: &mut Tx, query: &ListQuery) -> Result<Vec<(Deal, St
 
 async fn part(tx: &mut Tx, query: &ListQuery, phase: Phase, wanted: usize) -> Result<Vec<(Deal, String)>> {
     if cost::is_doubtful(query) {
-        let statement = ordered(tx, query, phase, wanted)?;
+        let statement = ordered(tx, query, phase, wanted)?.select(q_deals::id);
         cost::require_affordable(tx, FIELDS, &query.filter.condition(), statement).await?;
     }
     let rows = ordered(tx, query, phase, wanted)?;
@@ -128,7 +128,7 @@ fn ordered<'a>(tx: &Tx, query: &ListQuery, phase: Phase, wanted: usize) -> Resul
         "actual_close_date" => seek_nullable!(rows, query, phase, q_deals::actual_close_key, NoDate, q_deals::id, Date),
         "updated_at" => seek!(rows.filter(q_deals::in_bin.eq(in_bin)), query, q_deals::updated_at_key, q_deals::id, Timestamp),
         "last_activity_at" => {
-            seek!(rows.filter(q_deals::in_bin.eq(in_bin)), query, q_deals::last_activity_at, q_deals::id, Timestamp)
+            seek!(rows.filter(q_deals::in_bin.eq(in_bin)), query, q_deals::last_activity_key, q_deals::id, Timestamp)
         }
         _ => seek_id!(rows, query, q_deals::id),
     };

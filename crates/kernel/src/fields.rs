@@ -109,8 +109,7 @@ impl Field {
         }
         match self.kind {
             Kind::Text | Kind::Caseless => &[Equal, NotEqual, In, Contains],
-            Kind::Choice(_) | Kind::Id | Kind::Member => &[Equal, NotEqual, In],
-            Kind::Boolean => &[Equal, NotEqual],
+            Kind::Choice(_) | Kind::Id | Kind::Member | Kind::Boolean => &[Equal, NotEqual, In],
             Kind::Integer | Kind::Decimal | Kind::Date | Kind::Timestamp => {
                 &[Equal, NotEqual, Less, LessOrEqual, Greater, GreaterOrEqual, In]
             }

@@ -30,7 +30,7 @@ impl Plan {
         order: (&'static str, Direction),
     ) -> Self {
         let mut tx = db.begin(context).await.expect("a transaction");
-        let by_times = seek::by_times(condition) || matches!(order.0, "updated_at_key" | "last_activity_at");
+        let by_times = seek::by_times(condition) || matches!(order.0, "updated_at_key" | "last_activity_key");
         let condition = Matching::new(&tx, view, condition);
         let explained = Explained { view, organization: context.organization_id, condition, order, by_times };
         Self(explained.get_result(&mut tx).await.expect("a plan"))
@@ -76,7 +76,7 @@ impl QueryId for Explained {
 impl QueryFragment<Pg> for Explained {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.unsafe_to_cache_prepared();
-        out.push_sql("EXPLAIN (ANALYZE, BUFFERS false, FORMAT JSON) SELECT * FROM ");
+        out.push_sql("EXPLAIN (ANALYZE, BUFFERS false, FORMAT JSON) SELECT id FROM ");
         out.push_identifier(self.view)?;
         out.push_sql(" WHERE organization_id = ");
         out.push_bind_param::<SqlUuid, _>(&self.organization)?;

@@ -4,7 +4,7 @@ use crate::support::{Answer, App, world::World};
 
 /// The planner believes that each row costs as much as millions do. Before the first connection: it keeps what it began with.
 async fn make_rows_dear(app: &App) {
-    let dear = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET cpu_tuple_cost = 100000', current_database()); END $$";
+    let dear = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET cpu_tuple_cost = 10000000', current_database()); END $$";
     app.database.execute(dear).await;
 }
 
