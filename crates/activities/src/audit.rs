@@ -55,7 +55,7 @@ pub(crate) async fn list(tx: &mut Tx, query: &ListQuery) -> Result<Vec<Activity>
         host(q_audit::ip),
         q_audit::user_agent,
     );
-    rows.select(columns).load(tx).await.expect_answer(ACTIVITY)
+    rows.select(columns).load(tx).await.expect_any(ACTIVITY)
 }
 
 pub(crate) async fn count(tx: &mut Tx, query: &ListQuery) -> Result<i64> {
@@ -64,7 +64,7 @@ pub(crate) async fn count(tx: &mut Tx, query: &ListQuery) -> Result<i64> {
         let statement = Counted(rows(tx));
         cost::require_affordable(tx, FIELDS, &query.filter.condition(), statement).await?;
     }
-    Counted(rows(tx)).get_result(tx).await.expect_answer(ACTIVITY)
+    Counted(rows(tx)).get_result(tx).await.expect_any(ACTIVITY)
 }
 
 fn ordered<'a>(tx: &Tx, query: &ListQuery) -> Rows<'a> {

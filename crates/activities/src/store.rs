@@ -29,7 +29,7 @@ pub(crate) async fn list(tx: &mut Tx, query: &ListQuery) -> Result<Vec<Activity>
         cost::require_affordable(tx, FIELDS, &query.filter.condition(), statement).await?;
     }
     let rows = ordered(tx, query);
-    rows.select(Activity::as_select()).load(tx).await.expect_answer(ACTIVITY)
+    rows.select(Activity::as_select()).load(tx).await.expect_any(ACTIVITY)
 }
 
 pub(crate) async fn count(tx: &mut Tx, query: &ListQuery) -> Result<i64> {
@@ -38,7 +38,7 @@ pub(crate) async fn count(tx: &mut Tx, query: &ListQuery) -> Result<i64> {
         let statement = Counted(rows(tx));
         cost::require_affordable(tx, FIELDS, &query.filter.condition(), statement).await?;
     }
-    Counted(rows(tx)).get_result(tx).await.expect_answer(ACTIVITY)
+    Counted(rows(tx)).get_result(tx).await.expect_any(ACTIVITY)
 }
 
 fn ordered<'a>(tx: &Tx, query: &ListQuery) -> Rows<'a> {

@@ -44,12 +44,6 @@ pub trait Expect<T> {
     /// # Errors
     /// As the module says.
     fn expect_any(self, entity: Entity) -> Result<T>;
-
-    /// Any number of rows of a question that a caller put together.
-    ///
-    /// # Errors
-    /// `TooCostly` when it took longer than a statement may; else as the module says.
-    fn expect_answer(self, entity: Entity) -> Result<T>;
 }
 
 impl<T> Expect<T> for QueryResult<T> {
@@ -62,17 +56,6 @@ impl<T> Expect<T> for QueryResult<T> {
 
     fn expect_any(self, entity: Entity) -> Result<T> {
         self.map_err(|error| refusal(error, entity.table))
-    }
-
-    fn expect_answer(self, entity: Entity) -> Result<T> {
-        self.map_err(|error| match error {
-            // The last net, where the planner was mistaken.
-            error if error.to_string().contains("statement timeout") => {
-                let message = "this took longer than a question may: narrow it with one more condition, joined by AND";
-                Error::TooCostly(vec![FieldError::new("filter", "too_costly", message)])
-            }
-            error => refusal(error, entity.table),
-        })
     }
 }
 
@@ -263,23 +246,4 @@ fn by_message(error: DieselError) -> Error {
         return Error::invalid("", "character", "a text contains a character that cannot be stored");
     }
     Error::internal(error)
-}
-
-#[cfg(test)]
-mod tests {
-    use crm_kernel::Error;
-    use diesel::{QueryResult, result::Error as DieselError};
-
-    use super::{Entity, Expect, Kind};
-
-    #[test]
-    fn a_question_that_takes_too_long_is_to_be_narrowed() {
-        let entity = Entity { name: "company", table: "crm_companies" };
-        let failed =
-            |text: &str| -> QueryResult<()> { Err(DieselError::DatabaseError(Kind::Unknown, Box::new(text.to_owned()))) };
-        let slow = "canceling statement due to statement timeout";
-        assert!(matches!(failed(slow).expect_answer(entity), Err(Error::TooCostly(_))));
-        assert!(matches!(failed(slow).expect_any(entity), Err(Error::Unavailable(_))), "whoever writes may try again");
-        assert!(matches!(failed("something else").expect_answer(entity), Err(Error::Internal(_))));
-    }
 }
