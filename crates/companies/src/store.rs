@@ -50,8 +50,8 @@ pub(crate) async fn get_many(tx: &mut Tx, ids: &[CompanyId]) -> Result<Vec<Compa
 /// Up to one record more than the page holds, each with the value it was sorted by.
 pub(crate) async fn list(tx: &mut Tx, query: &ListQuery) -> Result<Vec<(Company, String)>> {
     let wanted = usize::from(query.limit) + 1;
-    if let Some(field) = &query.custom_sort {
-        let ranks = ranked(tx, VIEW, query, field, wanted).await?;
+    if query.custom_sort.is_some() {
+        let ranks = ranked(tx, VIEW, FIELDS, query, wanted).await?;
         let ids: Vec<CompanyId> = ranks.iter().map(|rank| CompanyId(rank.id)).collect();
         return Ok(in_rank(ranks, get_many(tx, &ids).await?, |company| company.id.uuid()));
     }
@@ -71,7 +71,7 @@ async fn part(tx: &mut Tx, query: &ListQuery, phase: Phase, wanted: usize) -> Re
         cost::require_affordable(tx, FIELDS, &query.filter.condition(), statement).await?;
     }
     let rows = ordered(tx, query, phase, wanted)?;
-    rows.select((Company::as_select(), q_companies::name_key)).load(tx).await.expect_answer(COMPANY)
+    rows.select((Company::as_select(), q_companies::name_key)).load(tx).await.expect_any(COMPANY)
 }
 
 /// So many rows of one phase, in the order that was asked for.
@@ -113,7 +113,7 @@ pub(crate) async fn count(tx: &mut Tx, query: &ListQuery) -> Result<i64> {
         let statement = Counted(rows(tx));
         cost::require_affordable(tx, FIELDS, &query.filter.condition(), statement).await?;
     }
-    Counted(rows(tx)).get_result(tx).await.expect_answer(COMPANY)
+    Counted(rows(tx)).get_result(tx).await.expect_any(COMPANY)
 }
 
 /// Whether a living company has this slug.

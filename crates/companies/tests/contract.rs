@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use crm_companies::{
     BulkCompanies, Companies, Company, CompanyChanges, CompanySize, CompanyStatus, FIELDS, NewCompany, PgCompanies, default_sort,
 };
-use crm_kernel::{CompanyId, Context, Expected, Field, ListQuery, Object, Page, Result, Sort, Tags};
+use crm_kernel::{CompanyId, Context, Expected, Field, ListQuery, Object, ObjectChange, Page, Result, Sort, Tags};
 use crm_tenancy::Db;
 use crm_testkit::contract::{Draft, Noun};
 use serde_json::json;
@@ -61,6 +61,12 @@ impl Noun for Contract {
 
     fn new(draft: Draft) -> NewCompany {
         new_company(draft)
+    }
+    fn new_with(draft: Draft, custom_fields: Object) -> NewCompany {
+        NewCompany { custom_fields: Some(custom_fields), ..new_company(draft) }
+    }
+    fn customizing(custom_fields: Object) -> CompanyChanges {
+        CompanyChanges { custom_fields: ObjectChange::Merge(custom_fields.0.into()), ..CompanyChanges::default() }
     }
     fn renaming(text: &str) -> CompanyChanges {
         CompanyChanges { name: Some(text.to_owned()), ..CompanyChanges::default() }

@@ -44,7 +44,7 @@ async fn what_is_not_named_stays() {
     let before = serde_json::to_value(&bench.company).expect("a company has a JSON form");
     let after = bench.patched(json!({ "name": "Zenith" })).await;
     for (field, value) in before.as_object().expect("an object") {
-        let touched = ["name", "version", "updated_at"].contains(&field.as_str());
+        let touched = ["name", "version", "updated_at", "last_activity_at"].contains(&field.as_str());
         assert!(touched || after[field] == *value, "{field} was not named and must stay: {value} became {}", after[field]);
     }
     assert_eq!(after["name"], "Zenith");

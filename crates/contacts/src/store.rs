@@ -57,8 +57,8 @@ pub(crate) async fn get_many(tx: &mut Tx, ids: &[ContactId]) -> Result<Vec<Conta
 /// Up to one record more than the page holds, each with the name it is sorted by.
 pub(crate) async fn list(tx: &mut Tx, query: &ListQuery) -> Result<Vec<(Contact, String)>> {
     let wanted = usize::from(query.limit) + 1;
-    if let Some(field) = &query.custom_sort {
-        let ranks = ranked(tx, VIEW, query, field, wanted).await?;
+    if query.custom_sort.is_some() {
+        let ranks = ranked(tx, VIEW, FIELDS, query, wanted).await?;
         let ids: Vec<ContactId> = ranks.iter().map(|rank| ContactId(rank.id)).collect();
         return Ok(in_rank(ranks, get_many(tx, &ids).await?, |contact| contact.id.uuid()));
     }
@@ -78,7 +78,7 @@ async fn part(tx: &mut Tx, query: &ListQuery, phase: Phase, wanted: usize) -> Re
         cost::require_affordable(tx, FIELDS, &query.filter.condition(), statement).await?;
     }
     let rows = ordered(tx, query, phase, wanted)?;
-    rows.select((Contact::as_select(), q_contacts::name_key)).load(tx).await.expect_answer(CONTACT)
+    rows.select((Contact::as_select(), q_contacts::name_key)).load(tx).await.expect_any(CONTACT)
 }
 
 /// So many rows of one phase, in the order that was asked for.
@@ -118,7 +118,7 @@ pub(crate) async fn count(tx: &mut Tx, query: &ListQuery) -> Result<i64> {
         let statement = Counted(rows(tx));
         cost::require_affordable(tx, FIELDS, &query.filter.condition(), statement).await?;
     }
-    Counted(rows(tx)).get_result(tx).await.expect_answer(CONTACT)
+    Counted(rows(tx)).get_result(tx).await.expect_any(CONTACT)
 }
 
 /// The organisation's country, if it has said it.

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use crm_contacts::{
     BulkContacts, Contact, ContactChanges, ContactStatus, Contacts, FIELDS, NewContact, PgContacts, default_sort,
 };
-use crm_kernel::{CompanyId, ContactId, Context, Expected, Field, ListQuery, Object, Page, Result, Sort, Tags};
+use crm_kernel::{CompanyId, ContactId, Context, Expected, Field, ListQuery, Object, ObjectChange, Page, Result, Sort, Tags};
 use crm_tenancy::Db;
 use crm_testkit::contract::{Draft, Noun};
 use serde_json::{Value, json};
@@ -68,6 +68,12 @@ impl Noun for Contract {
 
     fn new(draft: Draft) -> NewContact {
         new_contact(draft)
+    }
+    fn new_with(draft: Draft, custom_fields: Object) -> NewContact {
+        NewContact { custom_fields: Some(custom_fields), ..new_contact(draft) }
+    }
+    fn customizing(custom_fields: Object) -> ContactChanges {
+        ContactChanges { custom_fields: ObjectChange::Merge(custom_fields.0.into()), ..ContactChanges::default() }
     }
     fn renaming(text: &str) -> ContactChanges {
         ContactChanges { last_name: Some(text.to_owned()), ..ContactChanges::default() }

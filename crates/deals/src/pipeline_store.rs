@@ -1,11 +1,11 @@
 //! Every SQL statement about pipelines: their stages, and the counts and sums of the deals in them.
 //!
 //! Must stay true: sums are made by the database from exact decimals; each statement names the organisation; the three
-//! statements that group deals narrow them exactly as lists do.
+//! statements that group deals narrow them exactly as lists do, and what a caller has narrowed them by is judged before.
 
 use bigdecimal::BigDecimal;
-use crm_kernel::{Deleted, Filter, PipelineId, Result, TeamId, UserId};
-use crm_tenancy::{Entity, Expect, Tx};
+use crm_kernel::{Condition, Deleted, Filter, PipelineId, Result, TeamId, UserId};
+use crm_tenancy::{Entity, Expect, Tx, cost};
 use diesel::{
     ExpressionMethods, NullableExpressionMethods, OptionalExtension, QueryDsl, SelectableHelper,
     dsl::{count, count_star, sql, sum},
@@ -14,6 +14,7 @@ use diesel::{
 use diesel_async::RunQueryDsl;
 
 use crate::{
+    fields::FIELDS,
     pipeline::{PipelineRow, Stage},
     schema::{q_deals, q_members, q_pipeline_stages, q_pipelines},
     store::{DEAL, narrowed},
@@ -67,6 +68,18 @@ pub(crate) async fn all_stages(tx: &mut Tx) -> Result<Vec<(PipelineId, Stage)>> 
 /// Pipeline and stage; how many deals, how many of them with an amount, how many with one in the organisation's
 /// currency; the sum of those, and the sum of each times its probability in percent.
 pub(crate) type ByStage = (PipelineId, String, i64, i64, i64, Option<BigDecimal>, Option<BigDecimal>);
+
+/// Refuses a filter by which the three groupings would read too much; without one they read all deals, as they must.
+pub(crate) async fn require_affordable(tx: &mut Tx, filter: &Filter) -> Result<()> {
+    let condition = filter.condition();
+    if condition == Condition::default() {
+        return Ok(());
+    }
+    let rows = q_deals::table.group_by((q_deals::pipeline_id, q_deals::stage)).select((q_deals::pipeline_id, count_star()));
+    let own = rows.filter(q_deals::organization_id.eq(tx.organization_id())).into_boxed();
+    let statement = narrowed(tx, own, Deleted::Exclude, filter).limit(MOST_STAGES);
+    cost::require_affordable(tx, FIELDS, &condition, statement).await
+}
 
 pub(crate) async fn by_stage(tx: &mut Tx, filter: &Filter) -> Result<Vec<ByStage>> {
     let rows = q_deals::table.group_by((q_deals::pipeline_id, q_deals::stage)).select((

@@ -91,8 +91,8 @@ pub(crate) async fn get_many(tx: &mut Tx, ids: &[DealId]) -> Result<Vec<Deal>> {
 /// Up to one record more than the page holds, each with the name it may be sorted by.
 pub(crate) async fn list(tx: &mut Tx, query: &ListQuery) -> Result<Vec<(Deal, String)>> {
     let wanted = usize::from(query.limit) + 1;
-    if let Some(field) = &query.custom_sort {
-        let ranks = ranked(tx, VIEW, query, field, wanted).await?;
+    if query.custom_sort.is_some() {
+        let ranks = ranked(tx, VIEW, FIELDS, query, wanted).await?;
         let ids: Vec<DealId> = ranks.iter().map(|rank| DealId(rank.id)).collect();
         return Ok(in_rank(ranks, get_many(tx, &ids).await?, |deal| deal.id.uuid()));
     }
@@ -113,7 +113,7 @@ async fn part(tx: &mut Tx, query: &ListQuery, phase: Phase, wanted: usize) -> Re
     }
     let rows = ordered(tx, query, phase, wanted)?;
     let columns = (Deal::as_select(), own_currency(tx.organization_id()), q_deals::name_key);
-    let found: Vec<(Deal, Option<String>, String)> = rows.select(columns).load(tx).await.expect_answer(DEAL)?;
+    let found: Vec<(Deal, Option<String>, String)> = rows.select(columns).load(tx).await.expect_any(DEAL)?;
     Ok(found.into_iter().map(|(deal, currency, name_key)| (shown((deal, currency)), name_key)).collect())
 }
 
@@ -156,7 +156,7 @@ pub(crate) async fn count(tx: &mut Tx, query: &ListQuery) -> Result<i64> {
         let statement = Counted(rows(tx));
         cost::require_affordable(tx, FIELDS, &query.filter.condition(), statement).await?;
     }
-    Counted(rows(tx)).get_result(tx).await.expect_answer(DEAL)
+    Counted(rows(tx)).get_result(tx).await.expect_any(DEAL)
 }
 
 /// The currency of the organisation's sums.

@@ -156,6 +156,7 @@ impl Stages {
 
 /// The summary of the deals that match.
 pub(crate) async fn of(tx: &mut Tx, filter: &Filter) -> Result<PipelineSummary> {
+    store::require_affordable(tx, filter).await?;
     let currency = base_currency(tx).await?;
     let all = store::all_stages(tx).await?;
     let stages = Stages(all.iter().map(|(pipeline, stage)| ((*pipeline, stage.key.clone()), stage.outcome)).collect());

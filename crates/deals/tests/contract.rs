@@ -4,7 +4,7 @@ mod parents;
 
 use async_trait::async_trait;
 use crm_deals::{BulkDeals, Deal, DealChanges, Deals, FIELDS, NewDeal, PgDeals, StageStep, default_sort};
-use crm_kernel::{CompanyId, Context, DealId, Expected, Field, ListQuery, Object, Page, Result, Sort, Tags};
+use crm_kernel::{CompanyId, Context, DealId, Expected, Field, ListQuery, Object, ObjectChange, Page, Result, Sort, Tags};
 use crm_tenancy::Db;
 use crm_testkit::contract::{Draft, Noun};
 use serde_json::{Value, json};
@@ -62,6 +62,12 @@ impl Noun for Contract {
 
     fn new(draft: Draft) -> NewDeal {
         new_deal(draft)
+    }
+    fn new_with(draft: Draft, custom_fields: Object) -> NewDeal {
+        NewDeal { custom_fields: Some(custom_fields), ..new_deal(draft) }
+    }
+    fn customizing(custom_fields: Object) -> DealChanges {
+        DealChanges { custom_fields: ObjectChange::Merge(custom_fields.0.into()), ..DealChanges::default() }
     }
     fn renaming(text: &str) -> DealChanges {
         DealChanges { name: Some(text.to_owned()), ..DealChanges::default() }

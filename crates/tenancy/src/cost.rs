@@ -127,9 +127,10 @@ fn finds_by_id(node: &Value) -> bool {
 /// single value of a single field, whose index is in the order of the list.
 #[must_use]
 pub fn is_doubtful(query: &ListQuery) -> bool {
-    let by_default = query.sort.field.name == "created_at" && query.deleted == Deleted::Exclude;
+    let by_age = query.sort.field.name == "created_at" && query.custom_sort.is_none();
+    let by_default = by_age && query.deleted == Deleted::Exclude;
     match query.filter.condition() {
-        Condition::All(parts) if parts.is_empty() => query.deleted == Deleted::Only && query.sort.field.name != "created_at",
+        Condition::All(parts) if parts.is_empty() => query.deleted == Deleted::Only && !by_age,
         Condition::Compare(comparison) => !(by_default && has_ordered_index(&comparison)),
         _ => true,
     }
@@ -195,11 +196,15 @@ fn without_index(condition: &Condition, sense: Sense) -> Vec<&Comparison> {
 fn has_index(comparison: &Comparison) -> bool {
     let Comparison { field, operator, .. } = comparison;
     let own = field.field;
+    let is_custom = field.key.is_some() && own.name == "custom_fields";
+    let is_ordered = field.custom.as_ref().is_some_and(|custom| custom.ordered.is_some());
     let answered = match operator {
-        Operator::Equal | Operator::In if field.key.is_some() => own.name == "custom_fields",
+        Operator::Equal | Operator::In if field.key.is_some() => is_custom,
         Operator::Equal | Operator::In => own.filterable || has_range_index(own),
-        Operator::Has => own.filterable,
-        Operator::Less | Operator::LessOrEqual | Operator::Greater | Operator::GreaterOrEqual => has_range_index(own),
+        Operator::Has => own.filterable || is_custom,
+        Operator::Less | Operator::LessOrEqual | Operator::Greater | Operator::GreaterOrEqual => {
+            has_range_index(own) || is_ordered
+        }
         Operator::NotEqual | Operator::Contains => false,
     };
     answered && field.parent.is_none()

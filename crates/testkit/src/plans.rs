@@ -1,7 +1,11 @@
 //! What a question costs: how the database goes about a list that is narrowed by a condition, in some order.
 
-use crm_kernel::{Condition, Context, Direction, OrganizationId};
-use crm_tenancy::{Db, Matching, seek};
+use crm_kernel::{Condition, Context, Direction, ListQuery, OrganizationId};
+use crm_tenancy::{
+    Db, Matching,
+    custom_fields::{Phase, Ranking},
+    seek,
+};
 use diesel::{
     QueryResult,
     pg::Pg,
@@ -36,10 +40,23 @@ impl Plan {
         Self(explained.get_result(&mut tx).await.expect("a plan"))
     }
 
+    /// How a page in the order of the query's custom field was found.
+    pub async fn ranked(db: &Db, context: &Context, view: &'static str, query: &ListQuery, phase: Phase) -> Self {
+        let mut tx = db.begin(context).await.expect("a transaction");
+        let ranking = Ranking::of(&tx, view, query, phase, 51).expect("a place in the order").expect("an order");
+        Self(Analysed(ranking).get_result(&mut tx).await.expect("a plan"))
+    }
+
     /// How many rows were read for nothing.
     #[must_use]
     pub fn wasted(&self) -> f64 {
         wasted(&self.0[0]["Plan"])
+    }
+
+    /// How many rows were read of this table.
+    #[must_use]
+    pub fn rows_of(&self, table: &str) -> f64 {
+        rows_of(&self.0[0]["Plan"], table)
     }
 
     /// The whole plan, to read when it is not what it should be.
@@ -55,6 +72,34 @@ fn wasted(node: &Value) -> f64 {
     let below: f64 = node["Plans"].as_array().into_iter().flatten().map(wasted).sum();
     own * number("Actual Loops") + below
 }
+
+fn rows_of(node: &Value, table: &str) -> f64 {
+    let number = |name: &str| node[name].as_f64().unwrap_or_default();
+    let own = if node["Relation Name"] == table { number("Actual Rows") * number("Actual Loops") } else { 0.0 };
+    own + node["Plans"].as_array().into_iter().flatten().map(|part| rows_of(part, table)).sum::<f64>()
+}
+
+/// A statement that is run and explained.
+struct Analysed(Ranking);
+
+impl Query for Analysed {
+    type SqlType = Json;
+}
+
+impl QueryId for Analysed {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl QueryFragment<Pg> for Analysed {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.unsafe_to_cache_prepared();
+        out.push_sql("EXPLAIN (ANALYZE, BUFFERS false, FORMAT JSON) ");
+        self.0.walk_ast(out)
+    }
+}
+
+impl<C> diesel::RunQueryDsl<C> for Analysed {}
 
 struct Explained {
     view: &'static str,

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crm_kernel::{Condition, Count, Error, Expected, FieldError, Filter, ListQuery, Object, Result, Role, page::COUNT_BOUND};
+use crm_kernel::{Condition, Count, Error, Expected, Filter, ListQuery, Object, Result, Role, page::COUNT_BOUND};
 use crm_tenancy::bulk::{self, Done, Key, Operation};
 use serde_json::Value;
 use uuid::Uuid;
@@ -16,7 +16,7 @@ use crate::{
     body::typed,
     caller::PartsCaller,
     problem,
-    question::{every, narrowed},
+    question::{asked_at, every, narrowed},
     services::Services,
 };
 
@@ -76,12 +76,14 @@ pub(super) async fn run<N: Noun>(
     if filter.trim().is_empty() {
         return Err(Error::malformed("/filter", "required", "say which records; all of them are those with version >= 1"));
     }
-    let condition = Condition::parse(filter, &N::vocabulary())
-        .map_err(|error| Error::Malformed(vec![FieldError { pointer: "/filter".into(), ..error }]))?;
-    let filter = narrowed(services, &caller.0, Filter::default(), Some(condition)).await?;
+    let condition =
+        Condition::parse(filter, &N::vocabulary()).map_err(|error| asked_at("/filter", Error::Malformed(vec![error])))?;
+    let filter = narrowed(services, &caller.0, Filter::default(), Some(condition)).await;
+    let filter = filter.map_err(|error| asked_at("/filter", error))?;
     let mut query = ListQuery { filter, limit: if dry_run { SAMPLE } else { STEP }, ..every::<N>() };
     query.count = Count::Bounded;
-    let mut page = N::list(services, context, &query).await?;
+    // The first look is what the planner is asked about: what it refuses has changed nothing.
+    let mut page = N::list(services, context, &query).await.map_err(|error| asked_at("/filter", error))?;
     let matched = page.page.total.take();
     let answer = BulkAnswer { operation_id: context.operation_id, matched, ..BulkAnswer::default() };
     if dry_run {

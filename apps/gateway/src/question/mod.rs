@@ -32,6 +32,7 @@ use crate::{caller::Caller, problem::Problem, related::Relation, services::Servi
 pub use given::{Given, QueryParameter};
 pub use known::FieldList;
 pub use search::SearchRequest;
+pub(crate) use search::{asked_at, in_where};
 
 /// What can be asked about a noun.
 pub trait Noun: 'static {

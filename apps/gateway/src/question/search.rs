@@ -110,12 +110,18 @@ fn all_in_body(error: Error) -> Error {
     }
 }
 
-/// What turns out to be wrong only for this caller and moment has no pointer of its own.
-fn in_where(error: Error) -> Error {
+/// What turns out to be wrong only for this caller and moment, or only in this organisation, has no pointer of its own.
+pub(crate) fn in_where(error: Error) -> Error {
+    asked_at("/where", error)
+}
+
+/// The same complaint about a question that stands at this place of a body.
+pub(crate) fn asked_at(pointer: &str, error: Error) -> Error {
+    let moved =
+        |errors: Vec<FieldError>| errors.into_iter().map(|error| FieldError { pointer: pointer.to_owned(), ..error }).collect();
     match error {
-        Error::Malformed(errors) => {
-            Error::Malformed(errors.into_iter().map(|error| FieldError { pointer: "/where".into(), ..error }).collect())
-        }
+        Error::Malformed(errors) => Error::Malformed(moved(errors)),
+        Error::TooCostly(errors) => Error::TooCostly(moved(errors)),
         other => other,
     }
 }

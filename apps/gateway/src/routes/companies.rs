@@ -23,7 +23,7 @@ use crate::{
     external_ids::{self, ExternalIdList, Upserted},
     once::{Once, RequestKey, once},
     problem::Answer,
-    question::{FieldList, Noun, Question, SearchRequest, Show},
+    question::{FieldList, Noun, Question, SearchRequest, Show, in_where},
     related::{Relation, Target},
     services::Services,
     shape::created,
@@ -130,7 +130,7 @@ async fn fields(caller: Caller, services: Data<Services>) -> Answer<Plain<FieldL
 #[api_v2_operation(operation_id = "searchCompanies", tags("Companies"))]
 async fn search(caller: Caller, services: Data<Services>, body: Body<SearchRequest>) -> Answer<Listed<Company>> {
     let (query, shape) = body.0.read::<CompanyNoun>(&services, &caller).await?;
-    let page = services.companies.list(&caller.context, &query).await?;
+    let page = services.companies.list(&caller.context, &query).await.map_err(in_where)?;
     Ok(shape.page(&services, &caller, page).await?)
 }
 

@@ -22,7 +22,7 @@ use crate::{
     external_ids::{self, ExternalIdList, Upserted},
     once::{Once, RequestKey, once},
     problem::Answer,
-    question::{FieldList, Noun, Question, SearchRequest, Show},
+    question::{FieldList, Noun, Question, SearchRequest, Show, in_where},
     related::{Relation, Target},
     services::Services,
     shape::created,
@@ -128,7 +128,7 @@ async fn fields(caller: Caller, services: Data<Services>) -> Answer<Plain<FieldL
 #[api_v2_operation(operation_id = "searchContacts", tags("Contacts"))]
 async fn search(caller: Caller, services: Data<Services>, body: Body<SearchRequest>) -> Answer<Listed<Contact>> {
     let (query, shape) = body.0.read::<ContactNoun>(&services, &caller).await?;
-    let page = services.contacts.list(&caller.context, &query).await?;
+    let page = services.contacts.list(&caller.context, &query).await.map_err(in_where)?;
     Ok(shape.page(&services, &caller, page).await?)
 }
 

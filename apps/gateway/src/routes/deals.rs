@@ -21,7 +21,7 @@ use crate::{
     external_ids::{self, ExternalIdList, Upserted},
     once::{Once, RequestKey, once},
     problem::Answer,
-    question::{FieldList, Narrowing, Noun, Question, SearchRequest, Show},
+    question::{FieldList, Narrowing, Noun, Question, SearchRequest, Show, in_where},
     related::{Relation, Target},
     services::Services,
     shape::created,
@@ -136,7 +136,7 @@ async fn fields(caller: Caller, services: Data<Services>) -> Answer<Plain<FieldL
 #[api_v2_operation(operation_id = "searchDeals", tags("Deals"))]
 async fn search(caller: Caller, services: Data<Services>, body: Body<SearchRequest>) -> Answer<Listed<Deal>> {
     let (query, shape) = body.0.read::<DealNoun>(&services, &caller).await?;
-    let page = services.deals.list(&caller.context, &query).await?;
+    let page = services.deals.list(&caller.context, &query).await.map_err(in_where)?;
     Ok(shape.page(&services, &caller, page).await?)
 }
 

@@ -1,5 +1,7 @@
 //! What would read too much is refused before it runs, with what to narrow; what is plainly cheap is not even estimated.
 
+use serde_json::json;
+
 use crate::support::{Answer, App, world::World};
 
 /// The planner believes that each row costs as much as millions do. Before the first connection: it keeps what it began with.
@@ -32,9 +34,77 @@ async fn a_question_that_would_read_too_much_is_refused_with_what_to_narrow() {
     assert!(detail.contains("`stage = \"prospecting\"`"), "behind NOT no index answers: {detail}");
     refusal(&asked("activities", "fields : \"amount\"").await);
 
-    let body = serde_json::json!({ "where": { "field": "website", "op": "~", "value": "plex" } });
-    refusal(&owner.post("companies/search", &body).await);
+    let body = json!({ "where": { "field": "website", "op": "~", "value": "plex" } });
+    let answer = owner.post("companies/search", &body).await;
+    refusal(&answer);
+    assert_eq!(answer.pointers(), ["/where", "/where"], "a body is named by its pointer: {}", answer.body);
     refusal(&owner.call("GET", "companies").query(&[("filter", "website ~ \"plex\""), ("count", "true")]).send().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_by_filter_and_its_rehearsal_are_refused_alike_and_change_nothing() {
+    let app = App::start().await;
+    make_rows_dear(&app).await;
+    let world = World::create(&app, "Acme").await;
+    let owner = world.owner();
+    for (noun, filter) in [
+        ("companies", "website ~ \"plex\" OR website = null"),
+        ("contacts", "NOT title = \"nobody's\""),
+        ("deals", "company.industry != \"nobody's\""),
+    ] {
+        let path = format!("{noun}/{}", world.first(noun));
+        let before = owner.get(&path).await.expect(200).body;
+        for body in [
+            json!({ "filter": filter, "set": { "tags": ["touched"] } }),
+            json!({ "filter": filter, "set": { "tags": ["touched"] }, "dry_run": true }),
+            json!({ "filter": filter, "delete": true }),
+            json!({ "filter": filter, "delete": true, "dry_run": true }),
+        ] {
+            let answer = owner.post(&format!("{noun}/bulk"), &body).await;
+            refusal(&answer);
+            assert!(answer.pointers().iter().all(|pointer| pointer == "/filter"), "{}", answer.body);
+        }
+        assert_eq!(owner.get(&path).await.expect(200).body, before, "nothing has changed");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_pipeline_is_summed_up_only_for_what_can_be_found() {
+    let app = App::start().await;
+    make_rows_dear(&app).await;
+    let world = World::create(&app, "Acme").await;
+    let owner = world.owner();
+    owner.get("deals/pipeline").await.expect(200);
+    let asked = async |filter: &str| owner.call("GET", "deals/pipeline").query(&[("filter", filter)]).send().await;
+    let detail = refusal(&asked("deal_source ~ \"none\"").await);
+    assert!(detail.contains("`deal_source ~ \"none\"` is answered by no index"), "{detail}");
+    refusal(&asked("owner.team_name = \"West\"").await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn custom_fields_are_judged_like_others_in_filters_and_in_orders() {
+    let app = App::start().await;
+    make_rows_dear(&app).await;
+    let world = World::create(&app, "Acme").await;
+    let owner = world.owner();
+    for (noun, entity) in [("companies", "company"), ("contacts", "contact"), ("deals", "deal")] {
+        for (key, field_type, indexed) in [("size", "integer", true), ("note", "text", false)] {
+            let field = json!({ "entity": entity, "key": key, "label": key, "field_type": field_type, "indexed": indexed });
+            owner.post("custom-fields", &field).await.expect(201);
+        }
+        owner.get(&format!("{noun}?sort=custom_fields.size")).await.expect(200);
+        owner.get(&format!("{noun}?sort=-custom_fields.size&limit=1")).await.expect(200);
+        let asked = async |query: &[(&str, &str)]| owner.call("GET", noun).query(query).send().await;
+        let detail = refusal(&asked(&[("filter", "custom_fields.note ~ \"x\"")]).await);
+        assert!(detail.contains("`custom_fields.note ~ \"x\"` is answered by no index"), "{detail}");
+        let detail = refusal(&asked(&[("filter", "custom_fields.size < 5 AND custom_fields.note ~ \"x\"")]).await);
+        assert!(!detail.contains("`custom_fields.size"), "that one has an index: {detail}");
+        for sort in ["custom_fields.size", "-custom_fields.size"] {
+            refusal(&asked(&[("filter", "custom_fields.note ~ \"x\""), ("sort", sort)]).await);
+            refusal(&asked(&[("owner_id", "me"), ("sort", sort)]).await);
+            refusal(&asked(&[("deleted", "only"), ("sort", sort)]).await);
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

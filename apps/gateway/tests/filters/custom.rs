@@ -57,6 +57,16 @@ fn values(field_type: FieldType, members: &[String]) -> Vec<String> {
     }
 }
 
+/// What depends on who asks and when, as a filter spells it.
+fn relative(field_type: FieldType) -> &'static [&'static str] {
+    match field_type {
+        FieldType::Date => &["today()", "today() - 400d", "quarter_start()", "week_start(-1) + 3d", "year_start(1)"],
+        FieldType::Time => &["now()", "now() - 30d", "today()", "month_start()", "year_start(-300)"],
+        FieldType::Member => &["me", "my_team"],
+        _ => &[],
+    }
+}
+
 /// What may be stored from before there was a definition.
 fn anything() -> Vec<Value> {
     vec![
@@ -160,7 +170,8 @@ fn comparison(chance: &mut Chance, known: &CustomFields, members: &[String]) -> 
     let fields: Vec<_> = known.of("company").collect();
     let field = *chance.one_of(&fields);
     let name = format!("custom_fields.{}", field.key);
-    let written = values(field.field_type, members);
+    let mut written = values(field.field_type, members);
+    written.extend(relative(field.field_type).iter().map(|text| (*text).to_owned()));
     match chance.below(8) {
         0 => format!("{name} = null"),
         1 => format!("{name} != null"),
@@ -189,7 +200,8 @@ async fn database_and_memory_agree_on_custom_fields_whatever_is_stored() {
     let vocabulary = crm_companies::VOCABULARY;
     let known_here = Known { vocabulary: &vocabulary, entity: "company", custom: &known };
     let records = world.owner().get("companies?limit=200").await.expect(200).data().to_vec();
-    let moment = crm_kernel::Moment::utc(world.tenant.owner.user_id, crm_kernel::Timestamp::now());
+    let moment = crm_kernel::Moment::utc(world.tenant.owner.user_id, crm_kernel::Timestamp::now())
+        .with_team(vec![world.tenant.owner.user_id, world.tenant.member.user_id]);
     let (mut asked, mut held) = (0, 0);
     while asked < CONDITIONS {
         let mut conditions = Vec::new();

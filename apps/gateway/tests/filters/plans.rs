@@ -1,10 +1,12 @@
 //! What a filter costs in a tenant of 20,000 records of each noun: every field that lists take as a parameter is answered by
 //! an index, and so is every order. `cargo xtask plans` asks the same of a large tenant.
 
-use crm_kernel::{Condition, Context, Direction, Filter, filter::Known};
+use crm_companies::{Companies, PgCompanies};
+use crm_deals::{Deals, PgDeals};
+use crm_kernel::{Condition, Context, Count, Direction, Filter, ListQuery, Moment, Position, Timestamp, filter::Known};
 use crm_tenancy::{
     CustomFieldDefinitions, PgCustomFieldDefinitions,
-    custom_fields::{NewCustomField, RecordKind, work},
+    custom_fields::{NewCustomField, Phase, RecordKind, work},
 };
 use crm_testkit::{Plan, TestDatabase};
 use serde_json::json;
@@ -170,6 +172,24 @@ async fn what_is_asked_of_an_indexed_custom_field_is_answered_by_an_index() {
             dear.push(format!("{filter} reads {} rows for nothing: {}", plan.wasted(), plan.text()));
         }
     }
+    // The first page, and one from the middle, are found where the order is kept; nothing is sorted.
+    for (key, middle) in [("size", json!(10_000)), ("budget", json!(10_000_000)), ("code", json!("code 200"))] {
+        let field = known.custom.find("company", key).unwrap();
+        for direction in [Direction::Ascending, Direction::Descending] {
+            for after in [None, Some(Position::new(middle.clone(), uuid::Uuid::nil()))] {
+                let mut query =
+                    ListQuery { custom_sort: Some(field.clone()), after, ..ListQuery::all(crm_companies::default_sort()) };
+                query.sort.direction = direction;
+                let plan = Plan::ranked(&database.db(), &tenant.owner, "q_companies", &query, Phase::Valued).await;
+                if plan.wasted() > MOST_WASTED
+                    || plan.text().contains("\"Sort Key\"")
+                    || plan.rows_of("crm_custom_values") > MOST_WASTED
+                {
+                    dear.push(format!("by {key}, {direction:?}: {}", plan.text()));
+                }
+            }
+        }
+    }
     assert!(dear.is_empty(), "{}", dear.join("\n"));
 }
 
@@ -203,4 +223,35 @@ async fn every_order_is_that_of_an_index() {
     }
     assert!(dear.is_empty(), "{}", dear.join("\n"));
     assert!(asked >= 30, "only {asked} orders");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_twenty_questions_are_affordable() {
+    let database = TestDatabase::create().await;
+    let tenant = database.tenant("Acme").await;
+    fill(&database, &tenant.owner).await;
+    let document = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/QUERY.md");
+    let document = std::fs::read_to_string(document).unwrap();
+    let rows = document.lines().filter_map(|line| {
+        let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
+        let [number, _, list, filter] = cells.as_slice() else { return None };
+        Some((number.parse::<usize>().ok()?, (*list).to_owned(), filter.trim_matches('`').to_owned()))
+    });
+    let moment = Moment::utc(tenant.owner.user_id, Timestamp::now()).with_team(vec![tenant.owner.user_id]);
+    let mut asked = 0;
+    for (number, list, filter) in rows {
+        let deals = list == "deals";
+        let vocabulary = if deals { crm_deals::VOCABULARY } else { crm_companies::VOCABULARY };
+        let condition = Condition::parse(&filter, &vocabulary).unwrap();
+        let sort = if deals { crm_deals::default_sort() } else { crm_companies::default_sort() };
+        let filter = Filter::default().and(condition, &moment).unwrap();
+        let query = ListQuery { filter, count: Count::Bounded, ..ListQuery::all(sort) };
+        let refused = match deals {
+            true => PgDeals::new(database.db()).list(&tenant.owner, &query).await.err(),
+            false => PgCompanies::new(database.db()).list(&tenant.owner, &query).await.err(),
+        };
+        assert!(refused.is_none(), "question {number}: {refused:?}");
+        asked += 1;
+    }
+    assert_eq!(asked, 20);
 }

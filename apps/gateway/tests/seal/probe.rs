@@ -99,7 +99,7 @@ fn forget_times(value: &mut Value) {
         Value::Object(map) => {
             for (name, value) in map {
                 match name.as_str() {
-                    "request_id" | "created_at" | "updated_at" => *value = Value::Null,
+                    "request_id" | "created_at" | "updated_at" | "last_activity_at" => *value = Value::Null,
                     _ => forget_times(value),
                 }
             }

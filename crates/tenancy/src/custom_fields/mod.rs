@@ -20,7 +20,7 @@ pub use model::{
     ConversionReport, ConversionRequest, CustomFieldChanges, CustomFieldDefinition, CustomFieldList, CustomFieldWork,
     FieldOption, Misfits, NewCustomField, Options, RecordKind, SampleValue,
 };
-pub use ranked::{Rank, in_rank, ranked};
+pub use ranked::{Phase, Rank, Ranking, in_rank, ranked};
 pub use service::{CustomFieldDefinitions, PgCustomFieldDefinitions};
 pub(crate) use values::Remembered;
 pub use values::{hold, judged_change, judged_new};

@@ -1,11 +1,11 @@
 //! Lists in the order of an indexed custom field: which records come next, found in the order that the database keeps.
 //!
-//! Must stay true: every piece of SQL is a text of this module or a name that a `fields.rs` declares; every value is a bind parameter;
+//! Must stay true: what a caller has narrowed is judged by the planner before it runs; every piece of SQL is a text of this module or a name that a `fields.rs` declares; every value is a bind parameter;
 //! the order is that of the keys, then of the ids, so that a cursor names one place.
 
 use std::collections::BTreeMap;
 
-use crm_kernel::{Condition, CustomField, Deleted, Direction, ListQuery, Position, Result};
+use crm_kernel::{Condition, CustomField, Deleted, Direction, Field, ListQuery, Position, Result};
 use diesel::{
     QueryResult,
     pg::Pg,
@@ -17,7 +17,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::store::CUSTOM_FIELD;
-use crate::{Expect, Matching, Tx};
+use crate::{Expect, Matching, Tx, cost};
 
 /// Where a record stands in the order.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,25 +28,32 @@ pub struct Rank {
     pub key: Value,
 }
 
-/// Up to so many records of the view that are what the query asks for, in the order of the field: those with a value, then those
-/// without.
+/// Up to so many records of the view that are what the query asks for, in the order of its custom field: those with a value, then
+/// those without. `fields` are the noun's.
 ///
 /// # Errors
-/// When the database cannot be asked.
-pub async fn ranked(tx: &mut Tx, view: &'static str, query: &ListQuery, field: &CustomField, wanted: usize) -> Result<Vec<Rank>> {
+/// `TooCostly` when it would read too much; when the database cannot be asked.
+pub async fn ranked(
+    tx: &mut Tx,
+    view: &'static str,
+    fields: &'static [Field],
+    query: &ListQuery,
+    wanted: usize,
+) -> Result<Vec<Rank>> {
     let after = query.after.as_ref();
     let mut found = Vec::new();
     if after.is_none_or(|after| !after.key.is_null()) {
-        found.extend(part(tx, view, query, field, Phase::Valued, wanted).await?);
+        found.extend(part(tx, fields, query, Ranking::of(tx, view, query, Phase::Valued, wanted)?).await?);
     }
     if found.len() < wanted {
         let missing = wanted - found.len();
-        found.extend(part(tx, view, query, field, Phase::Empty, missing).await?);
+        found.extend(part(tx, fields, query, Ranking::of(tx, view, query, Phase::Empty, missing)?).await?);
     }
     Ok(found)
 }
 
 /// The key behind which a page begins.
+#[derive(Debug)]
 enum After {
     Number(i64),
     Text(String),
@@ -58,13 +65,18 @@ pub fn in_rank<T>(ranks: Vec<Rank>, records: Vec<T>, id: impl Fn(&T) -> Uuid) ->
     ranks.into_iter().filter_map(|rank| found.remove(&rank.id).map(|record| (record, rank.key.to_string()))).collect()
 }
 
+/// One of the two parts of the order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
+pub enum Phase {
+    /// Records with a value.
     Valued,
+    /// Records without one.
     Empty,
 }
 
-struct Part {
+/// The statement that finds the records of one part, in their order.
+#[derive(Debug)]
+pub struct Ranking {
     view: &'static str,
     organization: Uuid,
     field: Uuid,
@@ -78,36 +90,12 @@ struct Part {
     wanted: i64,
 }
 
-async fn part(
-    tx: &mut Tx,
-    view: &'static str,
-    query: &ListQuery,
-    field: &CustomField,
-    phase: Phase,
-    wanted: usize,
-) -> Result<Vec<Rank>> {
-    let Some(generation) = field.ordered else { return Ok(Vec::new()) };
-    let condition: Condition = query.filter.condition();
-    let after = query.after.as_ref().filter(|after| after.key.is_null() == (phase == Phase::Empty));
-    let after = match after {
-        Some(after) if phase == Phase::Valued => Some((key(field, after)?, after.id)),
-        Some(after) => Some((After::Number(0), after.id)),
-        None => None,
-    };
-    let part = Part {
-        view,
-        organization: tx.organization_id().uuid(),
-        field: field.id.uuid(),
-        generation,
-        numeric: field.field_type.is_numeric(),
-        phase,
-        direction: query.sort.direction,
-        deleted: query.deleted,
-        after,
-        condition: Matching::new(tx, view, &condition),
-        wanted: i64::try_from(wanted).unwrap_or(i64::MAX),
-    };
-    let rows: Vec<(Uuid, Option<i64>, Option<String>)> = part.load(tx).await.expect_any(CUSTOM_FIELD)?;
+async fn part(tx: &mut Tx, fields: &'static [Field], query: &ListQuery, ranking: Option<Ranking>) -> Result<Vec<Rank>> {
+    let Some(ranking) = ranking else { return Ok(Vec::new()) };
+    if cost::is_doubtful(query) {
+        cost::require_affordable(tx, fields, &query.filter.condition(), &ranking).await?;
+    }
+    let rows: Vec<(Uuid, Option<i64>, Option<String>)> = ranking.load(tx).await.expect_any(CUSTOM_FIELD)?;
     let rank = |(id, number, text): (Uuid, Option<i64>, Option<String>)| {
         let key = number.map(Value::from).or(text.map(Value::from)).unwrap_or_default();
         Rank { id, key }
@@ -115,16 +103,47 @@ async fn part(
     Ok(rows.into_iter().map(rank).collect())
 }
 
-impl Query for Part {
+impl Ranking {
+    /// Up to so many records of the view; none when the query is in no such order.
+    ///
+    /// # Errors
+    /// `Malformed` when the cursor holds another kind of value.
+    pub fn of(tx: &Tx, view: &'static str, query: &ListQuery, phase: Phase, wanted: usize) -> Result<Option<Self>> {
+        let Some(field) = &query.custom_sort else { return Ok(None) };
+        let Some(generation) = field.ordered else { return Ok(None) };
+        let after = query.after.as_ref().filter(|after| after.key.is_null() == (phase == Phase::Empty));
+        let after = match after {
+            Some(after) if phase == Phase::Valued => Some((key(field, after)?, after.id)),
+            Some(after) => Some((After::Number(0), after.id)),
+            None => None,
+        };
+        let condition: Condition = query.filter.condition();
+        Ok(Some(Self {
+            view,
+            organization: tx.organization_id().uuid(),
+            field: field.id.uuid(),
+            generation,
+            numeric: field.field_type.is_numeric(),
+            phase,
+            direction: query.sort.direction,
+            deleted: query.deleted,
+            after,
+            condition: Matching::new(tx, view, &condition),
+            wanted: i64::try_from(wanted).unwrap_or(i64::MAX),
+        }))
+    }
+}
+
+impl Query for Ranking {
     type SqlType = (SqlUuid, Nullable<BigInt>, Nullable<Text>);
 }
 
-impl QueryId for Part {
+impl QueryId for Ranking {
     type QueryId = ();
     const HAS_STATIC_QUERY_ID: bool = false;
 }
 
-impl QueryFragment<Pg> for Part {
+impl QueryFragment<Pg> for Ranking {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.unsafe_to_cache_prepared();
         match self.phase {
@@ -150,7 +169,7 @@ impl QueryFragment<Pg> for Part {
     }
 }
 
-impl Part {
+impl Ranking {
     fn column<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>, name: &str) -> QueryResult<()> {
         out.push_identifier(self.view)?;
         out.push_sql(".");
@@ -236,7 +255,7 @@ impl Part {
     }
 }
 
-impl<C> diesel::RunQueryDsl<C> for Part {}
+impl<C> diesel::RunQueryDsl<C> for Ranking {}
 
 /// What the cursor holds, as the field's values are ordered.
 fn key(field: &CustomField, after: &Position) -> Result<After> {

@@ -189,6 +189,13 @@ pub const TABLES: &[Table] = &[
         CUSTOM_VALUE,
         "number_key = 1",
     ),
+    table(
+        "public.crm_record_times",
+        "",
+        "record_id = '{id}'",
+        ("entity, record_id, in_bin, updated_at, last_activity_at", "'company', '{new}', false, now(), now()"),
+        "last_activity_at = now()",
+    ),
     table("public.crm_activities", "", "entity_id = '{id}'", ACTIVITY, "activity_type = 'forged'"),
     table(
         "public.crm_activity_details",

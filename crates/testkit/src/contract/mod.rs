@@ -5,6 +5,7 @@
 
 pub mod bin;
 pub mod bulk;
+pub mod custom;
 pub mod filters;
 pub mod ids;
 pub mod log;
@@ -17,7 +18,7 @@ pub mod walls;
 use std::{cmp::Ordering, fmt::Debug};
 
 use async_trait::async_trait;
-use crm_kernel::{Context, Direction, Expected, Field, Kind, ListQuery, Money, Page, Result, Sort, UserId, fields};
+use crm_kernel::{Context, Direction, Expected, Field, Kind, ListQuery, Money, Object, Page, Result, Sort, UserId, fields};
 use crm_tenancy::Db;
 use serde::Serialize;
 use serde_json::Value;
@@ -71,6 +72,10 @@ pub trait Noun: Send + Sync + 'static {
 
     /// The new record that `create` makes of this draft.
     fn new(draft: Draft) -> <Self::Bulk as crm_tenancy::bulk::Noun>::New;
+    /// The same with these custom fields.
+    fn new_with(draft: Draft, custom_fields: Object) -> <Self::Bulk as crm_tenancy::bulk::Noun>::New;
+    /// The change that merges these custom fields into those that a record has.
+    fn customizing(custom_fields: Object) -> <Self::Bulk as crm_tenancy::bulk::Noun>::Changes;
     /// The change that `rename` makes.
     fn renaming(text: &str) -> <Self::Bulk as crm_tenancy::bulk::Noun>::Changes;
 
@@ -187,6 +192,17 @@ pub fn view<R: Serialize>(record: &R) -> Value {
     serde_json::to_value(record).expect("a record has a JSON form")
 }
 
+/// The view with what every change moves taken from another one: the version and the times, those that the noun has.
+#[must_use]
+pub fn moved_on(mut view: Value, other: &Value) -> Value {
+    for name in ["version", "updated_at", "last_activity_at"] {
+        if let (Some(value), Some(moved)) = (view.get_mut(name), other.get(name)) {
+            *value = moved.clone();
+        }
+    }
+    view
+}
+
 /// The record's id.
 pub fn id<R: Serialize>(record: &R) -> Uuid {
     view(record)["id"].as_str().and_then(|text| text.parse().ok()).expect("a record's JSON has its id")
@@ -263,6 +279,8 @@ macro_rules! crud_contract {
             bulk { each_operation_is_judged_as_if_it_had_come_alone, a_run_of_creations_loses_only_what_is_refused,
                 all_or_nothing_leaves_nothing, a_viewer_changes_nothing_in_bulk,
                 an_upsert_changes_what_is_there_and_makes_what_is_not, upserts_of_one_key_at_once_make_one_record }
+            custom { custom_fields_are_kept_as_their_type_demands, custom_fields_filter_exactly,
+                lists_are_in_the_order_of_a_custom_field, custom_fields_are_judged_in_bulk }
         }
     };
     (@tests $noun:ty, $($theme:ident { $($rule:ident),+ $(,)? })+) => {
