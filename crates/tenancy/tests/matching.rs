@@ -90,7 +90,7 @@ async fn no_value_is_a_part_of_the_text() {
         pieces.extend(text.split([' ', '(', ')', ',', '.']).map(|piece| parameter(piece).unwrap_or_else(|| piece.to_owned())));
     }
     pieces.retain(|piece| !piece.chars().all(|letter| letter.is_ascii_digit()) || piece.len() > 4);
-    let known = "-> ->> :: ::text::jsonb ::text[]::jsonb[] :numeric < <= <> = > >= @> 9223372036854775807 '[]'::jsonb ::numeric 'number' 'string' \"C\" AND ANY AS \
+    let known = "-> ->> :: ::text::jsonb ::text[]::jsonb[] :numeric < <= <> = > >= @> 9223372036854775807 '[]'::jsonb ::numeric 'number' 'string' \"C\" AND ANY ARRAY AS \
                  CASE COLLATE END EXISTS FALSE FROM IS NOT NULL OR SELECT THEN TRUE WHEN WHERE app fold jsonb_typeof \
                  lower lower_all parent organization_id strpos";
     let known: BTreeSet<&str> = known.split_whitespace().collect();

@@ -2,8 +2,8 @@
 //!
 //! Lives here: the one place where a [`Condition`] becomes SQL. Lists, counts and sums all narrow with [`Matching`].
 //! Must stay true: every piece of SQL is a text of this module or a name that a `fields.rs` declares; every value is a bind
-//! parameter. The text of a statement does not change with the length of a list: that is one array. A filter of a single declared field is a bare comparison of its column or key, so that an index may
-//! answer it. What is true here is true in `crm_kernel::filter::evaluate`, and the other way round.
+//! parameter. The text of a statement does not change with the length of a list: that is one array. A filter of a single declared field is a
+//! bare comparison of its column or key, so that an index may answer it. What is true here is true in `crm_kernel::filter::evaluate`, and the other way round.
 //!
 //! SQL has three values where the language has two. WHERE takes NULL for false, and AND and OR keep that; only NOT does
 //! not, so it is spelled `IS NOT TRUE`.

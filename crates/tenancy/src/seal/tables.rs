@@ -14,6 +14,7 @@ pub const EXEMPT: &[(&str, &str, &str)] = &[
     ("public.crm_idempotent_answers", "tracking", "answers to changes that are logged themselves"),
     ("public.crm_custom_field_work", "tracking", "says how far a job has come; what it changes is logged where it changes"),
     ("public.crm_custom_values", "tracking", "derived from custom fields by triggers"),
+    ("public.crm_record_times", "tracking", "derived from records and their activities by triggers"),
     ("identity.credentials", "tracking", "secrets never enter the log"),
     ("identity.credentials", "composite_key", "people belong to several tenants"),
     ("identity.sessions", "tracking", "is itself the record of logins"),
