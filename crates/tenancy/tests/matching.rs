@@ -86,7 +86,9 @@ async fn no_value_is_a_part_of_the_text() {
     let mut pieces = BTreeSet::new();
     for _ in 0..2_000 {
         let text = sql(&tx, &trees.condition());
-        let parameter = |piece: &str| piece.strip_prefix('$').map(|rest| rest.trim_start_matches(|letter: char| letter.is_ascii_digit()).to_owned());
+        let parameter = |piece: &str| {
+            piece.strip_prefix('$').map(|rest| rest.trim_start_matches(|letter: char| letter.is_ascii_digit()).to_owned())
+        };
         pieces.extend(text.split([' ', '(', ')', ',', '.']).map(|piece| parameter(piece).unwrap_or_else(|| piece.to_owned())));
     }
     pieces.retain(|piece| !piece.chars().all(|letter| letter.is_ascii_digit()) || piece.len() > 4);

@@ -159,7 +159,10 @@ fn never(table: &Table, role: &str, kind: &str, [select, insert, update, delete]
     let closed =
         table.name.starts_with("identity.") || table.name == "public.users" || table.name == "public.crm_activity_details";
     assert!(!closed || [select, insert, update, delete].iter().all(|answer| *answer == "grant"), "nobody reaches this: {said}");
-    let derived = table.name.starts_with("public.q_") || table.name.contains("activit") || table.name.contains("history") || table.name.contains("times");
+    let derived = table.name.starts_with("public.q_")
+        || table.name.contains("activit")
+        || table.name.contains("history")
+        || table.name.contains("times");
     assert!(!derived || nothing_written, "nobody writes what is derived: {said}");
 }
 
