@@ -110,8 +110,8 @@ async fn views_test_the_organisation() {
         let view = format!("CREATE VIEW {name} AS {definition}; GRANT SELECT ON {name} TO crm_app");
         breaking(&view, &format!("public.{name}"), reason).await;
     }
-    let replaced = "CREATE OR REPLACE VIEW q_companies AS SELECT * FROM crm_companies";
-    breaking(replaced, "public.q_companies", reason).await;
+    let replaced = "CREATE OR REPLACE VIEW q_pipelines AS SELECT * FROM crm_pipelines";
+    breaking(replaced, "public.q_pipelines", reason).await;
     let elsewhere = "CREATE SCHEMA side; CREATE VIEW side.people AS SELECT id, email FROM users;
                      GRANT SELECT (email) ON side.people TO PUBLIC";
     breaking(elsewhere, "side.people", reason).await;
