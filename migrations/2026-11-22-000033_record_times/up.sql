@@ -154,9 +154,10 @@ BEGIN
         EXECUTE format(
             'CREATE VIEW public.%1$I AS
              SELECT record.*,
-                    (SELECT last_activity_at
-                       FROM crm_record_times
-                      WHERE organization_id = record.organization_id AND entity = %3$L AND record_id = record.id) AS last_activity_at,
+                    coalesce((SELECT last_activity_at
+                                FROM crm_record_times
+                               WHERE organization_id = record.organization_id AND entity = %3$L AND record_id = record.id),
+                             record.updated_at) AS last_activity_at,
                     times.updated_at AS updated_at_key, times.last_activity_at AS last_activity_key, times.in_bin
                FROM %2$s AS record
                LEFT JOIN crm_record_times AS times
