@@ -1,6 +1,12 @@
 //! Another type: first a report, then steps, while others write.
 
+use std::time::Duration;
+
+use crm_companies::{CompanyChanges, within};
+use crm_kernel::{CompanyId, Expected};
+use crm_tenancy::custom_fields::work::step;
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use super::{body, define, id, start, work};
 use crate::support::{App, world::World};
@@ -121,4 +127,88 @@ async fn what_is_written_during_a_conversion_stays_right() {
                  AND kept.number_key = (company.custom_fields ->> 'size')::bigint";
     assert_eq!(app.database.number(kept).await, 3_000, "every value is in its place");
     assert_eq!(app.database.number("SELECT count(*) FROM crm_custom_values").await, 3_000, "and nothing else is there");
+}
+
+/// The ids of the companies that the next steps of a conversion come to, in order.
+async fn begin(app: &App, world: &World) -> Vec<CompanyId> {
+    let field = define(world.owner(), "company", "size", "text", &json!({ "indexed": true })).await;
+    fill(app, world, 2_000, "n::text").await;
+    let address = format!("custom-fields/{}/convert", id(&field));
+    let begun = world.owner().post(&address, &json!({ "field_type": "integer" })).await.expect(200).body;
+    assert_eq!(begun["work"]["finished_at"], Value::Null, "{begun}");
+    let ahead = "SELECT id FROM crm_companies WHERE id > (SELECT after_id FROM crm_custom_field_work) ORDER BY id";
+    app.database.texts(ahead).await.iter().map(|id| id.parse().unwrap()).collect()
+}
+
+async fn ends_well(app: &App) {
+    work(app).await;
+    let open = "SELECT count(*) FROM crm_custom_field_work WHERE finished_at IS NULL";
+    assert_eq!(app.database.number(open).await, 0);
+    let converted =
+        "SELECT count(*) FROM crm_companies WHERE name LIKE 'C %' AND jsonb_typeof(custom_fields -> 'size') = 'number'";
+    assert_eq!(app.database.number(converted).await, 2_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_step_takes_nothing_that_somebody_holds_and_waits_for_nobody_who_may_wait_for_it() {
+    let (app, world) = start().await;
+    let ids = begin(&app, &world).await;
+    let change = CompanyChanges { website: Some(Some("https://changed.example".into())), ..CompanyChanges::default() };
+    // Against the order of steps, which would be a circle if the step waited for the first while it holds the second.
+    let mut writer = app.database.db().begin(&world.tenant.owner).await.unwrap();
+    within::update(&mut writer, ids[400], &Expected::Any, &change).await.unwrap();
+    let stepped = timeout(Duration::from_secs(20), step(&app.database.db())).await.expect("the step does not wait").unwrap();
+    assert!(stepped);
+    within::update(&mut writer, ids[100], &Expected::Any, &change).await.unwrap();
+    within::update(&mut writer, ids[500], &Expected::Any, &change).await.unwrap();
+    writer.commit().await.unwrap();
+    ends_well(&app).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_step_that_waits_for_a_record_holds_no_other() {
+    let (app, world) = start().await;
+    let ids = begin(&app, &world).await;
+    let held = app.database.hold(&format!("UPDATE crm_companies SET website = 'a' WHERE id = '{}'", ids[0])).await;
+    let waiting = tokio::spawn({
+        let db = app.database.db();
+        async move { step(&db).await.unwrap() }
+    });
+    held.change_and_commit_under_a_waiter(&format!("UPDATE crm_companies SET website = 'b' WHERE id = '{}'", ids[1])).await;
+    assert!(waiting.await.unwrap());
+    ends_well(&app).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_back_from_the_bin_fits_the_type_of_today() {
+    let (_app, world) = start().await;
+    for (noun, entity) in super::NOUNS {
+        for (misfits, left) in [("keep", json!("about 10")), ("clear", Value::Null)] {
+            let key = format!("size_{misfits}");
+            let field = define(world.owner(), entity, &key, "text", &json!({ "indexed": true })).await;
+            let mut deleted = Vec::new();
+            for value in ["7", "about 10"] {
+                let mut new = body(noun, &json!({ &key: value }));
+                if noun != "contacts" {
+                    new["name"] = json!(format!("{misfits} {value}"));
+                }
+                let record = world.owner().post(noun, &new).await.expect(201).id();
+                world.owner().delete(&format!("{noun}/{record}")).await.expect(204);
+                deleted.push(record);
+            }
+            let request = json!({ "field_type": "integer", "misfits": misfits });
+            let converted = world.owner().post(&format!("custom-fields/{}/convert", id(&field)), &request).await.expect(200).body;
+            assert!(converted["work"]["finished_at"].is_string(), "{converted}");
+            for (record, expected) in deleted.iter().zip([json!(7), left]) {
+                let back = world.owner().call("POST", &format!("{noun}/{record}/restore")).send().await.expect(200).body;
+                assert_eq!(back["custom_fields"][&key], expected, "{noun} {misfits}");
+            }
+            let same = format!("custom_fields.{key} = 7");
+            let found = world.owner().call("GET", noun).query(&[("filter", same.as_str())]).send().await.expect(200).ids();
+            assert_eq!(found, [deleted[0].clone()], "{noun}");
+            let sort = format!("-custom_fields.{key}");
+            let sorted = world.owner().call("GET", noun).query(&[("sort", sort.as_str()), ("limit", "1")]).send().await;
+            assert_eq!(sorted.expect(200).ids(), [deleted[0].clone()], "{noun}: it has its place in the order");
+        }
+    }
 }
