@@ -2,14 +2,18 @@
 //!
 //! Must stay true: this is the only way to set the time of a record. The database lets owners and admins alone do it (it asks
 //! memberships, not the context), runs every guard and trigger, and refuses a time in the future. It checks shapes and
-//! references; that values are sensible is for the caller to check with the rules of the noun.
+//! references, and custom fields by their definitions; that other values are sensible is for the caller to check with the rules of the
+//! noun.
 
-use crm_kernel::Result;
+use crm_kernel::{Error, Result};
 use diesel::sql_types::{Jsonb, Text};
 use diesel_async::RunQueryDsl;
 use serde_json::Value;
 
-use crate::{Entity, Expect, Tx};
+use crate::{
+    Entity, Expect, Tx,
+    custom_fields::{RecordKind, judge_imported},
+};
 
 /// Rows of one call of the database function: far below its bound of 5,000, so that a call ends long before the
 /// statement timeout of the application's role.
@@ -38,6 +42,15 @@ impl Importable {
         };
         Entity { name: self.as_str(), table }
     }
+
+    /// What its custom fields are defined for.
+    fn kind(self) -> RecordKind {
+        match self {
+            Self::Company => RecordKind::Company,
+            Self::Contact => RecordKind::Contact,
+            Self::Deal => RecordKind::Deal,
+        }
+    }
 }
 
 diesel::define_sql_function! {
@@ -55,7 +68,12 @@ diesel::define_sql_function! {
 pub async fn records(tx: &mut Tx, noun: Importable, rows: &[Value]) -> Result<usize> {
     let mut imported = 0;
     for batch in rows.chunks(BATCH) {
-        let call = diesel::select(import_records(noun.as_str(), Value::Array(batch.to_vec())));
+        let mut batch = batch.to_vec();
+        let faults = judge_imported(tx, noun.kind(), &mut batch).await?;
+        if !faults.is_empty() {
+            return Err(Error::Invalid(faults));
+        }
+        let call = diesel::select(import_records(noun.as_str(), Value::Array(batch)));
         let count: i32 = call.get_result(tx).await.expect_any(noun.entity())?;
         imported += usize::try_from(count).unwrap_or_default();
     }

@@ -1,5 +1,7 @@
 //! Values: what each type takes, what is named when they are wrong, what is filled in, what must be there.
 
+use crm_kernel::Error;
+use crm_tenancy::import::{self, Importable};
 use serde_json::{Value, json};
 
 use super::{NOUNS, body, define, id, start};
@@ -243,4 +245,42 @@ async fn a_default_that_no_longer_holds_is_not_written() {
         owner.patch(&format!("custom-fields/{}", id(buyer)), &json!({ "required": true })).await.expect(200);
         owner.post(noun, &body(noun, &json!({}))).await.problem(422, "invalid").names(&["/custom_fields/buyer"]);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_brought_in_is_judged_and_texts_of_a_spreadsheet_become_values() {
+    let (app, world) = start().await;
+    for (key, field_type, more) in [
+        ("size", "integer", json!({ "indexed": true })),
+        ("budget", "money", json!({})),
+        ("chosen", "boolean", json!({})),
+        ("note", "text", json!({ "required": true })),
+    ] {
+        define(world.owner(), "company", key, field_type, &more).await;
+    }
+    let company = json!(world.first("companies"));
+    define(world.owner(), "company", "above", "company", &json!({})).await;
+    let bring_in = async |custom_fields: Value| {
+        let mut tx = app.database.db().begin(&world.tenant.owner).await.unwrap();
+        let name = "Brought in";
+        let row =
+            json!({ "name": name, "slug": "brought-in", "owner_id": world.tenant.owner.user_id, "custom_fields": custom_fields });
+        import::records(&mut tx, Importable::Company, &[row]).await?;
+        tx.commit().await
+    };
+    for (wrong, pointer) in [
+        (json!({ "size": "about 10" }), "/custom_fields/size"),
+        (json!({ "budget": "dear" }), "/custom_fields/budget"),
+        (json!({ "unheard_of": 1 }), "/custom_fields/unheard_of"),
+        (json!({ "above": "01890000-0000-7000-8000-000000000000" }), "/custom_fields/above"),
+    ] {
+        match bring_in(wrong).await {
+            Err(Error::Invalid(faults)) => assert_eq!(faults[0].pointer, pointer, "{faults:?}"),
+            other => panic!("{pointer}: {other:?}"),
+        }
+    }
+    bring_in(json!({ "size": "12", "budget": "7", "chosen": "true", "above": company })).await.unwrap();
+    let found = world.owner().call("GET", "companies").query(&[("filter", "custom_fields.size = 12")]).send().await.expect(200);
+    let values = &found.data()[0]["custom_fields"];
+    assert_eq!(*values, json!({ "size": 12, "budget": "7.00", "chosen": true, "above": company }));
 }

@@ -22,5 +22,5 @@ pub use model::{
 };
 pub use ranked::{Phase, Rank, Ranking, in_rank, ranked};
 pub use service::{CustomFieldDefinitions, PgCustomFieldDefinitions};
-pub(crate) use values::Remembered;
+pub(crate) use values::{Remembered, judge_imported};
 pub use values::{hold, judged_change, judged_new};

@@ -107,6 +107,34 @@ pub async fn judged_change(tx: &mut Tx, kind: RecordKind, change: &ObjectChange)
     Ok((ObjectChange::Merge(Value::Object(patch)), faults))
 }
 
+/// The `custom_fields` of rows that are brought in, put into the normal form where they stand; and what is wrong with the first row that
+/// has a fault. History has neither defaults nor what was required later. A text that does not fit is read as JSON: a spreadsheet has
+/// nothing but texts.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub(crate) async fn judge_imported(tx: &mut Tx, kind: RecordKind, rows: &mut [Value]) -> Result<Vec<FieldError>> {
+    let fields = definitions(tx, kind).await?;
+    if fields.iter().all(|field| field.retired_at.is_some()) {
+        return Ok(Vec::new());
+    }
+    let mut judged = Judged { fields: &fields, faults: Vec::new(), references: Vec::new() };
+    for values in rows.iter_mut().filter_map(|row| row.get_mut("custom_fields")?.as_object_mut()) {
+        for (key, value) in std::mem::take(values) {
+            let Some(field) = judged.field(&key, &value) else { continue };
+            let options = field.option_keys();
+            let read = value.as_str().filter(|_| field.field_type.normal(&options, &value).is_err());
+            let read = read.and_then(|text| serde_json::from_str(text).ok());
+            let normal = judged.value(field, &options, read.as_ref().unwrap_or(&value));
+            values.extend(normal.map(|normal| (key, normal)));
+        }
+        if !judged.faults.is_empty() {
+            break;
+        }
+    }
+    judged.faults(tx).await
+}
+
 impl<'d> Judged<'d> {
     /// The definition of this key; without one only null is right.
     fn field(&mut self, key: &str, value: &Value) -> Option<&'d CustomFieldDefinition> {
