@@ -34,6 +34,6 @@ pub use ids::{
     PipelineId, SessionId, TeamId, TokenId, UserId,
 };
 pub use page::{Cursor, Page, PageInfo, Position, Total};
-pub use query::{Count, Deleted, Direction, ListQuery, Sort};
+pub use query::{Cost, Count, Deleted, Direction, ListQuery, Sort};
 pub use values::{Date, Money, Object, ObjectChange, Tags, Timestamp};
 pub use version::Expected;

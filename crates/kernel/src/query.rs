@@ -30,6 +30,8 @@ pub struct ListQuery {
     pub deleted: Deleted,
     /// Whether to say how many there are in all.
     pub count: Count,
+    /// Whether what it costs is asked before it runs.
+    pub cost: Cost,
 }
 
 /// Which records take part.
@@ -50,6 +52,16 @@ pub enum Count {
     Skip,
     /// Up to a bound, see [`crate::Total`].
     Bounded,
+}
+
+/// What is known of what a list costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Cost {
+    /// Nothing: it is asked, and what would read too much is refused.
+    #[default]
+    Unknown,
+    /// The first page was affordable, and what was begun with it must not end in the middle: the statement timeout alone bounds the others.
+    Accepted,
 }
 
 /// One key and its direction; the id breaks ties in the same direction, records without a value come last.
@@ -75,7 +87,8 @@ impl ListQuery {
     #[must_use]
     pub fn all(sort: Sort) -> Self {
         let (filter, limit) = (Filter::default(), DEFAULT_LIMIT);
-        Self { of: "", filter, sort, custom_sort: None, limit, after: None, deleted: Deleted::Exclude, count: Count::Skip }
+        let (deleted, count, cost) = (Deleted::Exclude, Count::Skip, Cost::Unknown);
+        Self { of: "", filter, sort, custom_sort: None, limit, after: None, deleted, count, cost }
     }
 
     /// Continues behind a cursor.

@@ -5,12 +5,14 @@
 //! or narrowed by one value that an index holds in the order of the list, costs no second trip to the database.
 //! Must stay true: what is estimated is the statement that will run, under the same role, with the same values.
 
-use crm_kernel::{Comparison, Condition, Deleted, Error, Field, FieldError, FilterValue, Kind, ListQuery, Operator, Result};
+use crm_kernel::{
+    Comparison, Condition, Cost, Deleted, Error, Field, FieldError, FilterValue, Kind, ListQuery, Operator, Result,
+};
 use diesel::{
     QueryResult,
     pg::Pg,
     query_builder::{AstPass, Query, QueryFragment, QueryId},
-    sql_types::Json,
+    sql_types::{Bool, Json, Text},
 };
 use diesel_async::RunQueryDsl;
 use serde_json::Value;
@@ -123,14 +125,17 @@ fn finds_by_id(node: &Value) -> bool {
     kept(node) || matches!(node["Node Type"].as_str(), Some("Memoize" | "Result")) && finds_by_id(part(node, OUTER))
 }
 
-/// Whether the planner has to be asked: not for a list without a filter, whose orders all have an index, nor for one narrowed by a
-/// single value of a single field, whose index is in the order of the list.
+/// Whether the planner has to be asked: not for a list without a filter in an order of the noun's own, which all have an index, nor for one
+/// narrowed by a single value of a single field, whose index is in the order of the list; nor where it has been asked already.
 #[must_use]
 pub fn is_doubtful(query: &ListQuery) -> bool {
+    if query.cost == Cost::Accepted {
+        return false;
+    }
     let by_age = query.sort.field.name == "created_at" && query.custom_sort.is_none();
     let by_default = by_age && query.deleted == Deleted::Exclude;
     match query.filter.condition() {
-        Condition::All(parts) if parts.is_empty() => query.deleted == Deleted::Only && !by_age,
+        Condition::All(parts) if parts.is_empty() => query.custom_sort.is_some() || query.deleted == Deleted::Only && !by_age,
         Condition::Compare(comparison) => !(by_default && has_ordered_index(&comparison)),
         _ => true,
     }
@@ -143,7 +148,21 @@ fn has_ordered_index(comparison: &Comparison) -> bool {
     one_value && ordered && field.field.filterable && field.parent.is_none()
 }
 
+diesel::define_sql_function! {
+    /// Sets a parameter, until the end of the transaction if `is_local`.
+    #[sql_name = "pg_catalog.set_config"]
+    fn set_config(name: Text, value: Text, is_local: Bool) -> Text;
+}
+
+/// Whether records are put beside their times, or their values, by comparing each with each: that is what the planner does with an
+/// organisation of which it has no statistics yet, because it believes that there is one of each.
+fn compares_each_with_each(node: &Value) -> bool {
+    let beside = || node["Join Filter"].as_str().is_some_and(|test| test.contains("record_id"));
+    node["Node Type"] == "Nested Loop" && beside() || node["Plans"].as_array().into_iter().flatten().any(compares_each_with_each)
+}
+
 /// Refuses a question whose statement would read too much. `fields` are the noun's: a refusal says which of them have an index.
+/// Where the planner knows nothing, the rest of the transaction goes without nested loops: every record is then read once.
 ///
 /// # Errors
 /// `TooCostly` with each part that no index answers, and what to ask instead.
@@ -152,6 +171,9 @@ where
     Q: QueryFragment<Pg> + Send,
 {
     let plan: Value = Explained(statement).get_result(tx).await.map_err(expect::error)?;
+    if plan.pointer("/0/Plan").is_some_and(compares_each_with_each) {
+        diesel::select(set_config("enable_nestloop", "off", true)).get_result::<String>(tx).await.map_err(expect::error)?;
+    }
     let estimate = Estimate::of(&plan);
     if estimate.worst <= MOST_COST { Ok(()) } else { Err(refusal(fields, condition)) }
 }
@@ -244,6 +266,16 @@ mod tests {
             ],
         });
         assert_eq!(estimated(lookups), (10.0, 10.0));
+    }
+
+    #[test]
+    fn records_put_beside_their_times_by_comparing_all_are_noticed() {
+        let joined = |test: &str| json!({ "Node Type": "Aggregate", "Plans": [{ "Node Type": "Nested Loop", "Join Filter": test, "Total Cost": 16.5 }] });
+        assert!(super::compares_each_with_each(&joined("(times.record_id = record.id)")));
+        assert!(!super::compares_each_with_each(&joined("(stage.name = record.stage)")));
+        assert!(!super::compares_each_with_each(
+            &json!({ "Node Type": "Merge Join", "Join Filter": "(times.record_id = record.id)" })
+        ));
     }
 
     #[test]

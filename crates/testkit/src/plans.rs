@@ -1,8 +1,8 @@
 //! What a question costs: how the database goes about a list that is narrowed by a condition, in some order.
 
-use crm_kernel::{Condition, Context, Direction, ListQuery, OrganizationId};
+use crm_kernel::{Condition, Context, Direction, Field, ListQuery, OrganizationId};
 use crm_tenancy::{
-    Db, Matching,
+    Db, Matching, Tx, cost,
     custom_fields::{Phase, Ranking},
     seek,
 };
@@ -34,10 +34,16 @@ impl Plan {
         order: (&'static str, Direction),
     ) -> Self {
         let mut tx = db.begin(context).await.expect("a transaction");
-        let by_times = seek::by_times(condition) || matches!(order.0, "updated_at_key" | "last_activity_key");
-        let condition = Matching::new(&tx, view, condition);
-        let explained = Explained { view, organization: context.organization_id, condition, order, by_times };
-        Self(explained.get_result(&mut tx).await.expect("a plan"))
+        let asked = Asked::of(&tx, context, view, condition, order);
+        Self(Analysed(asked).get_result(&mut tx).await.expect("a plan"))
+    }
+
+    /// How the first page of an affordable list was found, newest first, after the planner was asked what it costs.
+    pub async fn judged(db: &Db, context: &Context, view: &'static str, fields: &'static [Field], condition: &Condition) -> Self {
+        let mut tx = db.begin(context).await.expect("a transaction");
+        let asked = Asked::of(&tx, context, view, condition, ("id", Direction::Descending));
+        cost::require_affordable(&mut tx, fields, condition, &asked).await.expect("it is affordable");
+        Self(Analysed(asked).get_result(&mut tx).await.expect("a plan"))
     }
 
     /// How a page in the order of the query's custom field was found.
@@ -68,7 +74,10 @@ impl Plan {
 
 fn wasted(node: &Value) -> f64 {
     let number = |name: &str| node[name].as_f64().unwrap_or_default();
-    let own = number("Rows Removed by Filter") + number("Rows Removed by Index Recheck");
+    let own = ["Rows Removed by Filter", "Rows Removed by Join Filter", "Rows Removed by Index Recheck"]
+        .map(number)
+        .iter()
+        .sum::<f64>();
     let below: f64 = node["Plans"].as_array().into_iter().flatten().map(wasted).sum();
     own * number("Actual Loops") + below
 }
@@ -80,28 +89,29 @@ fn rows_of(node: &Value, table: &str) -> f64 {
 }
 
 /// A statement that is run and explained.
-struct Analysed(Ranking);
+struct Analysed<Q>(Q);
 
-impl Query for Analysed {
+impl<Q> Query for Analysed<Q> {
     type SqlType = Json;
 }
 
-impl QueryId for Analysed {
+impl<Q> QueryId for Analysed<Q> {
     type QueryId = ();
     const HAS_STATIC_QUERY_ID: bool = false;
 }
 
-impl QueryFragment<Pg> for Analysed {
+impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for Analysed<Q> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.unsafe_to_cache_prepared();
         out.push_sql("EXPLAIN (ANALYZE, BUFFERS false, FORMAT JSON) ");
-        self.0.walk_ast(out)
+        self.0.walk_ast(out.reborrow())
     }
 }
 
-impl<C> diesel::RunQueryDsl<C> for Analysed {}
+impl<Q, C> diesel::RunQueryDsl<C> for Analysed<Q> {}
 
-struct Explained {
+/// A page of living records.
+struct Asked {
     view: &'static str,
     organization: OrganizationId,
     condition: Matching<()>,
@@ -109,19 +119,17 @@ struct Explained {
     by_times: bool,
 }
 
-impl Query for Explained {
-    type SqlType = Json;
+impl Asked {
+    fn of(tx: &Tx, context: &Context, view: &'static str, condition: &Condition, order: (&'static str, Direction)) -> Self {
+        let by_times = seek::by_times(condition) || matches!(order.0, "updated_at_key" | "last_activity_key");
+        let condition = Matching::new(tx, view, condition);
+        Self { view, organization: context.organization_id, condition, order, by_times }
+    }
 }
 
-impl QueryId for Explained {
-    type QueryId = ();
-    const HAS_STATIC_QUERY_ID: bool = false;
-}
-
-impl QueryFragment<Pg> for Explained {
+impl QueryFragment<Pg> for Asked {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.unsafe_to_cache_prepared();
-        out.push_sql("EXPLAIN (ANALYZE, BUFFERS false, FORMAT JSON) SELECT id FROM ");
+        out.push_sql("SELECT id FROM ");
         out.push_identifier(self.view)?;
         out.push_sql(" WHERE organization_id = ");
         out.push_bind_param::<SqlUuid, _>(&self.organization)?;
@@ -137,5 +145,3 @@ impl QueryFragment<Pg> for Explained {
         Ok(())
     }
 }
-
-impl<C> diesel::RunQueryDsl<C> for Explained {}

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crm_kernel::{Condition, Count, Error, Expected, Filter, ListQuery, Object, Result, Role, page::COUNT_BOUND};
+use crm_kernel::{Condition, Cost, Count, Error, Expected, Filter, ListQuery, Object, Result, Role, page::COUNT_BOUND};
 use crm_tenancy::bulk::{self, Done, Key, Operation};
 use serde_json::Value;
 use uuid::Uuid;
@@ -82,7 +82,8 @@ pub(super) async fn run<N: Noun>(
     let filter = filter.map_err(|error| asked_at("/filter", error))?;
     let mut query = ListQuery { filter, limit: if dry_run { SAMPLE } else { STEP }, ..every::<N>() };
     query.count = Count::Bounded;
-    // The first look is what the planner is asked about: what it refuses has changed nothing.
+    // The first look is what the planner is asked about: what it refuses has changed nothing. Once something is changed, nothing is refused
+    // as too costly any more.
     let mut page = N::list(services, context, &query).await.map_err(|error| asked_at("/filter", error))?;
     let matched = page.page.total.take();
     let answer = BulkAnswer { operation_id: context.operation_id, matched, ..BulkAnswer::default() };
@@ -94,7 +95,7 @@ pub(super) async fn run<N: Noun>(
         let message = format!("more than {COUNT_BOUND} records match: narrow the filter");
         return Err(Error::invalid("/filter", "too_many", message));
     }
-    query.count = Count::Skip;
+    (query.count, query.cost) = (Count::Skip, Cost::Accepted);
     let mut tally = Tally::default();
     loop {
         step::<N>(services, caller, &what, &page.data, &mut tally).await?;

@@ -255,3 +255,21 @@ async fn the_twenty_questions_are_affordable() {
     }
     assert_eq!(asked, 20);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_organisation_without_statistics_is_read_once() {
+    let database = TestDatabase::create().await;
+    let tenant = database.tenant("Acme").await;
+    let (organization, user) = (tenant.owner.organization_id, tenant.owner.user_id);
+    database
+        .execute(&format!(
+            "INSERT INTO crm_contacts (organization_id, owner_id, created_by_id, first_name, last_name)
+             SELECT '{organization}', '{user}', '{user}', 'First', 'Last ' || n FROM generate_series(1, 3000) AS n"
+        ))
+        .await;
+    for filter in ["last_activity_at >= \"2001-01-01T00:00:00Z\"", "updated_at < \"2001-01-01T00:00:00Z\""] {
+        let condition = Condition::parse(filter, &crm_contacts::VOCABULARY).unwrap();
+        let plan = Plan::judged(&database.db(), &tenant.owner, "q_contacts", crm_contacts::FIELDS, &condition).await;
+        assert!(plan.wasted() <= MOST_WASTED, "{filter} compares {} rows for nothing: {}", plan.wasted(), plan.text());
+    }
+}

@@ -1,7 +1,7 @@
 //! Lists in the order of an indexed custom field: which records come next, found in the order that the database keeps.
 //!
-//! Must stay true: what a caller has narrowed is judged by the planner before it runs; every piece of SQL is a text of this module or a name that a `fields.rs` declares; every value is a bind parameter;
-//! the order is that of the keys, then of the ids, so that a cursor names one place.
+//! Must stay true: the planner judges every statement before it runs; every piece of SQL is a text of this module or a name that a
+//! `fields.rs` declares; every value is a bind parameter; the order is that of the keys, then of the ids, so that a cursor names one place.
 
 use std::collections::BTreeMap;
 
@@ -43,11 +43,11 @@ pub async fn ranked(
     let after = query.after.as_ref();
     let mut found = Vec::new();
     if after.is_none_or(|after| !after.key.is_null()) {
-        found.extend(part(tx, fields, query, Ranking::of(tx, view, query, Phase::Valued, wanted)?).await?);
+        found.extend(part(tx, view, fields, query, Phase::Valued, wanted).await?);
     }
     if found.len() < wanted {
         let missing = wanted - found.len();
-        found.extend(part(tx, fields, query, Ranking::of(tx, view, query, Phase::Empty, missing)?).await?);
+        found.extend(part(tx, view, fields, query, Phase::Empty, missing).await?);
     }
     Ok(found)
 }
@@ -90,10 +90,23 @@ pub struct Ranking {
     wanted: i64,
 }
 
-async fn part(tx: &mut Tx, fields: &'static [Field], query: &ListQuery, ranking: Option<Ranking>) -> Result<Vec<Rank>> {
-    let Some(ranking) = ranking else { return Ok(Vec::new()) };
+async fn part(
+    tx: &mut Tx,
+    view: &'static str,
+    fields: &'static [Field],
+    query: &ListQuery,
+    phase: Phase,
+    wanted: usize,
+) -> Result<Vec<Rank>> {
+    let Some(ranking) = Ranking::of(tx, view, query, phase, wanted)? else { return Ok(Vec::new()) };
     if cost::is_doubtful(query) {
-        cost::require_affordable(tx, fields, &query.filter.condition(), &ranking).await?;
+        let condition = query.filter.condition();
+        // Without a filter, what is read for nothing on the way to the records without a value are those that have one, and no others.
+        let passed = match phase {
+            Phase::Empty if condition == Condition::default() => Ranking::of(tx, view, query, Phase::Valued, usize::MAX)?,
+            _ => None,
+        };
+        cost::require_affordable(tx, fields, &condition, passed.as_ref().unwrap_or(&ranking)).await?;
     }
     let rows: Vec<(Uuid, Option<i64>, Option<String>)> = ranking.load(tx).await.expect_any(CUSTOM_FIELD)?;
     let rank = |(id, number, text): (Uuid, Option<i64>, Option<String>)| {
