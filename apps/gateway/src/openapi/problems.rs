@@ -23,6 +23,7 @@ const CODES: &[(&str, u16, &str)] = &[
     ("address_too_long", 414, "The address is longer than 16 KiB: long questions can be sent with POST …/search."),
     ("unsupported_media_type", 415, "The body is not sent as JSON."),
     ("invalid", 422, "Values that break a rule; `errors` names all of them."),
+    ("too_costly", 422, "It would read too many records: `errors` names what no index answers, and what to narrow by."),
     ("limited", 429, "Too much; `Retry-After` says when to try again."),
     ("headers_too_large", 431, "More than 64 headers, or more than 32 KiB of them."),
     ("internal", 500, "A fault of ours; the request id helps us find out what."),
@@ -71,7 +72,14 @@ const BESIDES: &[(&str, &[&str])] = &[
     (":upsert", &["conflict"]),
     (":attach", &["invalid", "conflict"]),
     // With `atomic` it is answered like the operation at fault.
-    (":bulk", &["stale"]),
+    (":bulk", &["stale", "too_costly"]),
+    // What is asked with a filter is judged before it runs.
+    ("company:list", &["too_costly"]),
+    ("contact:list", &["too_costly"]),
+    ("deal:list", &["too_costly"]),
+    ("deal:pipeline", &["too_costly"]),
+    ("activity:list", &["too_costly"]),
+    ("audit:list", &["too_costly"]),
     ("custom_field:retire", &["conflict"]),
     ("custom_field:reinstate", &["conflict"]),
     ("custom_field:convert", &["conflict"]),
@@ -105,7 +113,7 @@ pub fn answer(codes: &[&(&str, u16, &str)]) -> Value {
     let sentences: Vec<&str> = codes.iter().map(|(_, _, sentence)| *sentence).collect();
     let (words, status): (Vec<&str>, _) =
         (codes.iter().map(|(code, ..)| written(code)).collect(), codes.first().map(|known| known.1));
-    let names_fields = words.iter().all(|word| ["malformed", "invalid", "conflict"].contains(word));
+    let names_fields = words.iter().all(|word| ["malformed", "invalid", "conflict", "too_costly"].contains(word));
     let mut narrowed = json!({
         "type": "object",
         "properties": { "status": { "type": "integer", "enum": [status] }, "code": { "type": "string", "enum": words } },
