@@ -69,7 +69,8 @@ async fn explain(db: &Db, context: &Context, question: &Question, how: &'static 
 /// Rows that were read and not wanted.
 fn wasted(node: &Value) -> f64 {
     let number = |name: &str| node[name].as_f64().unwrap_or_default();
-    let own = number("Rows Removed by Filter") + number("Rows Removed by Index Recheck");
+    let own: f64 =
+        ["Rows Removed by Filter", "Rows Removed by Join Filter", "Rows Removed by Index Recheck"].map(number).iter().sum();
     let below: f64 = node["Plans"].as_array().into_iter().flatten().map(wasted).sum();
     own * number("Actual Loops") + below
 }
