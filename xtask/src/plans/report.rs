@@ -8,8 +8,8 @@ use crate::progress::say;
 /// What a declared filter or order may read for nothing.
 pub const MOST_WASTED: f64 = 5_000.0;
 /// A tag, or any of several values, has no order of its own: the planner may walk the newest records until a page is full, and
-/// takes the shorter way.
-const MOST_WASTED_UNORDERED: f64 = 25_000.0;
+/// takes the shorter way. A page of 51 where one record in 400 has the tag is 20,400 of them, give or take 3,000.
+const MOST_WASTED_UNORDERED: f64 = 30_000.0;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -68,8 +68,8 @@ fn line(first: &Row, group: &[&Row]) -> String {
         },
         About::Numbered(number) => format!("question {number}"),
     };
-    let wasted =
-        if first.verdict == Verdict::Refused { "refused".to_owned() } else { format!("{:.0}", largest(|row| row.wasted)) };
+    let is_refused = group.iter().any(|row| row.verdict == Verdict::Refused);
+    let wasted = if is_refused { "refused".to_owned() } else { format!("{:.0}", largest(|row| row.wasted)) };
     let (cost, took) = (largest(|row| row.cost), largest(|row| row.took.as_secs_f64() * 1000.0));
     let noun: Noun = first.question.noun;
     format!("| {} | {question} | {} | {wasted} | {cost:.0} | {took:.0} |\n", noun.name(), group.len())

@@ -118,6 +118,9 @@ async fn sample<N: Noun>(bench: &Bench<N>, count: usize) -> Vec<Value> {
     views
 }
 
+/// A comparison, and which of the numbered records fit.
+type Asked = (&'static str, Box<dyn Fn(usize) -> bool>);
+
 /// Each comparison finds exactly those whose number says so, and counts as many.
 pub async fn custom_fields_filter_exactly<N: Noun>() {
     let bench = Bench::<N>::new().await;
@@ -127,7 +130,7 @@ pub async fn custom_fields_filter_exactly<N: Noun>() {
     let views = sample(&bench, 14).await;
     let sized = |number: usize| number % 4 != 3;
     let dated = |number: usize| number.is_multiple_of(2);
-    let questions: Vec<(&str, Box<dyn Fn(usize) -> bool>)> = vec![
+    let questions: Vec<Asked> = vec![
         ("custom_fields.size = 1", Box::new(|number| number % 4 == 1)),
         ("custom_fields.size != 1", Box::new(|number| number % 4 != 1)),
         ("custom_fields.size > 0", Box::new(move |number| sized(number) && number % 4 > 0)),
@@ -207,7 +210,7 @@ pub async fn custom_fields_are_judged_in_bulk<N: Noun>() {
     for (place, result) in results.into_iter().enumerate() {
         match result {
             Ok(Done::Created(record) | Done::Updated(record)) => {
-                sizes.push((place, view(&record)["custom_fields"]["size"].clone()))
+                sizes.push((place, view(&record)["custom_fields"]["size"].clone()));
             }
             refused => assert_eq!(pointers(refused.map(|_| ()), "what does not fit is refused"), ["/custom_fields/size"]),
         }
