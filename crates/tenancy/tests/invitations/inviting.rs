@@ -256,7 +256,7 @@ async fn letters_and_pending_invitations_are_bounded() {
 async fn a_mailbox_gets_so_many_letters_an_hour_and_nobody_is_told_of_the_others() {
     let stage = set_up().await;
     let wanted = invitation("new@example.com", Role::Member);
-    let told = |made: &crm_tenancy::identity::invitations::Invitation| (made.status.clone(), made.role, made.version);
+    let told = |made: &crm_tenancy::identity::invitations::Invitation| (made.status, made.role, made.version);
     let waiting = "SELECT count(*) FROM identity.letters WHERE due_at > now() AND sent_at IS NULL";
     for name in ["Noise", "Racket"] {
         let noisy = stage.database.tenant(name).await.owner;
