@@ -20,6 +20,7 @@ mod logfile;
 mod mail;
 mod migrate;
 mod openapi;
+mod organization;
 mod plans;
 mod port;
 mod postgres;
@@ -71,6 +72,8 @@ enum Command {
     Backup(backup::Options),
     /// Load a backup into an empty database
     Restore(restore::Options),
+    /// Make an organisation and its owner
+    Organization(organization::Options),
     /// Make the demo organisation
     Seed,
     /// List the letters that were put into the local mailbox, or show one with its link
@@ -115,7 +118,7 @@ async fn main() -> ExitCode {
 fn list_commands() {
     for command in Arguments::command().get_subcommands() {
         let about = command.get_about().map(ToString::to_string).unwrap_or_default();
-        progress::say(&format!("cargo xtask {:<11} {about}\n", command.get_name()));
+        progress::say(&format!("cargo xtask {:<12} {about}\n", command.get_name()));
     }
 }
 
@@ -131,6 +134,7 @@ async fn run(command: Command, database_url: Option<String>) -> Result<()> {
         Command::Migrate(direction) => database::with(environment, async |it| migrate::run(it, direction).await).await,
         Command::Backup(options) => database::with(environment, async |it| backup::run(it, &options).await).await,
         Command::Restore(options) => database::with(environment, async |it| restore::run(it, &options).await).await,
+        Command::Organization(options) => database::with(environment, async |it| organization::run(it, &options).await).await,
         Command::Seed => database::with(environment, async |it| seed::run(environment, it).await).await,
         Command::Mail(options) => mail::run(environment, &options),
         Command::Import(options) => database::with(environment, async |it| import::run(environment, it, &options).await).await,
