@@ -122,6 +122,7 @@ async fn a_token_that_was_cut_or_changed_anywhere_is_none() {
             }
         }
         is_turned_away(app.holder(format!("{good}{good}")).get("companies").await, "twice, as text");
+        is_turned_away(app.holder(URL_SAFE.encode([bytes.clone(), bytes].concat())).get("companies").await, "twice, as bytes");
     }
 }
 
