@@ -444,15 +444,22 @@ AS $$
 DECLARE
     member_role text;
 BEGIN
+    PERFORM FROM public.memberships WHERE organization_id = app.org_id() AND user_id = p_member;
+    IF NOT FOUND THEN
+        RETURN 'unknown';
+    END IF;
+    IF NOT app.is_manager() THEN
+        RETURN 'forbidden';
+    END IF;
+    -- The person first, as whatever opens or moves a session does: a switch has the session before it asks for the membership, and
+    -- the two would wait for each other.
+    PERFORM identity.hold_person(p_member);
     -- Locked, as whoever opens a session here holds it.
     SELECT role
       INTO member_role
       FROM public.memberships
      WHERE organization_id = app.org_id() AND user_id = p_member
        FOR NO KEY UPDATE;
-    IF NOT FOUND THEN
-        RETURN 'unknown';
-    END IF;
     IF NOT app.is_manager() OR (member_role = 'owner' AND app.role() <> 'owner') THEN
         RETURN 'forbidden';
     END IF;

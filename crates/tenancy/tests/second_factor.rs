@@ -408,6 +408,10 @@ async fn api_tokens_have_given_none_once_it_is_off() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_wrong_is_in_the_log_and_what_is_turned_away_adds_nothing() {
     let entrance = Entrance::open().await;
+    let viewer = entrance.enter("viewer").await.user_id;
+    let nowhere = Credentials { organization: Some("nowhere".into()), ..entrance.credentials("viewer") };
+    unauthenticated(entrance.identity.login(&nowhere, &elsewhere(1)).await, "a right password for no organisation of the person");
+    assert_eq!(entrance.refusals(viewer, 1).await, ["login_refused credential"]);
     let context = entrance.enter("member").await;
     let (authenticator, recovery) = entrance.enable(&context).await;
     let member = context.user_id;

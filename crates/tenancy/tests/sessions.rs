@@ -3,7 +3,7 @@
 
 mod entrance;
 
-use crm_kernel::{Context, OrganizationId, Result, Role, SessionId};
+use crm_kernel::{Context, Error, OrganizationId, Result, Role, SessionId};
 use crm_tenancy::{
     Identity,
     identity::{
@@ -274,6 +274,21 @@ async fn a_login_that_is_elsewhere_while_a_manager_ends_the_sessions_does_not_co
     let fresh = entrance.login("member").await;
     let away = entrance.open_from(&fresh, second).await.unwrap();
     entrance.open_from(&away, entrance.tenant.organization_id).await.expect("a later login does");
+}
+
+/// Both hold the person first: neither has what the other waits for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manager_and_a_login_that_moves_do_not_wait_for_each_other() {
+    let entrance = Entrance::open().await;
+    let owner = entrance.enter("owner").await;
+    for round in 0..20 {
+        let tokens = entrance.login("member").await;
+        let member = entrance.context(&tokens).user_id;
+        let moving = entrance.open_from(&tokens, entrance.tenant.organization_id);
+        let (moved, ended) = tokio::join!(moving, entrance.sessions.end_of_member(&owner, member));
+        ended.unwrap_or_else(|error| panic!("round {round}: {error:?}"));
+        assert!(matches!(moved, Ok(_) | Err(Error::Unauthenticated(_))), "round {round}: {:?}", moved.err());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -260,7 +260,11 @@ impl PgIdentity {
         let organizations = store::list_organizations(connection, person.user).await?;
         let wanted =
             |organization: &&OrganizationRole| credentials.organization.as_ref().is_none_or(|slug| *slug == organization.slug);
-        let organization = organizations.iter().find(wanted).ok_or_else(refused)?.organization_id;
+        let Some(organization) = organizations.iter().find(wanted).map(|organization| organization.organization_id) else {
+            // The most telling of all: the password was right.
+            self.tell_refused(person.user, Refused::Password, origin);
+            return Err(refused());
+        };
         let code = credentials.code.as_deref();
         let proved = second_factor::prove(connection, &self.sealing_keys, (person.user, person.known_device), code).await?;
         let (refresh_token, refresh_hash) = new_secret()?;

@@ -174,7 +174,7 @@ pub(super) async fn log_refused_proof(connection: &mut AsyncPgConnection, contex
 /// What was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refused {
-    /// A password.
+    /// A password, or a right one for an organisation that is not the person's.
     Password,
     /// A code of the second factor, or a recovery code.
     Code,
