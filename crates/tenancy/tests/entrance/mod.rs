@@ -86,14 +86,9 @@ impl Entrance {
             "SELECT activity_type || ' ' || entity_type FROM crm_activities
               WHERE entity_id = '{user}' AND activity_type IN ('login_refused', 'proof_refused') ORDER BY seq"
         );
-        for _ in 0..200 {
-            let found = self.database.texts(&query).await;
-            if found.len() >= wanted {
-                return found;
-            }
-            tokio::time::sleep(Duration::from_millis(25)).await;
-        }
-        panic!("{wanted} refusals are not in the log: {:?}", self.database.texts(&query).await)
+        crm_testkit::waiting::until("the refusals are in the log", async || self.database.texts(&query).await.len() >= wanted)
+            .await;
+        self.database.texts(&query).await
     }
 
     /// Whether whoever sends letters has been told of one since this was last asked.

@@ -313,13 +313,6 @@ async fn what_is_wrong_at_these_doors_is_in_the_log() {
     is_missing(stage.accept(&with(PASSWORD, authenticator.first())).await, "a used one");
     unauthenticated(stage.accept(&with("wrong", authenticator.code(1))).await, "a wrong password");
     let query = "SELECT count(*) || ' ' || entity_type FROM crm_activities WHERE activity_type = 'login_refused' GROUP BY entity_type ORDER BY entity_type";
-    let mut told = Vec::new();
-    for _ in 0..200 {
-        told = stage.database.texts(query).await;
-        if told == ["1 credential", "4 second_factor"] {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(25)).await;
-    }
-    panic!("{told:?}");
+    let told = async || stage.database.texts(query).await == ["1 credential", "4 second_factor"];
+    crm_testkit::waiting::until("what was refused is in the log", told).await;
 }
