@@ -127,7 +127,7 @@ impl<T: Serialize> Placed<T> {
     }
 }
 
-/// Which versions `If-Match` accepts; `*` accepts every one of a record that is there. Tags carry the version before any digest; weak tags and tags of others match
+/// Which versions `If-Match` accepts; `*` accepts every one of a record that is there, and stands alone: [`crate::contract`] sees to it. Tags carry the version before any digest; weak tags and tags of others match
 /// nothing, as RFC 9110 says.
 #[must_use]
 pub fn if_match(request: &HttpRequest) -> Expected {
@@ -135,7 +135,7 @@ pub fn if_match(request: &HttpRequest) -> Expected {
     let mut any_header = false;
     for header in request.headers().get_all(IF_MATCH) {
         any_header = true;
-        for tag in header.to_str().unwrap_or_default().split(',').map(str::trim) {
+        for tag in entity_tags(header.to_str().unwrap_or_default()) {
             if tag == "*" {
                 return Expected::Present;
             }
@@ -143,6 +143,16 @@ pub fn if_match(request: &HttpRequest) -> Expected {
         }
     }
     if any_header { Expected::OneOf(versions) } else { Expected::Any }
+}
+
+/// The tags of a list of them. A comma within quotes is part of a tag.
+pub(crate) fn entity_tags(list: &str) -> impl Iterator<Item = &str> {
+    let mut quoted = false;
+    let parts = list.split(move |letter: char| {
+        quoted ^= letter == '"';
+        letter == ',' && !quoted
+    });
+    parts.map(str::trim).filter(|tag| !tag.is_empty())
 }
 
 fn version_of(tag: &str) -> Option<i32> {
@@ -173,7 +183,7 @@ impl<T> Responder for Found<T> {
     type Body = BoxBody;
     fn respond_to(self, request: &HttpRequest) -> HttpResponse {
         let known = request.headers().get_all(IF_NONE_MATCH).filter_map(|value| value.to_str().ok());
-        let mut known = known.flat_map(|value| value.split(',')).map(str::trim);
+        let mut known = known.flat_map(entity_tags);
         let is_read = request.method() == actix_web::http::Method::GET;
         if is_read && known.any(|tag| tag == "*" || tag.trim_start_matches("W/") == self.tag) {
             return HttpResponse::NotModified().insert_header((ETAG, self.tag)).finish();

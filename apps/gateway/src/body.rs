@@ -32,8 +32,6 @@ use crate::{
     services::Services,
 };
 
-/// Levels of arrays and objects a body may have.
-const DEEPEST: usize = 64;
 /// How large a body may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bound {
@@ -177,22 +175,7 @@ fn parse(bytes: &[u8], bound: Bound) -> Result<Value> {
         return Err(Error::malformed("", "too_many", message));
     }
     let value = json::parse(bytes)?;
-    if depth(&value, 0) > DEEPEST {
-        return Err(Error::malformed("", "depth", format!("nested deeper than {DEEPEST}")));
-    }
     if value.is_object() { Ok(value) } else { Err(Error::malformed("", "type", "expected a JSON object")) }
-}
-
-/// How deep a value is nested; stops one level past the bound.
-fn depth(value: &Value, level: usize) -> usize {
-    if level > DEEPEST {
-        return level;
-    }
-    match value {
-        Value::Array(items) => items.iter().map(|item| depth(item, level + 1)).max().unwrap_or(level + 1),
-        Value::Object(map) => map.values().map(|item| depth(item, level + 1)).max().unwrap_or(level + 1),
-        _ => level,
-    }
 }
 
 /// Everything that is wrong with a value as a `T` by itself; the document of the API learns the rules by it.

@@ -19,6 +19,7 @@ use crm_kernel::{Error, FieldError};
 use serde_json::Value;
 
 use crate::{
+    answer::entity_tags,
     caller,
     policy::{self, Access},
     problem::Problem,
@@ -43,6 +44,9 @@ const PROTECTIVE: &[&str] = &["If-Match", "If-None-Match", "If-Unmodified-Since"
 
 /// Headers that say one thing.
 const SINGLE: &[&str] = &["Content-Type", "Content-Encoding", "Idempotency-Key"];
+
+/// Headers that are either `*` or a list of entity tags (RFC 9110, 13.1).
+const LISTS_OF_TAGS: &[&str] = &["If-Match", "If-None-Match"];
 
 /// Faults that are named; whoever sends more is told the first ones.
 const MOST_ERRORS: usize = 50;
@@ -133,6 +137,9 @@ impl Takes {
         for header in SINGLE.iter().filter(|header| headers.get_all(**header).count() > 1) {
             faults.push(FieldError::new(*header, "repeated", "may be given once"));
         }
+        for header in LISTS_OF_TAGS.iter().filter(|header| mixes_all_with_some(headers, header)) {
+            faults.push(FieldError::new(*header, "value", "* stands alone, without any tag beside it"));
+        }
         if takes_over(headers) {
             faults.push(FieldError::new("Upgrade", "unsupported", "this server speaks no WebSocket"));
         }
@@ -142,6 +149,13 @@ impl Takes {
         }
         faults
     }
+}
+
+/// Whether it says at once that every tag will do and that only these will.
+fn mixes_all_with_some(headers: &HeaderMap, header: &str) -> bool {
+    let given = headers.get_all(header).filter_map(|value| value.to_str().ok());
+    let tags: Vec<&str> = given.flat_map(entity_tags).collect();
+    tags.len() > 1 && tags.contains(&"*")
 }
 
 /// The protective header that this one is a misspelling of: other separators, an `X-`, one letter wrong, two swapped.

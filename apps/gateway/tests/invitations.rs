@@ -114,12 +114,11 @@ async fn a_link_that_is_dead_has_one_answer_and_a_persons_own_proof_is_asked_for
     app.nobody().post(accept, &json!({ "token": "x", "role": "owner" })).await.problem(400, "malformed").names(&["/role"]);
     let joins = |caller: &Caller, token: &str| json!({ "token": token, "refresh_token": caller.refresh_token });
     app.nobody().post(join, &joins(&app.nobody(), "x")).await.problem(401, "unauthenticated");
-    for token in ["", "x", &"x".repeat(200), &format!("{}.{}", Uuid::now_v7().simple(), "x".repeat(43))] {
+    for token in ["", "x", &"x".repeat(200), &"x".repeat(20_000), &format!("{}.{}", Uuid::now_v7().simple(), "x".repeat(43))] {
         app.nobody().post(look, &json!({ "token": token })).await.problem(404, "not_found");
         app.nobody().post(accept, &json!({ "token": token, "password": "x" })).await.problem(404, "not_found");
         world.member().post(join, &joins(world.member(), token)).await.problem(404, "not_found");
     }
-    app.nobody().post(look, &json!({ "token": "x".repeat(201) })).await.problem(422, "invalid").names(&["/token"]);
 
     let token = app.invited_elsewhere("new@example.com", "Umbrella").await;
     let send = async |body: Value| app.nobody().post(accept, &body).await;

@@ -31,10 +31,20 @@ pub fn check_with<T: garde::Validate<Context = ()>>(input: &T, faults: Vec<Field
 #[must_use]
 pub fn field_errors(report: &Report) -> Vec<FieldError> {
     let field_error = |(path, error): &(Path, garde::Error)| {
-        let (code, message) = code(error.message());
-        FieldError::new(pointer(path), code, message)
+        let (message, below) = error.message().split_once(BELOW).unwrap_or((error.message(), ""));
+        let (code, message) = code(message);
+        FieldError::new(format!("{}{below}", pointer(path)), code, message)
     };
     report.iter().map(field_error).collect()
+}
+
+/// Stands in a message before the pointer, from the field on, to the part of it that is wrong: a rule tells a sentence and nothing else.
+const BELOW: char = '\u{1f}';
+
+/// The same complaint about what lies one step further in.
+fn inside(step: &str, error: &garde::Error) -> garde::Error {
+    let (message, below) = error.message().split_once(BELOW).unwrap_or((error.message(), ""));
+    garde::Error::new(format!("{message}{BELOW}/{}{below}", step.replace('~', "~0").replace('/', "~1")))
 }
 
 fn pointer(path: &Path) -> String {
@@ -58,10 +68,12 @@ fn code(message: &str) -> (&str, &str) {
 /// # Errors
 /// A sentence for the field.
 pub fn readable(text: &str, context: &()) -> garde::Result {
+    // First: U+0000 is invisible as well, but that is not what is wrong with it.
+    storable(text, context)?;
     if text.chars().all(|letter| letter.is_whitespace() || is_invisible(letter)) {
         return Err(garde::Error::new("required: must not be blank"));
     }
-    storable(text, context)
+    Ok(())
 }
 
 /// PostgreSQL text holds every character but U+0000.
@@ -248,19 +260,35 @@ fn bounded(value: &Value) -> garde::Result {
     if value.to_string().len() > OBJECT_BYTES {
         return Err(garde::Error::new(format!("length: at most {OBJECT_BYTES} bytes")));
     }
-    storable_inside(value, 1)
-}
-
-/// Looks at the decoded texts: in JSON, U+0000 is an escape, and so may be a backslash before the same letters.
-fn storable_inside(value: &Value, level: usize) -> garde::Result {
-    let inside = |item: &Value| storable_inside(item, level + 1);
-    if (value.is_object() || value.is_array()) && level > DEEPEST {
+    if !within(value, DEEPEST) {
         return Err(garde::Error::new(format!("depth: at most {DEEPEST} levels")));
     }
+    storable_inside(value)
+}
+
+/// Whether it has so many levels of objects and lists at most.
+fn within(value: &Value, levels: usize) -> bool {
+    let below = |item: &Value| levels.checked_sub(1).is_some_and(|levels| within(item, levels));
+    match value {
+        Value::Array(items) => levels > 0 && items.iter().all(below),
+        Value::Object(map) => levels > 0 && map.values().all(below),
+        _ => true,
+    }
+}
+
+/// Looks at the decoded texts: in JSON, U+0000 is an escape, and so may be a backslash before the same letters. The complaint names the
+/// text, or the key, and not the whole object.
+fn storable_inside(value: &Value) -> garde::Result {
     match value {
         Value::String(text) => storable(text, &()),
-        Value::Array(items) => items.iter().try_for_each(inside),
-        Value::Object(map) => map.iter().try_for_each(|(name, item)| key(name).and_then(|()| inside(item))),
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .try_for_each(|(index, item)| storable_inside(item).map_err(|error| inside(&index.to_string(), &error))),
+        Value::Object(map) => map.iter().try_for_each(|(name, item)| {
+            let judged = key(name).and_then(|()| storable_inside(item));
+            judged.map_err(|error| inside(name, &error))
+        }),
         _ => Ok(()),
     }
 }

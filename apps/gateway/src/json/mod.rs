@@ -4,28 +4,36 @@
 //! another value than we do. It leaves open, too, how large and how exact a number may be; ours are those of 64 bits, and others are
 //! refused instead of rounded. A reader that keeps the digits was considered: it makes every number an object with one secret name,
 //! which a client can send as well, and types that look before they read do not know it.
-//! Must stay true: all repeated names are found in one reading, and nesting is bounded by the reader itself.
+//! Must stay true: all repeated names are found in one reading, and nesting is bounded while it is read, before the library's own bound.
 
 mod numbers;
 
-use std::{cell::RefCell, fmt};
+use std::{
+    cell::{Cell, RefCell},
+    fmt,
+};
 
 use crm_kernel::{Error, FieldError, Result};
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
+/// Levels of arrays and objects a text may have. The library gives up at 128 and calls that a fault of grammar.
+const DEEPEST: usize = 64;
 /// Repeated names, and numbers, that are reported; whoever sends more is told the first ones.
 const MOST_ERRORS: usize = 50;
 
 /// Reads a JSON text.
 ///
 /// # Errors
-/// `Malformed` where it is none, or with every name that an object has twice and every number that would be kept as another.
+/// `Malformed` where it is none or nested too deep, or with every name that an object has twice and every number that would be kept as another.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Value> {
-    let twice = RefCell::new(Vec::new());
+    let (twice, too_deep) = (RefCell::new(Vec::new()), Cell::new(false));
     let mut text = serde_json::Deserializer::from_slice(bytes);
-    let value = Place { above: None, step: Step::Root, twice: &twice }.deserialize(&mut text);
-    let value = value.and_then(|value| text.end().map(|()| value));
+    let place = Place { above: None, step: Step::Root, level: 0, twice: &twice, too_deep: &too_deep };
+    let value = place.deserialize(&mut text).and_then(|value| text.end().map(|()| value));
+    if too_deep.get() {
+        return Err(Error::malformed("", "depth", format!("at most {DEEPEST} levels of arrays and objects")));
+    }
     let faults = match &value {
         Ok(_) => [twice.into_inner(), numbers::not_kept(bytes)].concat(),
         // What is beyond the largest number ends the reading, but not what can be said about it.
@@ -43,7 +51,10 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Value> {
 struct Place<'a> {
     above: Option<&'a Place<'a>>,
     step: Step<'a>,
+    /// Arrays and objects around the value.
+    level: usize,
     twice: &'a RefCell<Vec<FieldError>>,
+    too_deep: &'a Cell<bool>,
 }
 
 #[derive(Clone, Copy)]
@@ -63,10 +74,19 @@ impl Place<'_> {
         }
     }
 
+    /// Refuses to go into one more array or object than there may be.
+    fn enter<E: serde::de::Error>(&self) -> Result<(), E> {
+        if self.level < DEEPEST {
+            return Ok(());
+        }
+        self.too_deep.set(true);
+        Err(E::custom("nested too deep"))
+    }
+
     fn note_twice(&self, key: &str) {
         let mut twice = self.twice.borrow_mut();
         if twice.len() < MOST_ERRORS {
-            let pointer = Place { above: Some(self), step: Step::Key(key), twice: self.twice }.pointer();
+            let pointer = Place { above: Some(self), step: Step::Key(key), ..*self }.pointer();
             twice.push(FieldError::new(pointer, "duplicate", "is there twice"));
         }
     }
@@ -116,17 +136,19 @@ impl<'de> Visitor<'de> for Place<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-        let mut list = Vec::new();
-        while let Some(item) = items.next_element_seed(Place { above: Some(&self), step: Step::Item(list.len()), ..self })? {
+        self.enter()?;
+        let (mut list, level) = (Vec::new(), self.level + 1);
+        while let Some(item) = items.next_element_seed(Place { above: Some(&self), step: Step::Item(list.len()), level, ..self })? {
             list.push(item);
         }
         Ok(Value::Array(list))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
-        let mut map = Map::new();
+        self.enter()?;
+        let (mut map, level) = (Map::new(), self.level + 1);
         while let Some(key) = entries.next_key::<String>()? {
-            let value = entries.next_value_seed(Place { above: Some(&self), step: Step::Key(&key), ..self })?;
+            let value = entries.next_value_seed(Place { above: Some(&self), step: Step::Key(&key), level, ..self })?;
             if map.contains_key(&key) {
                 self.note_twice(&key);
             }
@@ -164,7 +186,11 @@ mod tests {
         for text in ["", "{", "{} {}", "NaN", "01", "\"\\ud800\"", "\"\\udc00\\ud800\"", "'a'", "{a:1}", "[1,]", "\"\n\""] {
             assert_eq!(faults(text), [" json"], "{text}");
         }
-        assert_eq!(faults(&"[".repeat(100_000)), [" json"], "the reader bounds how deep it goes");
+        for nested in [&"[".repeat(100_000), &format!("{}{}", "{\"a\":".repeat(65), "1"), &"[".repeat(65)] {
+            assert_eq!(faults(nested), [" depth"], "the reader bounds how deep it goes, whatever comes behind");
+        }
+        assert_eq!(faults(&"[".repeat(64)), [" json"]);
+        assert!(parse(format!("{}{}", "[".repeat(64), "]".repeat(64)).as_bytes()).is_ok());
         assert_eq!(parse(br#"{"a":{"a":{"a":1}}}"#).ok(), Some(json!({ "a": { "a": { "a": 1 } } })), "the same name further in");
     }
 

@@ -90,10 +90,15 @@ async fn what_cannot_be_an_external_id_is_refused() {
     let app = App::start().await;
     let world = World::create(&app, "Acme").await;
     let body = example("NewCompany", "never");
-    for bad in ["%20/1", "crm/%20", &format!("{}/1", "s".repeat(101)), &format!("crm/{}", "x".repeat(256)), "crm/%00"] {
+    for bad in ["%20/1", "crm/%20", &format!("{}/1", "s".repeat(101)), &format!("crm/{}", "x".repeat(256)), "crm/%00", "%00/1"] {
         let status = world.owner().put(&format!("companies/by-external-id/{bad}"), &body).await.status;
         assert!([404, 422].contains(&status), "{bad}: {status}");
         world.owner().get(&format!("companies/by-external-id/{bad}")).await.problem(404, "not_found");
+    }
+    for (bad, pointer) in [("crm/%00", "/external_id"), ("crm/a%00b", "/external_id"), ("%00/1", "/source")] {
+        let answer = world.owner().put(&format!("companies/by-external-id/{bad}"), &body).await;
+        let answer = answer.problem(422, "invalid").names(&[pointer]);
+        assert_eq!(answer.body["errors"][0]["code"], "character", "{bad}");
     }
     for bytes in ["%ff", "a%c3"] {
         let address = format!("companies/by-external-id/crm/{bytes}");

@@ -11,7 +11,7 @@ use tokio::{
 
 use crate::{
     NOUNS, Noun,
-    support::{App, Caller, world::World},
+    support::{Answer, App, Caller, world::World},
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -72,7 +72,7 @@ async fn every_bad_field_is_named_at_once() {
         let broken = json!({ noun.name: " ", "tags": ["a", "a"], noun.note: "x".repeat(300), "custom_fields": { "a": "\0" } });
         let note = format!("/{}", noun.note);
         let answer = world.member().patch(&record, &broken).await.problem(422, "invalid");
-        answer.names(&[&name, "/tags", &note, "/custom_fields"]);
+        answer.names(&[&name, "/tags", &note, "/custom_fields/a"]);
     }
 }
 
@@ -88,12 +88,20 @@ async fn a_body_has_at_most_64_levels() {
         send(16).await.expect(200);
         // Up to here it is the body's; what custom fields may hold is less.
         send(64).await.problem(422, "invalid").names(&["/custom_fields"]);
-        send(65).await.problem(400, "malformed");
-        send(120).await.problem(400, "malformed");
-        let bottomless = format!("{{\"custom_fields\":{}", "{\"a\":".repeat(100_000));
+        for levels in [65, 120, 200] {
+            is_too_deep(send(levels).await);
+        }
+        let bottomless = format!("{{\"custom_fields\":{}", "{\"a\":".repeat(40_000));
         let call = world.member().call("PATCH", &record).header("content-type", "application/json").text(bottomless);
-        call.send().await.problem(400, "malformed");
+        is_too_deep(call.send().await);
     }
+}
+
+/// It says so, and not that it were no JSON.
+#[track_caller]
+fn is_too_deep(answer: Answer) {
+    let told = json!([{ "pointer": "", "code": "depth", "message": "at most 64 levels of arrays and objects" }]);
+    assert_eq!(answer.problem(400, "malformed").body["errors"], told);
 }
 
 #[tokio::test(flavor = "multi_thread")]

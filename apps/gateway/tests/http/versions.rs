@@ -24,10 +24,20 @@ async fn if_match_compares_versions() {
             let answer = call.json(&json!({})).send().await.expect(200);
             assert_eq!(answer.etag(), "\"1\"", "{}: a change of nothing keeps the tag", noun.path);
         }
-        for bad in ["\"+1\"", "\"01\"", "\"1-\"", "\"2\"", "W/\"1\"", "1", "\"\"", "", "\"one\"", "\"1", "\"7\", \"8\""] {
+        for bad in ["\"+1\"", "\"01\"", "\"1-\"", "\"2\"", "W/\"1\"", "1", "\"\"", "", "\"one\"", "\"1", "\"7\", \"8\"", "\"a,*,b\"", "\"*\""] {
             let call = world.member().call("PATCH", &record).header("if-match", bad);
             call.json(&Noun::patch(noun.note, "changed")).send().await.problem(412, "stale");
         }
+        // Every version at once with some of them: nobody knows what was meant.
+        for unclear in ["*, \"6\"", "\"6\", *", "\"1\",*", "*,*"] {
+            let call = world.member().call("PATCH", &record).header("if-match", unclear);
+            let answer = call.json(&Noun::patch(noun.note, "changed")).send().await.problem(400, "malformed");
+            assert_eq!(answer.names(&["If-Match"]).body["errors"][0]["code"], "value", "{unclear}");
+        }
+        let lines = world.member().call("DELETE", &record).header("if-match", "*").header("if-match", "\"1\"");
+        lines.send().await.problem(400, "malformed").names(&["If-Match"]);
+        let read = world.member().call("GET", &record).header("if-none-match", "*, \"6\"");
+        read.send().await.problem(400, "malformed").names(&["If-None-Match"]);
         let unchanged = world.member().get(&record).await.expect(200);
         assert_eq!(unchanged.body, created.body, "{}: a refused change changes nothing", noun.path);
         let changed = world

@@ -1,6 +1,6 @@
 //! Web addresses, tags, objects, names, numbers and times: what is taken and what is refused.
 
-use crm_kernel::{Date, Money, Object, Tags, Timestamp, validation};
+use crm_kernel::{Date, Error, Money, Object, Tags, Timestamp, validation};
 use serde_json::{Value, json};
 
 /// The word of a refusal; none when the value is taken.
@@ -107,6 +107,37 @@ fn objects_of_the_callers_choice_are_bounded() {
     assert_eq!(verdict(json!({ "a\0": 1 })).as_deref(), Some("character"));
     assert_eq!(verdict(json!({ "a": ["\0"] })).as_deref(), Some("character"));
     assert_eq!(verdict(json!({ "a": "\\u0000" })), None, "a backslash and six letters are no U+0000");
+}
+
+#[derive(garde::Validate)]
+struct Described {
+    #[garde(custom(validation::object))]
+    about: Object,
+    #[garde(custom(validation::readable))]
+    name: String,
+}
+
+#[test]
+fn a_complaint_about_an_object_names_the_key_or_the_text_within_it() {
+    let named = |about: Value| match validation::check(&Described { about: object(about), name: "good".into() }) {
+        Err(Error::Invalid(faults)) => faults.into_iter().map(|fault| format!("{} {}", fault.pointer, fault.code)).collect(),
+        other => panic!("{other:?}"),
+    };
+    let cases: [(Value, &str); 6] = [
+        (json!({ "good": 1, "a\0b": 1 }), "/about/a\0b character"),
+        (json!({ "a": [{}, { "b/c~d": "\0" }] }), "/about/a/1/b~1c~0d character"),
+        (json!({ "a": [0, ["x", "\0"]] }), "/about/a/1/1 character"),
+        (json!({ "a": { "x\ny": 1 } }), "/about/a/x\ny key"),
+        (json!({ "key: of": { "": 1 } }), "/about/key: of/ key"),
+        (json!({ "\u{1f}": 1 }), "/about/\u{1f} key"),
+    ];
+    for (about, wanted) in cases {
+        let found: Vec<String> = named(about.clone());
+        assert_eq!(found, [wanted], "{about}");
+    }
+    let blank = Described { about: Object::default(), name: "\0".into() };
+    let Err(Error::Invalid(faults)) = validation::check(&blank) else { panic!("U+0000 is no name") };
+    assert_eq!((faults[0].pointer.as_str(), faults[0].code.as_str()), ("/name", "character"), "and not: blank");
 }
 
 #[test]

@@ -113,7 +113,7 @@ pub struct NewInvitation {
 #[serde(deny_unknown_fields)]
 pub struct InvitationTokenRequest {
     /// What stands behind the `#` of the letter's link.
-    #[garde(length(bytes, max = 200))]
+    #[garde(skip)]
     pub token: String,
 }
 
@@ -124,7 +124,7 @@ pub struct InvitationTokenRequest {
 #[garde(allow_unvalidated)]
 pub struct JoinRequest {
     /// What stands behind the `#` of the letter's link.
-    #[garde(length(bytes, max = 200))]
+    #[garde(skip)]
     pub token: String,
     /// That of the session that joins, not used yet. It is spent, and that session ends: see `POST /auth/switch`.
     pub refresh_token: String,
@@ -136,7 +136,7 @@ pub struct JoinRequest {
 #[serde(deny_unknown_fields)]
 pub struct AcceptRequest {
     /// What stands behind the `#` of the letter's link.
-    #[garde(length(bytes, max = 200))]
+    #[garde(skip)]
     pub token: String,
     /// The name of a person who has no account yet.
     #[serde(default)]
@@ -148,7 +148,7 @@ pub struct AcceptRequest {
     pub password: Option<String>,
     /// Instead of a password: a token of an external provider, whose identity is the account's, or shall be the new one's.
     #[serde(default)]
-    #[garde(length(bytes, min = 1, max = 16384))]
+    #[garde(skip)]
     pub external_token: Option<String>,
     /// A code of the account's second factor, or a recovery code; asked of who has one, unless the provider's word for one counts here.
     #[serde(default)]
