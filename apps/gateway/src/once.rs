@@ -56,14 +56,6 @@ pub struct RequestKey {
 }
 
 impl RequestKey {
-    /// Refuses a key, for what cannot be done once and for all in one transaction.
-    ///
-    /// # Errors
-    /// `Malformed` when there is one.
-    pub fn refuse(&self, why: &'static str) -> Result<()> {
-        if self.key.is_some() { Err(Error::malformed("Idempotency-Key", "not_here", why)) } else { Ok(()) }
-    }
-
     /// Whether there is one.
     #[must_use]
     pub fn is_there(&self) -> bool {
@@ -71,7 +63,7 @@ impl RequestKey {
     }
 
     /// To be asked when the body is there: its hash is a part of it.
-    fn request(&self) -> Option<Request> {
+    pub(crate) fn request(&self) -> Option<Request> {
         let key = self.key.clone()?;
         let body_hash = self.request.extensions().get::<BodyHash>().map_or_else(|| Sha256::digest([]).into(), |hash| hash.0);
         Some(Request { route: route(&self.request), key, body_hash })
@@ -192,6 +184,21 @@ impl<T: Repeatable> Once<T> {
     pub fn first(answer: T) -> Result<Self> {
         Ok(Self { answer: answer.kept()?, replayed: false, kind: PhantomData })
     }
+
+    /// For what was kept and shows no record.
+    ///
+    /// # Errors
+    /// `Internal` when it was not kept whole.
+    pub(crate) fn again(known: idempotency::Answer) -> Result<Self> {
+        let body = known.body.ok_or_else(|| Error::internal("an answer that is kept has a body"))?;
+        let answer = Kept { status: status_of(known.status)?, etag: known.etag, location: known.location, body };
+        Ok(Self { answer, replayed: true, kind: PhantomData })
+    }
+}
+
+fn status_of(kept: i16) -> Result<StatusCode> {
+    let status = u16::try_from(kept).ok().and_then(|status| StatusCode::from_u16(status).ok());
+    status.ok_or_else(|| Error::internal("an answer that is kept has a status"))
 }
 
 /// Does the work in a transaction, or gives the answer that it had when it was done. `work` says which records it shows.
@@ -268,8 +275,7 @@ async fn again<N: bulk::Noun, T: Repeatable>(
             Err(error) => return Err(error),
         }
     }
-    let status = u16::try_from(known.status).ok().and_then(|status| StatusCode::from_u16(status).ok());
-    let status = status.ok_or_else(|| Error::internal("an answer that is kept has a status"))?;
+    let status = status_of(known.status)?;
     let (etag, location) = (known.etag, known.location);
     Ok(Kept { status, etag, location, body: T::again(body, &gone, N::ENTITY.name)? })
 }

@@ -184,6 +184,53 @@ async fn what_is_sent_again_with_its_key_is_done_once_whatever_died_between() {
     assert_eq!(usize::try_from(database.number(created).await), Ok(asked.len()), "and was made once");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_by_filter_goes_on_where_its_process_died() {
+    let database = TestDatabase::create().await;
+    let tenant = database.tenant("Acme").await;
+    let keys = KeyFile::generate().await;
+    let mut gateway = Gateway::on(&database, &keys, &[]).await;
+    let owner = log_in(&gateway.nobody(), &tenant.email("owner")).await;
+    let many = format!(
+        "INSERT INTO crm_contacts (organization_id, first_name, last_name)
+         SELECT '{}', 'One', 'of many' FROM generate_series(1, 1000)",
+        tenant.organization_id
+    );
+    database.execute(&many).await;
+    let body = json!({ "filter": "last_name = \"of many\"", "set": { "department": "set" } });
+    let run = |caller: &Caller| caller.call("POST", "contacts/bulk").header("idempotency-key", "k").json(&body);
+    let changed = async || database.number("SELECT count(*) FROM crm_contacts WHERE department = 'set'").await;
+
+    // Whichever way it goes, it waits at the middle.
+    let middle = "SELECT FROM crm_contacts WHERE id = (SELECT id FROM crm_contacts ORDER BY id OFFSET 500 LIMIT 1) FOR UPDATE";
+    let lock = database.hold(middle).await;
+    let first = tokio::spawn(run(&owner).try_send());
+    until("it is half way", async || changed().await == 400).await;
+    let orphans =
+        database.texts("SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND usename = 'crm_app'").await;
+    gateway.kill().await;
+    assert!(first.await.unwrap().is_err(), "nobody answers any more");
+    drop(lock);
+    gone(&database, &orphans).await;
+    gateway = Gateway::on(&database, &keys, &[]).await;
+    let owner = gateway.welcome(&owner);
+    run(&owner).send().await.problem(409, "conflict").names(&["Idempotency-Key"]);
+    database.execute("UPDATE crm_idempotent_answers SET created_at = created_at - interval '31 seconds'").await;
+    let rest = run(&owner).send().await.expect(200);
+    let counts = ["changed", "unchanged", "left"].map(|name| rest.body[name].as_i64().unwrap());
+    assert_eq!((counts, changed().await), ([1000, 0, 0], 1000), "{}", rest.text);
+    let operation = rest.body["operation_id"].as_str().unwrap();
+    let once = format!("SELECT count(DISTINCT entity_id) FROM crm_activities WHERE operation_id = '{operation}'");
+    assert_eq!(database.number(&once).await, 1000, "one operation in the log, whoever did it");
+    let twice = "SELECT count(*) FROM crm_contacts WHERE version <> 2";
+    assert_eq!(database.number(twice).await, 0, "no record was changed twice, none was left out");
+    assert_eq!(run(&owner).send().await.expect(200).text, rest.text);
+    report(
+        "the gateway killed (kill -9) in a run by filter with a key",
+        "1000 records, 400 before and 600 after, each changed once",
+    );
+}
+
 /// Waits until the dead gateway's connections are over: only then is it decided what of the last moment was kept.
 async fn gone(database: &TestDatabase, backends: &[String]) {
     let pids = if backends.is_empty() { "0".to_owned() } else { backends.join(",") };

@@ -33,7 +33,7 @@ pub struct PageInfo {
 }
 
 /// How many records match.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(paperclip::actix::Apiv2Schema))]
 pub struct Total {
     /// The number counted.

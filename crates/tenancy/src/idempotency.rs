@@ -8,15 +8,17 @@ use crm_kernel::{Error, FieldError, Result};
 use diesel::{
     ExpressionMethods, Insertable, IntoSql, OptionalExtension, QueryDsl, Queryable, Selectable, SelectableHelper,
     dsl::{IntervalDsl, now},
+    pg::Pg,
     sql_types::{BigInt, Timestamptz},
 };
 use diesel_async::RunQueryDsl;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::{Entity, Expect, Tx, schema::crm_idempotent_answers as answers};
 
-const ANSWER: Entity = Entity { name: "answer", table: "crm_idempotent_answers" };
+pub(crate) const ANSWER: Entity = Entity { name: "answer", table: "crm_idempotent_answers" };
 
 /// Bytes of an answer that are kept at most.
 const LARGEST: usize = 4 * 1024 * 1024;
@@ -58,25 +60,11 @@ pub struct Answer {
 /// # Errors
 /// `Conflict` while another request with the key runs; `Invalid` when it was used with another body within the last day.
 pub async fn claim(tx: &mut Tx, request: &Request) -> Result<Option<Answer>> {
-    let key_hash = hash(&request.key);
-    let free: bool = diesel::select(pg_try_advisory_xact_lock(lock(tx, request))).get_result(tx).await.expect_any(ANSWER)?;
-    if !free {
-        let message = "a request with this key is being worked on: try again in a moment";
-        return Err(Error::Conflict(vec![FieldError::new("Idempotency-Key", "idempotency_in_progress", message)]));
-    }
-    let known: Option<(Vec<u8>, Answer)> = answers::table
-        .find((tx.organization_id(), tx.user_id(), &request.route, &key_hash))
-        .filter(answers::created_at.gt(now.into_sql::<Timestamptz>() - 24.hours()))
-        .select((answers::body_hash, Answer::as_select()))
-        .first(tx)
-        .await
-        .optional()
-        .expect_any(ANSWER)?;
+    lock_for(tx, request).await?;
+    let known: Option<(Vec<u8>, Answer)> =
+        of_today(tx, request).select((answers::body_hash, Answer::as_select())).first(tx).await.optional().expect_any(ANSWER)?;
     match known {
-        Some((body_hash, _)) if body_hash != request.body_hash => {
-            let message = "this key was used with another body: choose a new key for a new request";
-            Err(Error::invalid("Idempotency-Key", "idempotency_key_reused", message))
-        }
+        Some((body_hash, _)) if body_hash != request.body_hash => Err(reused()),
         known => Ok(known.map(|(_, answer)| answer)),
     }
 }
@@ -87,13 +75,44 @@ pub async fn claim(tx: &mut Tx, request: &Request) -> Result<Option<Answer>> {
 /// `Unavailable` when the database is away.
 pub async fn keep(tx: &mut Tx, request: &Request, mut answer: Answer) -> Result<()> {
     answer.body = answer.body.filter(|body| body.len() <= LARGEST);
+    replace(tx, request, answer, None).await
+}
+
+/// Puts this in the place of what is outdated, or of a run's progress; the database lets nothing else go.
+pub(crate) async fn replace(tx: &mut Tx, request: &Request, answer: Answer, progress: Option<Value>) -> Result<()> {
     let key_hash = hash(&request.key);
-    let outdated = answers::table.find((tx.organization_id(), tx.user_id(), &request.route, &key_hash));
+    let outdated = answers::table.find((tx.organization_id(), tx.user_id(), request.route.clone(), key_hash.clone()));
     diesel::delete(outdated).execute(tx).await.expect_any(ANSWER)?;
     let request =
         (answers::route.eq(&request.route), answers::key_hash.eq(&key_hash), answers::body_hash.eq(request.body_hash.to_vec()));
-    diesel::insert_into(answers::table).values((request, answer)).execute(tx).await.expect_any(ANSWER)?;
+    let values = (request, answer, answers::progress.eq(progress));
+    diesel::insert_into(answers::table).values(values).execute(tx).await.expect_any(ANSWER)?;
     Ok(())
+}
+
+/// What is kept of this request, if that is no older than a day.
+pub(crate) fn of_today(tx: &Tx, request: &Request) -> answers::BoxedQuery<'static, Pg> {
+    let place = (tx.organization_id(), tx.user_id(), request.route.clone(), hash(&request.key));
+    answers::table.find(place).filter(answers::created_at.gt(now.into_sql::<Timestamptz>() - 24.hours())).into_boxed()
+}
+
+/// Makes the request this transaction's until that ends.
+///
+/// # Errors
+/// `Conflict` while it is another one's.
+pub(crate) async fn lock_for(tx: &mut Tx, request: &Request) -> Result<()> {
+    let free: bool = diesel::select(pg_try_advisory_xact_lock(lock(tx, request))).get_result(tx).await.expect_any(ANSWER)?;
+    if free { Ok(()) } else { Err(in_progress()) }
+}
+
+pub(crate) fn in_progress() -> Error {
+    let message = "a request with this key is being worked on: try again in a moment";
+    Error::Conflict(vec![FieldError::new("Idempotency-Key", "idempotency_in_progress", message)])
+}
+
+pub(crate) fn reused() -> Error {
+    let message = "this key was used with another body: choose a new key for a new request";
+    Error::invalid("Idempotency-Key", "idempotency_key_reused", message)
 }
 
 fn hash(text: &str) -> Vec<u8> {

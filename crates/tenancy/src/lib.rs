@@ -12,6 +12,7 @@ pub mod external_ids;
 pub mod fault;
 pub mod housekeeping;
 pub mod idempotency;
+pub mod idempotent_runs;
 pub mod identity;
 pub mod import;
 mod matching;

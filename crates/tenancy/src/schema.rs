@@ -155,5 +155,6 @@ diesel::table! {
         body -> Nullable<Binary>,
         record_ids -> Array<Uuid>,
         created_at -> Timestamptz,
+        progress -> Nullable<Jsonb>,
     }
 }

@@ -9,7 +9,7 @@ use paperclip::{
     actix::{Apiv2Schema, OperationModifier},
     v2::{models::DefaultOperationRaw, schema::Apiv2Schema},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -69,7 +69,7 @@ pub struct BulkResult {
 }
 
 /// Records that were left as they were, for one reason.
-#[derive(Debug, Clone, PartialEq, Serialize, Apiv2Schema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Apiv2Schema)]
 pub struct Left {
     /// The code of the problem.
     pub code: String,

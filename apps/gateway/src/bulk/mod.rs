@@ -6,8 +6,8 @@
 mod answer;
 mod by_filter;
 mod operation;
+mod progress;
 
-use actix_web::http::StatusCode;
 use async_trait::async_trait;
 use crm_kernel::{Context, Error, FieldError, ListQuery, Object, OperationId, Page, Result};
 use crm_tenancy::{Tx, bulk, external_ids::ExternalId};
@@ -61,7 +61,7 @@ pub struct BulkRequest {
     /// All of the operations or none; otherwise each for itself.
     #[serde(default)]
     pub atomic: Option<bool>,
-    /// In the filter language: the records to change. For owner and admin, and without an `Idempotency-Key`.
+    /// In the filter language: the records to change. For owner and admin.
     #[serde(default)]
     pub filter: Option<String>,
     /// What to change of them: a JSON Merge Patch.
@@ -103,10 +103,9 @@ pub async fn run<N: Noun>(
             told::<N>(services, &caller, key, operations, atomic == Some(true)).await
         }
         BulkRequest { operations: None, atomic: None, filter: Some(filter), set, delete, dry_run } => {
-            key.refuse("a run by filter may be sent again as it is: what is set already stays as it is")?;
             let what = by_filter::What::read::<N>(set, delete == Some(true))?;
-            let answer = by_filter::run::<N>(services, &caller, &filter, what, dry_run == Some(true)).await?;
-            Ok(Once::first(Bulked::new(StatusCode::OK, &answer)?)?)
+            let wanted = if dry_run == Some(true) { by_filter::Wanted::Look } else { by_filter::Wanted::Run };
+            by_filter::run::<N>(services, caller, key, &filter, &what, wanted).await
         }
         _ => {
             let message = "send either operations (with atomic), or filter with set or delete (with dry_run)";

@@ -138,7 +138,9 @@ impl<'de> Visitor<'de> for Place<'_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         self.enter()?;
         let (mut list, level) = (Vec::new(), self.level + 1);
-        while let Some(item) = items.next_element_seed(Place { above: Some(&self), step: Step::Item(list.len()), level, ..self })? {
+        while let Some(item) =
+            items.next_element_seed(Place { above: Some(&self), step: Step::Item(list.len()), level, ..self })?
+        {
             list.push(item);
         }
         Ok(Value::Array(list))

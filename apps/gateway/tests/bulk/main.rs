@@ -6,6 +6,7 @@ mod support;
 
 mod again;
 mod by_filter;
+mod continued;
 mod external_ids;
 mod operations;
 

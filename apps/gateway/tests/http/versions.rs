@@ -24,7 +24,21 @@ async fn if_match_compares_versions() {
             let answer = call.json(&json!({})).send().await.expect(200);
             assert_eq!(answer.etag(), "\"1\"", "{}: a change of nothing keeps the tag", noun.path);
         }
-        for bad in ["\"+1\"", "\"01\"", "\"1-\"", "\"2\"", "W/\"1\"", "1", "\"\"", "", "\"one\"", "\"1", "\"7\", \"8\"", "\"a,*,b\"", "\"*\""] {
+        for bad in [
+            "\"+1\"",
+            "\"01\"",
+            "\"1-\"",
+            "\"2\"",
+            "W/\"1\"",
+            "1",
+            "\"\"",
+            "",
+            "\"one\"",
+            "\"1",
+            "\"7\", \"8\"",
+            "\"a,*,b\"",
+            "\"*\"",
+        ] {
             let call = world.member().call("PATCH", &record).header("if-match", bad);
             call.json(&Noun::patch(noun.note, "changed")).send().await.problem(412, "stale");
         }
