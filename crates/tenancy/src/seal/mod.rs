@@ -3,7 +3,7 @@
 //! Asked as the application's own role, of PostgreSQL's catalogue:
 //!
 //! * `role`: could this role get around row-level security? It is no superuser, bypasses nothing, is a member of no other role,
-//!   owns nothing, creates nothing anywhere, and the triggers fire in its session.
+//!   owns nothing, large objects neither, creates nothing anywhere, and the triggers fire in its session.
 //! * `tables`: does every table that is not on the list of exemptions have forced policies that begin with the organisation,
 //!   tracking, composite keys, and no trigger that is switched off?
 //! * `grants`: what may it do? Nothing on tables outside `public`, no TRUNCATE, no writing of what triggers derive, no reading

@@ -16,6 +16,8 @@ pub(super) const ROLE_FAULTS: &str = "
             (has_database_privilege(current_database(), 'CREATE'),
              'may create schemas in this database, and in them functions, which could look behind the views'),
             (EXISTS (SELECT FROM pg_class WHERE relowner = me.oid), 'owns tables, and an owner may change their policies'),
+            (EXISTS (SELECT FROM pg_largeobject_metadata WHERE lomowner = me.oid),
+             'owns large objects, which belong to no organisation and which no policy binds'),
             (current_setting('session_replication_role') <> 'origin',
              'has sessions with session_replication_role other than origin: guards and tracking would not fire'),
             (has_parameter_privilege('session_replication_role', 'SET'),

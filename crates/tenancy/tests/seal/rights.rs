@@ -76,6 +76,35 @@ async fn the_application_may_create_in_no_schema() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_application_keeps_no_large_objects() {
+    let database = TestDatabase::create().await;
+    let mut connection = AsyncPgConnection::establish(&database.url()).await.expect("the application's role connects");
+    for called in [
+        "lo_creat(-1)",
+        "lo_create(0)",
+        "lo_from_bytea(0, 'x')",
+        "lo_put(1, 0, 'x')",
+        "lo_get(1)",
+        "lo_get(1, 0, 1)",
+        "lo_open(1, 131072)",
+        "lowrite(0, 'x')",
+        "loread(0, 1)",
+        "lo_truncate(0, 0)",
+        "lo_truncate64(0, 0)",
+        "lo_unlink(1)",
+        "lo_import('/etc/hostname')",
+        "lo_import('/etc/hostname', 1)",
+        "lo_export(1, '/tmp/none')",
+    ] {
+        let refused = connection.batch_execute(&format!("SELECT {called}")).await.expect_err(called).to_string();
+        assert!(refused.contains("permission denied for function"), "{called}: {refused}");
+    }
+    let everybody = "GRANT EXECUTE ON FUNCTION lo_from_bytea(oid, bytea) TO PUBLIC";
+    let made = "DO $$ BEGIN PERFORM lo_from_bytea(4711, 'x'); ALTER LARGE OBJECT 4711 OWNER TO crm_app; END $$";
+    breaking(&format!("{everybody}; {made}"), "crm_app", "owns large objects").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_application_is_a_member_of_no_role() {
     let login = Login::create("member").await;
     assert_eq!(login.faults().await, Vec::<String>::new(), "a role that can do nothing has no fault");
