@@ -18,6 +18,7 @@ const RUNS_IT: [&str; 2] = ["deploy/compose.yaml", "deploy/ecs-task.json"];
 pub fn check(checkout: &Checkout<'_>, findings: &mut Findings) {
     check_settings(checkout, findings);
     check_services(checkout, findings);
+    check_addresses(checkout, findings);
     check_images(checkout, findings);
 }
 
@@ -56,6 +57,15 @@ fn check_services(checkout: &Checkout<'_>, findings: &mut Findings) {
     });
     for (name, _) in unused {
         findings.broken("deploy/compose.yaml", format!("no address leads to the service {name}"));
+    }
+}
+
+/// A service that keeps its address and comes back with another interface cannot be reached until its neighbours forget the first one.
+fn check_addresses(checkout: &Checkout<'_>, findings: &mut Findings) {
+    let compose = checkout.text(Path::new("deploy/compose.yaml")).unwrap_or_default();
+    let fixed = services(&compose).into_iter().filter(|(_, text)| text.contains("ipv4_address:"));
+    for (name, _) in fixed.filter(|(_, text)| !text.contains("mac_address:")) {
+        findings.broken("deploy/compose.yaml", format!("{name} has a fixed address and no fixed mac_address"));
     }
 }
 
@@ -156,6 +166,8 @@ mod tests {
         };
         let said = broken_after("deploy/compose.yaml", without("CRM_REDIS_URL"));
         assert_eq!(said, ["deploy/compose.yaml: no address leads to the service redis"]);
+        let said = broken_after("deploy/compose.yaml", |text| text.replace("mac_address:", "other:"));
+        assert_eq!(said, ["deploy/compose.yaml: postgres has a fixed address and no fixed mac_address"]);
         let said = broken_after("deploy/ecs-task.json", without("CRM_SEALING_KEY_FILE"));
         assert_eq!(said, ["deploy/ecs-task.json: does not set CRM_SEALING_KEY_FILE"]);
         let said = broken_after(".dockerignore", without("healthcheck"));

@@ -1,6 +1,9 @@
 //! PostgreSQL restarted under write load, gently and not.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use crm_testkit::{Ending, OwnServer, TestDatabase};
 
@@ -10,6 +13,7 @@ use super::{
         faults::{report, rounds},
         log_in,
         process::{Gateway, KeyFile},
+        waiting::until,
     },
 };
 
@@ -61,6 +65,44 @@ fn named(ending: Ending) -> &'static str {
         Ending::Immediate => "immediate shutdown",
         Ending::Killed => "kill -9",
     }
+}
+
+/// What `systemctl stop` and `start` do, with a pause between them: nobody but the load balancer asks meanwhile, so that no request has
+/// found out which connections are dead.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_was_stopped_for_a_while_is_found_again_at_once() {
+    let mut own = OwnServer::start().await;
+    let database = TestDatabase::create_on(&own).await;
+    let (tenant, keys) = (database.tenant("Acme").await, KeyFile::generate().await);
+    let gateway = Gateway::on(&database, &keys, &[]).await;
+    let member = log_in(&gateway.nobody(), &tenant.email("member")).await;
+    let ready = async || member.call("GET", "/readyz").send().await;
+    let (mut asked, mut slowest) = (0, Duration::ZERO);
+    let (rounds, pause) = (rounds(1, 3), Duration::from_secs(rounds(3, 40)));
+    for ending in [Ending::Fast, Ending::Immediate, Ending::Killed].repeat(rounds) {
+        let load = Load::begin(&member);
+        load.writes(50).await;
+        load.end().await;
+        own.end(ending);
+        let stopped = Instant::now();
+        while stopped.elapsed() < pause {
+            is_honest(ready().await);
+            asked += 1;
+            tokio::time::sleep(Duration::from_millis(250)).await;
+        }
+        own.start_again().await;
+        let took = until("the gateway is ready", async || ready().await.status == 200).await;
+        log_in(&gateway.nobody(), &tenant.email("viewer")).await;
+        member.get("companies?limit=1").await.expect(200);
+        slowest = slowest.max(took);
+        assert!(took < RECOVERY, "{ending:?}: {took:?} until it was ready");
+    }
+    let counted = format!(
+        "{} rounds, {asked} times 503 at /readyz meanwhile; ready at most {} ms after it took connections again",
+        3 * rounds,
+        slowest.as_millis()
+    );
+    report(&format!("PostgreSQL stopped for {} s and started", pause.as_secs()), &counted);
 }
 
 /// What an administrator does to one connection, or a failover to all.

@@ -1,7 +1,7 @@
 //! How much of a fault is tried, and where its counts go.
 
 /// As many rounds as `cargo xtask faults` wants, or the few of every day.
-pub fn rounds(few: usize, full: usize) -> usize {
+pub fn rounds<N>(few: N, full: N) -> N {
     if is_full() { full } else { few }
 }
 
