@@ -32,11 +32,18 @@ const RECONNECT: (u32, u32) = (100, 2000);
 /// Commands that may be under way.
 const MOST_COMMANDS: usize = 1000;
 
-/// Whether this is an address of a Redis; says nothing of what is in it.
+/// Whether this is an address of one Redis; says nothing of what is in it. The buckets of a request are taken by one script, whose keys lie
+/// on several nodes of a cluster; and nobody has tried sentinels.
 ///
 /// # Errors
 /// When it is not.
 pub fn check(url: &str) -> Result<(), String> {
+    let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme).to_ascii_lowercase();
+    for kind in ["cluster", "sentinel"] {
+        if scheme.ends_with(&format!("-{kind}")) {
+            return Err(format!("a {kind} of Redis is not supported: name one server, redis://… or rediss://…"));
+        }
+    }
     Config::from_url(url).map(drop).map_err(|_| "not an address such as redis://redis.example.com:6379 or rediss://…".into())
 }
 

@@ -6,6 +6,7 @@
 mod connections;
 mod rates;
 mod redis;
+mod redis_tls;
 mod shares;
 #[path = "../support/mod.rs"]
 mod support;

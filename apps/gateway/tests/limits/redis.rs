@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// A server of its own, without a file.
-struct Server {
+pub struct Server {
     child: Child,
     port: u16,
 }
@@ -31,8 +31,13 @@ impl Server {
     }
 
     async fn launch(port: u16) -> Child {
+        Self::launch_with(port, &["--port", &port.to_string()]).await
+    }
+
+    /// A program that listens on this port, as these arguments say.
+    pub async fn launch_with(port: u16, arguments: &[&str]) -> Child {
         let mut command = Command::new("redis-server");
-        command.args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--save", "", "--appendonly", "no"]);
+        command.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]).args(arguments);
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true).spawn();
         let child = child.expect("needs redis-server: `cargo xtask doctor` says how to get it");
         until("the server listens", async || TcpStream::connect(("127.0.0.1", port)).await.is_ok()).await;

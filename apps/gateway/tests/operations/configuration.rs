@@ -112,6 +112,11 @@ async fn every_mistake_is_named_wherever_it_is() {
     let twice = [("CRM_REDIS_URL", "redis://127.0.0.1"), ("CRM_REDIS_URL_FILE", &*secret)];
     let (_, said) = check(&twice).await;
     assert!(said.contains("CRM_REDIS_URL: given twice"), "{said}");
+    for (kind, address) in [("cluster", "redis-cluster://:secret-word@a:1"), ("sentinel", "rediss-sentinel://:secret-word@a:1")] {
+        let (right, said) = check(&[("CRM_REDIS_URL", address)]).await;
+        let told = format!("CRM_REDIS_URL: a {kind} of Redis is not supported");
+        assert!(!right && said.contains(&told) && !said.contains("secret-word"), "{said}");
+    }
     let (_, said) = check(&[("CRM_MAIL_FILE", "/nowhere/mail")]).await;
     assert!(said.contains("CRM_MAIL_FILE: /nowhere/mail: "), "{said}");
 }
