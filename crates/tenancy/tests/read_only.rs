@@ -1,6 +1,5 @@
 //! A transaction that may only read stays one, whatever is said in it: raw SQL as the application's role, as if every line of Rust were
 //! wrong.
-#![expect(clippy::disallowed_methods, reason = "raw SQL is what this test is about")]
 #![allow(clippy::panic, clippy::expect_used, reason = "tests fail by panicking")]
 
 use crm_testkit::TestDatabase;
