@@ -74,12 +74,57 @@ impl Moment {
         day(start.checked_add(span.days.days()).ok()?)
     }
 
-    /// The first instants of the day and of the one after it.
-    fn bounds_of(&self, date: Date) -> Option<(Timestamp, Timestamp)> {
+    /// The first instant of the day, and where it ends.
+    fn bounds_of(&self, date: Date) -> Option<(Timestamp, End)> {
+        Some((clamped(self.begin_of(date, 0)?).0, End::at(clamped(self.begin_of(date, 1)?))))
+    }
+
+    /// When the day begins that is so many after this one, in seconds since 1970; both may lie outside the calendar of instants.
+    fn begin_of(&self, date: Date, later: i64) -> Option<i64> {
         let (year, month) = (i16::try_from(date.0.year()).ok()?, i8::try_from(u8::from(date.0.month())).ok()?);
         let day = civil::Date::new(year, month, i8::try_from(date.0.day()).ok()?).ok()?;
-        let begin = |day: civil::Date| instant(day.to_zoned(self.zone.clone()).ok()?.timestamp());
-        Some((begin(day)?, begin(day.tomorrow().ok()?)?))
+        let zoned = day.checked_add(later.days()).and_then(|day| day.to_zoned(self.zone.clone()));
+        Some(zoned.map_or_else(
+            // The last day of the calendar, which no clock is known for: as far from UTC as the day before it.
+            |_| {
+                let offset = i64::from(self.zone.to_offset(Instant::MAX).seconds());
+                date.0.midnight().assume_utc().unix_timestamp() + later * SECONDS_OF_A_DAY - offset
+            },
+            |zoned| zoned.timestamp().as_second(),
+        ))
+    }
+}
+
+const SECONDS_OF_A_DAY: i64 = 86_400;
+
+/// The first and the last instant that have a spelling, in seconds since 1970; the last one goes on for all but one of its microseconds.
+const FIRST: i64 = -62_135_596_800;
+const LAST: i64 = 253_402_300_799;
+
+/// Where a day ends: what is before the end, and what is not.
+struct End {
+    before: Operator,
+    behind: Operator,
+    at: Timestamp,
+}
+
+impl End {
+    /// With the first instant of the next day; or with the last one there is, when the day goes on behind it.
+    fn at((instant, is_beyond): (Timestamp, bool)) -> Self {
+        match is_beyond {
+            false => Self { before: Operator::Less, behind: Operator::GreaterOrEqual, at: instant },
+            true => Self { before: Operator::LessOrEqual, behind: Operator::Greater, at: instant },
+        }
+    }
+}
+
+/// This instant, or the first or last that there is; and whether it lies behind that one.
+fn clamped(seconds: i64) -> (Timestamp, bool) {
+    let second = |seconds| OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    match seconds {
+        ..FIRST => (Timestamp(second(FIRST)), false),
+        FIRST..=LAST => (Timestamp(second(seconds)), false),
+        _ => (Timestamp(second(LAST) + time::Duration::microseconds(999_999)), true),
     }
 }
 
@@ -172,16 +217,16 @@ impl Comparison {
         let alone = if self.operator == Operator::In { Operator::Equal } else { self.operator };
         let FilterValue::Date(date) = value else { return Some(compare(alone, value.clone())) };
         let (begin, end) = moment.bounds_of(*date)?;
-        let (begin, end) = (FilterValue::Timestamp(begin), FilterValue::Timestamp(end));
+        let (begin, until) = (FilterValue::Timestamp(begin), FilterValue::Timestamp(end.at));
         let on_the_day =
-            |begin, end| Condition::All(vec![compare(Operator::GreaterOrEqual, begin), compare(Operator::Less, end)]);
+            |begin, until| Condition::All(vec![compare(Operator::GreaterOrEqual, begin), compare(end.before, until)]);
         Some(match alone {
             Operator::Less => compare(Operator::Less, begin),
-            Operator::LessOrEqual => compare(Operator::Less, end),
-            Operator::Greater => compare(Operator::GreaterOrEqual, end),
+            Operator::LessOrEqual => compare(end.before, until),
+            Operator::Greater => compare(end.behind, until),
             Operator::GreaterOrEqual => compare(Operator::GreaterOrEqual, begin),
-            Operator::NotEqual => Condition::Not(Box::new(on_the_day(begin, end))),
-            _ => on_the_day(begin, end),
+            Operator::NotEqual => Condition::Not(Box::new(on_the_day(begin, until))),
+            _ => on_the_day(begin, until),
         })
     }
 }

@@ -90,10 +90,58 @@ fn a_moment_outside_the_calendar_is_refused() {
         assert_eq!((error.pointer.as_str(), error.code.as_str()), ("filter", "value"), "{text}");
     }
     let end = Moment::utc(caller(), "2026-01-01T00:00:00Z".parse().expect("a time"));
-    assert!(parse("created_at = 9999-12-31").resolved(&end).is_err());
-    assert!(
-        parse("created_at < 9999-12-29").resolved(&end).expect("a day").holds(&json!({"created_at": "2026-01-01T00:00:00Z"}))
-    );
+    assert!(parse("signed_on > year_start(1200) + 36525d").resolved(&end).is_ok());
+    let late = Moment::utc(caller(), "9990-01-01T00:00:00Z".parse().expect("a time"));
+    assert!(parse("signed_on > year_start(12)").resolved(&late).is_err());
+}
+
+/// The first and the last day of the calendar begin or end where no instant has a spelling: those that have one are on this side of it.
+#[test]
+fn the_first_and_the_last_day_are_whole_days_everywhere() {
+    const INSTANTS: [&str; 8] = [
+        "0001-01-01T00:00:00Z",
+        "0001-01-01T09:59:59.999999Z",
+        "0001-01-02T11:59:59Z",
+        "2026-01-01T00:00:00Z",
+        "9999-12-30T11:59:59Z",
+        "9999-12-30T23:59:59Z",
+        "9999-12-31T12:00:00Z",
+        "9999-12-31T23:59:59.999999Z",
+    ];
+    for (zone, hours) in [
+        ("UTC", 0),
+        ("Etc/GMT+12", -12),
+        ("America/New_York", -5),
+        ("Asia/Tokyo", 9),
+        ("Pacific/Kiritimati", 14),
+        ("Etc/GMT-14", 14),
+    ] {
+        let moment = Moment::new(caller(), "2026-01-31T12:00:00Z".parse().expect("a time"), zone).expect("a known zone");
+        for (day, first) in
+            [("0001-01-01", -62_135_596_800_i64), ("9999-12-30", 253_402_128_000), ("9999-12-31", 253_402_214_400)]
+        {
+            for instant in INSTANTS {
+                let second = instant.parse::<Timestamp>().expect("an instant").0.unix_timestamp() + hours * 3_600;
+                // Local time was that of the sun in the year 1: within a day of the hours of today.
+                let is_old = day.starts_with("0001") && instant.starts_with("0001");
+                if is_old && !zone.starts_with("Etc") && zone != "UTC" {
+                    continue;
+                }
+                for (operator, right) in [
+                    ("<", second < first),
+                    ("<=", second < first + 86_400),
+                    (">", second >= first + 86_400),
+                    (">=", second >= first),
+                    ("=", (first..first + 86_400).contains(&second)),
+                    ("!=", !(first..first + 86_400).contains(&second)),
+                ] {
+                    let text = format!("created_at {operator} {day}");
+                    let resolved = parse(&text).resolved(&moment).unwrap_or_else(|error| panic!("{zone}: {text}: {error:?}"));
+                    assert_eq!(resolved.holds(&json!({ "created_at": instant })), right, "{zone}: {instant}: {text}: {resolved}");
+                }
+            }
+        }
+    }
 }
 
 #[test]
