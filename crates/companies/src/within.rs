@@ -88,7 +88,7 @@ pub async fn replace(tx: &mut Tx, id: CompanyId, expected: &Expected, new: NewCo
 /// # Errors
 /// As there.
 pub async fn update(tx: &mut Tx, id: CompanyId, expected: &Expected, changes: &CompanyChanges) -> Result<Company> {
-    let (custom_fields, faults) = judged_change(tx, RecordKind::Company, &changes.custom_fields).await?;
+    let (custom_fields, faults) = judged_change(tx, RecordKind::Company, id.uuid(), &changes.custom_fields).await?;
     if let Err(invalid) = judge(changes, faults) {
         return Err(store::refusal(tx, id, expected).await?.unwrap_or(invalid));
     }

@@ -63,7 +63,7 @@ pub async fn replace(tx: &mut Tx, id: ContactId, expected: &Expected, new: NewCo
 /// # Errors
 /// As there.
 pub async fn update(tx: &mut Tx, id: ContactId, expected: &Expected, changes: &ContactChanges) -> Result<Contact> {
-    let (custom_fields, faults) = judged_change(tx, RecordKind::Contact, &changes.custom_fields).await?;
+    let (custom_fields, faults) = judged_change(tx, RecordKind::Contact, id.uuid(), &changes.custom_fields).await?;
     let changes = match rules::settled(tx, ContactChanges { custom_fields, ..changes.clone() }, faults).await {
         Err(invalid @ Error::Invalid(_)) => return Err(store::refusal(tx, id, expected).await?.unwrap_or(invalid)),
         settled => settled?,

@@ -53,7 +53,7 @@ pub async fn create_all(tx: &mut Tx, mut all: Vec<NewDeal>) -> Result<Vec<Deal>>
 /// As there.
 pub async fn replace(tx: &mut Tx, id: DealId, expected: &Expected, new: NewDeal) -> Result<Deal> {
     let change = ObjectChange::Replace(Some(new.custom_fields.clone().unwrap_or_default()));
-    let (custom_fields, mut faults) = judged_change(tx, RecordKind::Deal, &change).await?;
+    let (custom_fields, mut faults) = judged_change(tx, RecordKind::Deal, id.uuid(), &change).await?;
     let held = store::hold(tx, id, expected).await?;
     let (changes, moves) = rules::replacement(tx, &held, new).await?;
     faults.extend(moves);
@@ -68,7 +68,7 @@ pub async fn replace(tx: &mut Tx, id: DealId, expected: &Expected, new: NewDeal)
 /// As there.
 pub async fn update(tx: &mut Tx, id: DealId, expected: &Expected, changes: &DealChanges) -> Result<Deal> {
     // Definitions are held before the deal is: whoever changes them takes both in this order.
-    let (custom_fields, faults) = judged_change(tx, RecordKind::Deal, &changes.custom_fields).await?;
+    let (custom_fields, faults) = judged_change(tx, RecordKind::Deal, id.uuid(), &changes.custom_fields).await?;
     let held = store::hold(tx, id, expected).await?;
     let changes = DealChanges { custom_fields, ..changes.clone() };
     rules::judge(tx, &held, &changes, faults).await?;

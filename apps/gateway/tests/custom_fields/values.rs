@@ -201,6 +201,57 @@ async fn a_retired_option_stays_where_it_is_and_is_not_offered() {
     world.owner().put(&format!("deals/{}", deal.id()), &body("deals", &json!({ "kind": "old" }))).await.expect(200);
 }
 
+/// A record refers to what went into the bin, or to a member who left: it is written back as it was read, and takes no other such reference.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_record_refers_to_already_is_not_judged_again() {
+    let (app, world) = start().await;
+    let owner = world.owner();
+    let colleague = world.tenant.colleague.user_id;
+    let (gone, also_gone) = (
+        owner.post("companies", &body("companies", &json!({}))).await.expect(201).id(),
+        owner.post("companies", &body("companies", &json!({}))).await.expect(201).id(),
+    );
+    let mut made = Vec::new();
+    for (noun, entity) in NOUNS {
+        define(owner, entity, "group", "company", &json!({ "required": true })).await;
+        define(owner, entity, "second", "company", &json!({})).await;
+        define(owner, entity, "buyer", "member", &json!({})).await;
+        define(owner, entity, "note", "text", &json!({})).await;
+        let values = json!({ "group": gone, "buyer": colleague, "note": "first" });
+        made.push((noun, owner.post(noun, &body(noun, &values)).await.expect(201).id()));
+    }
+    for company in [&gone, &also_gone] {
+        owner.delete(&format!("companies/{company}")).await.expect(204);
+    }
+    app.database.execute(&format!("UPDATE memberships SET status = 'suspended' WHERE user_id = '{colleague}'")).await;
+    for (noun, record) in made {
+        let path = format!("{noun}/{record}");
+        let read = owner.get(&path).await.expect(200).body["custom_fields"].clone();
+        let mut changed = read.clone();
+        changed["note"] = json!("second");
+        let patched = owner.patch(&path, &json!({ "custom_fields": changed })).await.expect(200);
+        assert_eq!(patched.body["custom_fields"], changed, "{noun}");
+        let replaced = owner.put(&path, &body(noun, &read)).await.expect(200);
+        assert_eq!(replaced.body["custom_fields"], read, "{noun}");
+        let call = json!({ "operations": [{ "op": "update", "id": record, "data": { "custom_fields": changed } }] });
+        let bulk = owner.post(&format!("{noun}/bulk"), &call).await.expect(200);
+        assert_eq!(bulk.body["results"][0]["record"]["custom_fields"], changed, "{noun}: {}", bulk.body);
+
+        for (key, value) in [("group", &also_gone), ("second", &gone)] {
+            let mut other = read.clone();
+            other[key] = json!(value);
+            let pointer = format!("/custom_fields/{key}");
+            owner.patch(&path, &json!({ "custom_fields": other })).await.problem(422, "invalid").names(&[&pointer]);
+            owner.put(&path, &body(noun, &other)).await.problem(422, "invalid").names(&[&pointer]);
+        }
+        owner
+            .post(noun, &body(noun, &read))
+            .await
+            .problem(422, "invalid")
+            .names(&["/custom_fields/group", "/custom_fields/buyer"]);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_default_that_no_longer_holds_is_not_written() {
     let (app, world) = start().await;

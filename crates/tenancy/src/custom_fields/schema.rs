@@ -63,28 +63,31 @@ diesel::table! {
 }
 
 diesel::table! {
-    /// Companies that a field may refer to.
+    /// Companies that a field may refer to, and what stands in their own.
     q_companies (organization_id, id) {
         organization_id -> Uuid,
         id -> Uuid,
+        custom_fields -> Jsonb,
         deleted_at -> Nullable<Timestamptz>,
     }
 }
 
 diesel::table! {
-    /// Contacts that a field may refer to.
+    /// Contacts that a field may refer to, and what stands in their own.
     q_contacts (organization_id, id) {
         organization_id -> Uuid,
         id -> Uuid,
+        custom_fields -> Jsonb,
         deleted_at -> Nullable<Timestamptz>,
     }
 }
 
 diesel::table! {
-    /// Deals that a field may refer to.
+    /// Deals that a field may refer to, and what stands in their own.
     q_deals (organization_id, id) {
         organization_id -> Uuid,
         id -> Uuid,
+        custom_fields -> Jsonb,
         deleted_at -> Nullable<Timestamptz>,
     }
 }

@@ -7,7 +7,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use crm_kernel::{Error, FieldError, FieldType, Object, ObjectChange, Result};
-use diesel::{ExpressionMethods, QueryDsl};
+use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, QueryResult};
 use diesel_async::RunQueryDsl;
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -63,16 +63,22 @@ pub async fn judged_new(tx: &mut Tx, kind: RecordKind, given: Option<Object>) ->
         }
         judged.require(field, values.get(&field.key));
     }
-    let faults = judged.faults(tx).await?;
+    let faults = judged.faults(tx, Stored::Nowhere).await?;
     Ok((Some(Object(values)), faults))
 }
 
-/// A change to `custom_fields` as it is to be written, and what is wrong with it. Keys that are not defined, or no longer, keep their
-/// values when all others are replaced.
+/// A change to the `custom_fields` of this record as it is to be written, and what is wrong with it. Keys that are not defined, or no
+/// longer, keep their values when all others are replaced. What the record refers to already it may go on referring to, so that it can
+/// be written back as it was read.
 ///
 /// # Errors
 /// When the database cannot be asked.
-pub async fn judged_change(tx: &mut Tx, kind: RecordKind, change: &ObjectChange) -> Result<(ObjectChange, Vec<FieldError>)> {
+pub async fn judged_change(
+    tx: &mut Tx,
+    kind: RecordKind,
+    record: Uuid,
+    change: &ObjectChange,
+) -> Result<(ObjectChange, Vec<FieldError>)> {
     let (given, replaces) = match change {
         ObjectChange::Keep => return Ok((ObjectChange::Keep, Vec::new())),
         ObjectChange::Merge(Value::Object(patch)) => (patch.clone(), false),
@@ -103,7 +109,7 @@ pub async fn judged_change(tx: &mut Tx, kind: RecordKind, change: &ObjectChange)
             patch.insert(field.key.clone(), Value::Null);
         }
     }
-    let faults = judged.faults(tx).await?;
+    let faults = judged.faults(tx, Stored::In(kind, record)).await?;
     Ok((ObjectChange::Merge(Value::Object(patch)), faults))
 }
 
@@ -132,7 +138,7 @@ pub(crate) async fn judge_imported(tx: &mut Tx, kind: RecordKind, rows: &mut [Va
             break;
         }
     }
-    judged.faults(tx).await
+    judged.faults(tx, Stored::Nowhere).await
 }
 
 impl<'d> Judged<'d> {
@@ -185,20 +191,59 @@ impl<'d> Judged<'d> {
         self.faults.push(FieldError::new(pointer(key), code, message));
     }
 
-    /// Everything that is wrong, what is named and not there among it: one question for each kind of thing.
-    async fn faults(mut self, tx: &mut Tx) -> Result<Vec<FieldError>> {
+    /// Everything that is wrong, what is named and not there among it: one question for each kind of thing, and one more for the stored
+    /// values when something is not there.
+    async fn faults(mut self, tx: &mut Tx, stored: Stored) -> Result<Vec<FieldError>> {
+        let mut missing = Vec::new();
         for target in REFERENCES {
-            let ids: Vec<Uuid> = self.references.iter().filter(|(kind, ..)| *kind == target).map(|(_, id, _)| *id).collect();
-            if ids.is_empty() {
+            let named: Vec<&(FieldType, Uuid, String)> = self.references.iter().filter(|(kind, ..)| *kind == target).collect();
+            if named.is_empty() {
                 continue;
             }
-            let there = present(tx, target, &ids).await?;
-            let missing = self.references.iter().filter(|(kind, id, _)| *kind == target && !there.contains(id));
-            let faults: Vec<FieldError> =
-                missing.map(|(.., key)| FieldError::new(pointer(key), "reference", "no such record")).collect();
-            self.faults.extend(faults);
+            let there = present(tx, target, &named.iter().map(|(_, id, _)| *id).collect::<Vec<_>>()).await?;
+            missing.extend(named.into_iter().filter(|(_, id, _)| !there.contains(id)));
         }
+        if missing.is_empty() {
+            return Ok(self.faults);
+        }
+        let before = stored.values(tx).await?;
+        let is_new = |(_, id, key): &&&(FieldType, Uuid, String)| before.get(key).and_then(id_in) != Some(*id);
+        let new = missing.iter().filter(is_new);
+        self.faults.extend(new.map(|(.., key)| FieldError::new(pointer(key), "reference", "no such record")));
         Ok(self.faults)
+    }
+}
+
+/// Where the record that is judged stands as it was.
+#[derive(Clone, Copy)]
+enum Stored {
+    Nowhere,
+    In(RecordKind, Uuid),
+}
+
+impl Stored {
+    async fn values(self, tx: &mut Tx) -> Result<Map<String, Value>> {
+        macro_rules! values_in {
+            ($view:ident, $id:ident) => {
+                $view::table
+                    .filter($view::organization_id.eq(tx.organization_id()))
+                    .filter($view::id.eq($id))
+                    .select($view::custom_fields)
+                    .first(tx)
+                    .await
+            };
+        }
+        let found: QueryResult<Value> = match self {
+            Self::Nowhere => return Ok(Map::new()),
+            Self::In(RecordKind::Company, id) => values_in!(q_companies, id),
+            Self::In(RecordKind::Contact, id) => values_in!(q_contacts, id),
+            Self::In(RecordKind::Deal, id) => values_in!(q_deals, id),
+        };
+        // A record that is not there has no values; whoever changes it is told so.
+        match found.optional().expect_any(store::CUSTOM_FIELD)? {
+            Some(Value::Object(values)) => Ok(values),
+            _ => Ok(Map::new()),
+        }
     }
 }
 
