@@ -121,6 +121,7 @@ impl Trees {
             0..=1 if depth > 0 => Condition::All(self.parts(depth)),
             2..=3 if depth > 0 => Condition::Any(self.parts(depth)),
             4 if depth > 0 => Condition::Not(Box::new(self.within(depth - 1))),
+            5 if depth > 0 && !self.vocabulary.parents.is_empty() => self.of_one_parent(),
             _ => Condition::Compare(self.comparison()),
         }
     }
@@ -129,9 +130,32 @@ impl Trees {
         (0..self.random.u8(2..5)).map(|_| self.within(depth - 1)).collect()
     }
 
+    /// Several comparisons with one parent's fields, some denied, among others of the noun's own.
+    fn of_one_parent(&mut self) -> Condition {
+        let parent: Option<&'static Parent> = self.random.choice(self.vocabulary.parents);
+        let mut parts = Vec::new();
+        for _ in 0..self.random.u8(2..5) {
+            let comparison = Condition::Compare(self.comparison_of(parent));
+            parts.push(match self.random.u8(0..4) {
+                0 => Condition::Not(Box::new(comparison)),
+                1 => Condition::Any(vec![comparison, Condition::Compare(self.comparison_of(parent))]),
+                _ => comparison,
+            });
+        }
+        if self.random.bool() {
+            parts.insert(self.random.usize(..parts.len()), Condition::Compare(self.comparison_of(None)));
+        }
+        if self.random.u8(0..3) == 0 { Condition::All(parts) } else { Condition::Any(parts) }
+    }
+
     fn comparison(&mut self) -> Comparison {
+        let parent = if self.random.u8(0..4) == 0 { self.random.choice(self.vocabulary.parents) } else { None };
+        self.comparison_of(parent)
+    }
+
+    fn comparison_of(&mut self, parent: Option<&'static Parent>) -> Comparison {
         loop {
-            let field = self.path();
+            let field = self.path(parent);
             let missable = field.may_be_missing();
             if missable && self.random.u8(0..6) == 0 {
                 let operator = self.one_of(&[Operator::Equal, Operator::NotEqual]);
@@ -146,9 +170,7 @@ impl Trees {
         }
     }
 
-    fn path(&mut self) -> FieldPath {
-        let parent: Option<&'static Parent> =
-            if self.random.u8(0..4) == 0 { self.random.choice(self.vocabulary.parents) } else { None };
+    fn path(&mut self, parent: Option<&'static Parent>) -> FieldPath {
         let fields = parent.map_or(self.vocabulary.fields, |parent| parent.fields);
         let field = loop {
             let field: &'static Field = &fields[self.random.usize(..fields.len())];

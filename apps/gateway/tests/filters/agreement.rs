@@ -61,7 +61,7 @@ async fn agree(app: &App, world: &World, noun: &Noun, records: &[Value], seed: u
         let mut conditions = Vec::new();
         while conditions.len() < AT_ONCE {
             let condition = read_again(trees.condition(), &noun.vocabulary);
-            // The day after the last of the calendar has no spelling: such a question is refused.
+            // A moment may be moved out of the calendar: such a question is refused.
             conditions.extend(condition.resolved(&moment));
         }
         let verdicts = verdicts(&app.database.db(), &world.tenant.owner, noun.view, noun.id, &conditions).await;

@@ -86,7 +86,7 @@ async fn a_refusal_says_what_and_where() {
         ("custom_fields = 1", "operator", ["custom_fields.region", "key"]),
         ("name.first = \"a\"", "unknown", ["line 1, column 6", "nothing within it"]),
         ("created_at > now() + 36525d AND created_at < today() + 36525d", "", ["", ""]),
-        ("updated_at = \"9999-12-31\" AND created_at < \"0001-01-01\"", "value", ["leaves the calendar", ""]),
+        ("updated_at = \"9999-12-31\" OR created_at <= \"0001-01-01\"", "", ["", ""]),
         (deep.as_str(), "too_deep", ["line 1, column 17", "16"]),
         (long.as_str(), "too_long", ["line 1, column 4001", "4000 characters"]),
         (many.as_str(), "too_many", ["100 comparisons", "line 1"]),
@@ -129,7 +129,6 @@ async fn a_body_is_refused_with_pointers_to_all_that_is_wrong() {
         (json!({ "field": "name", "op": "in", "value": ["a", 1] }), "/where/value/1"),
         (json!({ "field": "name", "op": "=", "value": "a", "colour": 1 }), "/where/colour"),
         (json!({ "field": "created_at", "op": ">", "value": { "expression": "now() - 1y" } }), "/where/value"),
-        (json!({ "field": "created_at", "op": "=", "value": "9999-12-31" }), "/where"),
     ] {
         let answer = world.owner().post("companies/search", &json!({ "where": condition })).await;
         answer.problem(400, "malformed").names(&[pointer]);

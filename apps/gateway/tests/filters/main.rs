@@ -2,8 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail by panicking")]
 
 mod agreement;
+mod asking;
 mod costs;
 mod custom;
+mod hops;
 mod language;
 mod plans;
 #[path = "../support/mod.rs"]

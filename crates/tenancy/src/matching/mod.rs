@@ -10,6 +10,7 @@
 
 mod bound;
 mod custom;
+mod parents;
 mod writer;
 
 use std::marker::PhantomData;

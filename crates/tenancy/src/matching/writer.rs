@@ -2,25 +2,35 @@
 //!
 //! Must stay true: whatever is pushed as SQL is a text of this file; names come from a `fields.rs`.
 
-use crm_kernel::{Comparison, Condition, CustomField, Field, FilterValue, Kind, Operator, OrganizationId, Parent};
-use serde_json::Value;
+use std::borrow::Cow;
 
-use crate::members;
+use crm_kernel::{Comparison, Condition, CustomField, Field, FilterValue, Kind, Operator, OrganizationId};
+use serde_json::Value;
 
 use super::{
     Part,
     bound::{Bound, many, one, text, texts},
+    parents::{Joint, Place, by_parent, sole_parent},
 };
 
 /// What generated keys hold where the field is NULL.
 const NO_NUMBER: &str = "9223372036854775807";
 const NO_DATE: &str = "'infinity'::date";
 
-/// `row` is the name that columns belong to.
+/// `row` is what columns belong to.
 pub(super) struct Writer {
     parts: Vec<Part>,
     organization: OrganizationId,
-    row: &'static str,
+    row: Row,
+}
+
+/// Which row a condition is about.
+#[derive(Clone, Copy)]
+pub(super) enum Row {
+    /// One of the noun's view of this name.
+    Own(&'static str),
+    /// The parent's.
+    Parent,
 }
 
 /// What a field is compared with: values of its kind, and whether the missing value is among them.
@@ -34,8 +44,8 @@ pub(super) struct Asked<'c> {
 impl Writer {
     /// The whole condition, over the rows of this view.
     pub(super) fn written(organization: OrganizationId, view: &'static str, condition: &Condition) -> Vec<Part> {
-        let mut writer = Self { parts: Vec::new(), organization, row: view };
-        writer.condition(condition);
+        let mut writer = Self { parts: Vec::new(), organization, row: Row::Own(view) };
+        writer.condition(condition, Place::Required);
         writer.parts
     }
 
@@ -43,33 +53,58 @@ impl Writer {
         self.parts.push(Part::Sql(sql));
     }
 
+    pub(super) fn name(&mut self, name: &'static str) {
+        self.parts.push(Part::Name(name));
+    }
+
     pub(super) fn value(&mut self, value: Bound) {
         self.parts.push(Part::Value(value));
     }
 
     pub(super) fn column(&mut self, name: &'static str) {
-        self.parts.extend([Part::Name(self.row), Part::Sql("."), Part::Name(name)]);
+        match self.row {
+            Row::Own(view) => self.name(view),
+            Row::Parent => self.sql("parent"),
+        }
+        self.sql(".");
+        self.name(name);
     }
 
     pub(super) fn organization(&mut self) {
         self.value(Bound::Id(self.organization.uuid()));
     }
 
-    fn condition(&mut self, condition: &Condition) {
+    /// What `write` writes is about this row.
+    pub(super) fn about(&mut self, row: Row, write: impl FnOnce(&mut Self)) {
+        let before = std::mem::replace(&mut self.row, row);
+        write(self);
+        self.row = before;
+    }
+
+    pub(super) fn condition(&mut self, condition: &Condition, place: Place) {
+        if let (Row::Own(_), Some(parent)) = (self.row, sole_parent(condition)) {
+            return self.through(parent, condition, place);
+        }
         match condition {
-            Condition::All(parts) => self.joined(parts, " AND ", "TRUE"),
-            Condition::Any(parts) => self.joined(parts, " OR ", "FALSE"),
-            Condition::Not(inner) => {
-                self.sql("((");
-                self.condition(inner);
-                self.sql(") IS NOT TRUE)");
-            }
+            Condition::All(parts) => self.joined(parts, Joint::And, place),
+            Condition::Any(parts) => self.joined(parts, Joint::Or, place),
+            Condition::Not(inner) => self.is_not_true(|writer| writer.condition(inner, Place::Among)),
             Condition::Compare(comparison) => self.comparison(comparison),
         }
     }
 
-    fn joined(&mut self, parts: &[Condition], word: &'static str, none: &'static str) {
-        self.each(parts, word, none, |writer, part| writer.condition(part));
+    /// Those parts that are asked of one parent are one question to it.
+    fn joined(&mut self, parts: &[Condition], joint: Joint, place: Place) {
+        let parts = match self.row {
+            Row::Own(_) => by_parent(parts, joint),
+            Row::Parent => parts.iter().map(Cow::Borrowed).collect(),
+        };
+        let (word, none) = match joint {
+            Joint::And => (" AND ", "TRUE"),
+            Joint::Or => (" OR ", "FALSE"),
+        };
+        let place = if joint == Joint::Or && parts.len() > 1 { Place::Among } else { place };
+        self.each(&parts, word, none, |writer, part| writer.condition(part, place));
     }
 
     /// `(a OR b OR c)`; `none` when there is nothing to join.
@@ -87,89 +122,41 @@ impl Writer {
         self.sql(")");
     }
 
+    pub(super) fn is_not_true(&mut self, write: impl FnOnce(&mut Self)) {
+        self.sql("((");
+        write(self);
+        self.sql(") IS NOT TRUE)");
+    }
+
+    /// A comparison with a field of the row, whose parent it may be.
     fn comparison(&mut self, comparison: &Comparison) {
         let path = &comparison.field;
         let (field, key) = (path.field, path.key.as_deref());
         let missing = comparison.values.contains(&FilterValue::Null);
         let values = comparison.values.iter().filter(|value| **value != FilterValue::Null).collect();
         let asked = Asked { operator: comparison.operator, values, missing, custom: path.custom.as_deref() };
-        match (comparison.operator, path.parent) {
-            (Operator::NotEqual, None) if missing => self.is_there(field, key),
-            (Operator::NotEqual, Some(parent)) if missing => self.of_parent(parent, |writer| writer.is_there(field, key)),
-            // Whether there is such a parent is never unknown, and the database joins what is spelled so.
-            (Operator::NotEqual, Some(parent)) if !is_small(parent) => {
-                self.sql("NOT ");
-                self.of_parent(parent, |writer| writer.compared(field, key, &Asked { operator: Operator::Equal, ..asked }));
+        match comparison.operator {
+            Operator::NotEqual if missing => self.is_there(field, key),
+            Operator::NotEqual => {
+                self.is_not_true(|writer| writer.is(field, key, &Asked { operator: Operator::Equal, ..asked }));
             }
-            (Operator::NotEqual, _) => {
-                self.sql("((");
-                self.is(path.parent, field, key, &Asked { operator: Operator::Equal, ..asked });
-                self.sql(") IS NOT TRUE)");
-            }
-            _ => self.is(path.parent, field, key, &asked),
+            _ => self.is(field, key, &asked),
         }
     }
 
     /// The field is one of what is asked for.
-    fn is(&mut self, parent: Option<&'static Parent>, field: &'static Field, key: Option<&str>, asked: &Asked<'_>) {
-        if asked.missing && asked.values.is_empty() {
-            return self.is_missing(parent, field, key);
-        }
-        if asked.missing {
-            self.sql("(");
-        }
-        match parent {
-            None => self.compared(field, key, asked),
-            Some(parent) => self.of_parent(parent, |writer| writer.compared(field, key, asked)),
-        }
-        if asked.missing {
-            self.sql(" OR ");
-            self.is_missing(parent, field, key);
-            self.sql(")");
-        }
-    }
-
-    /// Where there is no parent, what it has is missing too.
-    fn is_missing(&mut self, parent: Option<&'static Parent>, field: &'static Field, key: Option<&str>) {
-        match parent {
-            None => self.is_not_there(field, key),
-            Some(parent) => {
-                self.sql("((");
-                self.of_parent(parent, |writer| writer.is_there(field, key));
-                self.sql(") IS NOT TRUE)");
+    fn is(&mut self, field: &'static Field, key: Option<&str>, asked: &Asked<'_>) {
+        match (asked.missing, asked.values.is_empty()) {
+            (true, true) => self.is_not_there(field, key),
+            (false, _) => self.compared(field, key, asked),
+            (true, false) => {
+                self.sql("(");
+                self.compared(field, key, asked);
+                self.sql(" OR ");
+                self.is_not_there(field, key);
+                self.sql(")");
             }
         }
-    }
-
-    /// The row's parent is such. The first of a parent's fields is its id. Where there are few, those that are such are found
-    /// first, so that the index on the row's key answers.
-    fn of_parent(&mut self, parent: &'static Parent, write: impl FnOnce(&mut Self)) {
-        let Some(id) = parent.fields.first() else { return self.sql("FALSE") };
-        if is_small(parent) {
-            self.column(parent.key);
-            self.sql(" = ANY (ARRAY(SELECT parent.");
-            self.parts.extend([Part::Name(id.name), Part::Sql(" FROM "), Part::Name(parent.view)]);
-            self.sql(" AS parent WHERE parent.organization_id = ");
-            self.value(Bound::Id(self.organization.uuid()));
-            self.sql(" AND ");
-            let row = std::mem::replace(&mut self.row, "parent");
-            write(self);
-            self.row = row;
-            return self.sql("))");
-        }
-        self.sql("EXISTS (SELECT FROM ");
-        self.parts.push(Part::Name(parent.view));
-        self.sql(" AS parent WHERE parent.organization_id = ");
-        self.organization();
-        self.sql(" AND parent.");
-        self.parts.push(Part::Name(id.name));
-        self.sql(" = ");
-        self.column(parent.key);
-        self.sql(" AND ");
-        let row = std::mem::replace(&mut self.row, "parent");
-        write(self);
-        self.row = row;
-        self.sql(")");
     }
 
     fn is_there(&mut self, field: &'static Field, key: Option<&str>) {
@@ -357,11 +344,6 @@ fn entry(key: &str, value: &FilterValue) -> String {
         other => Value::String(text(other)).to_string(),
     };
     format!("{{{}:{value}}}", Value::from(key))
-}
-
-/// An organisation has few members, and many of everything else.
-fn is_small(parent: &Parent) -> bool {
-    parent.view == members::VIEW
 }
 
 /// The key column that stands in for the field, and what it holds where the field is NULL.
