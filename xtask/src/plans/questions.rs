@@ -47,6 +47,10 @@ impl Noun {
         }
     }
 
+    pub fn fields(self) -> &'static [Field] {
+        self.vocabulary().fields
+    }
+
     fn default_sort(self) -> Sort {
         match self {
             Self::Companies => crm_companies::default_sort(),
@@ -65,6 +69,8 @@ pub enum About {
     Order(&'static str),
     /// A filter in the words of the language.
     Language(String),
+    /// Many conditions joined by OR, described.
+    Many(String),
     /// One of the twenty questions.
     Numbered(usize),
 }
@@ -77,10 +83,6 @@ pub struct Question {
 }
 
 impl Question {
-    pub fn asks_for_several(&self) -> bool {
-        matches!(self.query.filter.condition(), Condition::Compare(comparison) if comparison.values.len() > 1)
-    }
-
     /// The column of the view that the order is that of.
     pub fn order_column(&self) -> &'static str {
         let field = self.query.sort.field;
@@ -115,6 +117,11 @@ pub async fn all(admin: &Client, context: &Context) -> Result<Vec<Question>> {
     for (noun, text, sort) in LANGUAGE {
         questions.push(asked(context, noun, About::Language(format!("`{text}`")), text, sort)?);
     }
+    for noun in Noun::ALL {
+        for (about, text) in many(noun) {
+            questions.push(asked(context, noun, About::Many(about), &text, "")?);
+        }
+    }
     for (number, noun, text) in twenty()? {
         questions.push(asked(context, noun, About::Numbered(number), &text, "")?);
     }
@@ -140,6 +147,30 @@ const LANGUAGE: [(Noun, &str, &str); 16] = [
     (Noun::Deals, "owner.team_name = \"Team 3\" AND amount > 999999", ""),
     (Noun::Deals, "expected_close_date >= quarter_start() AND expected_close_date < quarter_start(1)", "expected_close_date"),
 ];
+
+/// Texts that nobody has, so that every record is read; and the same asked of parents, beside a condition of the record's own.
+fn many(noun: Noun) -> Vec<(String, String)> {
+    let (text, key, hop) = match noun {
+        Noun::Companies => ("website", "custom_fields.region", "parent.industry"),
+        Noun::Contacts => ("title", "custom_fields.language", "company.industry"),
+        Noun::Deals => ("name", "custom_fields.product", "company.industry"),
+    };
+    let joined = |of: &dyn Fn(usize) -> String, count: usize| (0..count).map(of).collect::<Vec<_>>().join(" OR ");
+    let mut many = Vec::new();
+    for count in [1, 3, 10, 30, 100] {
+        for name in [text, key] {
+            let of = |number| format!("{name} ~ \"qq{number}\"");
+            many.push((format!("`{name} ~ …`, {count} joined by OR"), joined(&of, count)));
+        }
+    }
+    for count in [1, 3, 10, 30] {
+        let of = |number| format!("{hop} = \"branch {number}\"");
+        many.push((format!("`{hop} = …`, {count} joined by OR"), joined(&of, count)));
+        let own = format!("({}) OR {text} = \"nowhere\"", joined(&of, count));
+        many.push((format!("`{hop} = …`, {count} joined by OR, or `{text} = …`"), own));
+    }
+    many
+}
 
 fn asked(context: &Context, noun: Noun, about: About, text: &str, sort: &str) -> Result<Question> {
     let broken = |error| anyhow::anyhow!("{text}: {error:?}");

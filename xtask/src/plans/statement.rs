@@ -8,7 +8,7 @@ use crm_contacts::{Contacts, PgContacts};
 use crm_deals::{Deals, PgDeals};
 use crm_kernel::{Context, Direction, Error, ListQuery, OrganizationId};
 use crm_tenancy::cost::Estimate;
-use crm_tenancy::{Db, Matching, seek};
+use crm_tenancy::{Db, Matching, Tx, cost, seek};
 use diesel::QueryResult;
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
@@ -49,21 +49,34 @@ async fn listed(db: &Db, context: &Context, noun: Noun, query: &ListQuery) -> cr
     })
 }
 
+/// How the page is found, in a transaction in which the planner was asked as the store asks it.
 async fn explain(db: &Db, context: &Context, question: &Question, how: &'static str) -> Result<Value> {
     let mut tx = db.begin(context).await?;
+    let condition = question.query.filter.condition();
+    if cost::is_doubtful(&question.query) {
+        let asked = explained(&tx, context, question, "SELECT id FROM ");
+        match cost::require_affordable(&mut tx, question.noun.fields(), &condition, asked).await {
+            Ok(()) | Err(Error::TooCostly(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let asked = explained(&tx, context, question, how);
+    Ok(asked.get_result(&mut tx).await?)
+}
+
+fn explained(tx: &Tx, context: &Context, question: &Question, how: &'static str) -> Explained {
     let condition = question.query.filter.condition();
     let column = question.order_column();
     let by_times = seek::by_times(&condition) || matches!(column, "updated_at_key" | "last_activity_key");
     let view = question.noun.view();
-    let explained = Explained {
+    Explained {
         how,
         view,
         organization: context.organization_id,
         by_times,
-        condition: Matching::new(&tx, view, &condition),
+        condition: Matching::new(tx, view, &condition),
         order: (column, question.query.sort.direction),
-    };
-    Ok(explained.get_result(&mut tx).await?)
+    }
 }
 
 /// Rows that were read and not wanted.
