@@ -1,13 +1,18 @@
-//! Pipelines and their stages, and what stands in them. Only read here: changing them is not a part of this crate yet.
+//! Pipelines and their stages, and what stands in them: the contract, and its keeping on PostgreSQL. What comes in is judged in
+//! `pipeline_changes.rs`.
+//!
+//! Must stay true: a change of a stage is a change of its pipeline, which is held first; so two changes happen one after the other.
 
 use async_trait::async_trait;
-use crm_kernel::{Context, Filter, PipelineId, Result};
-use crm_tenancy::Db;
+use crm_kernel::{Context, Error, Expected, FieldError, Filter, PipelineId, Result, Role};
+use crm_tenancy::{Db, Tx};
 use diesel::{Queryable, Selectable};
 use serde::Serialize;
 
 use crate::{
-    pipeline_store as store,
+    forecast::{self, Forecast},
+    pipeline_changes::{self, NewPipeline, PipelineChanges},
+    pipeline_store::{self as store, PIPELINE},
     schema::{q_pipeline_stages, q_pipelines},
     summary::{self, PipelineSummary},
 };
@@ -21,6 +26,20 @@ crm_kernel::text_enum!(
         Won = "won",
         /// Not sold.
         Lost = "lost",
+    }
+);
+
+crm_kernel::text_enum!(
+    /// Where the open deals of a stage belong in a forecast.
+    ForecastCategory {
+        /// As good as sold.
+        Commit = "commit",
+        /// Well on its way.
+        BestCase = "best_case",
+        /// Open, and no more.
+        Pipeline = "pipeline",
+        /// In no forecast.
+        Omitted = "omitted",
     }
 );
 
@@ -41,6 +60,8 @@ pub struct Stage {
     pub outcome: StageOutcome,
     /// After how many days without a step a deal in it is too old; null if never.
     pub rotting_days: Option<i32>,
+    /// Where its deals belong in a forecast; null if its probability decides: from 75 on commit, from 50 on best case.
+    pub forecast_category: Option<ForecastCategory>,
 }
 
 /// A pipeline with its stages.
@@ -80,14 +101,34 @@ pub(crate) struct PipelineRow {
     pub(crate) version: i32,
 }
 
-/// Pipelines of one organisation.
+/// Pipelines of one organisation. Another organisation's pipeline does not exist here: every method says `NotFound`. Everybody reads;
+/// owner and admin change.
 #[async_trait]
 pub trait Pipelines: Send + Sync {
     /// The living pipelines with their stages.
     async fn list(&self, context: &Context) -> Result<PipelineList>;
 
+    /// A living pipeline with its stages.
+    async fn get(&self, context: &Context, id: PipelineId) -> Result<Pipeline>;
+
+    /// A new one, with the six stages that every organisation begins with unless it says others. `Conflict` when there are 200.
+    async fn create(&self, context: &Context, new: NewPipeline) -> Result<Pipeline>;
+
+    /// Changes what is named; stages are named all together. `Conflict` when a stage that is missing holds deals.
+    async fn update(&self, context: &Context, id: PipelineId, expected: &Expected, changes: &PipelineChanges)
+    -> Result<Pipeline>;
+
+    /// Moves it to the bin. `Conflict` for the default one, and for one that holds living deals.
+    async fn delete(&self, context: &Context, id: PipelineId, expected: &Expected) -> Result<()>;
+
+    /// Brings it back; one that lives stays as it is. `Conflict` when there are 200.
+    async fn restore(&self, context: &Context, id: PipelineId) -> Result<Pipeline>;
+
     /// Counts and sums of the living deals that match, by stage, owner, team and month.
     async fn summary(&self, context: &Context, filter: &Filter) -> Result<PipelineSummary>;
+
+    /// What will be sold of the living deals that match, in the running quarter and the three after it.
+    async fn forecast(&self, context: &Context, filter: &Filter) -> Result<Forecast>;
 }
 
 /// Pipelines kept in PostgreSQL.
@@ -115,9 +156,106 @@ impl Pipelines for PgPipelines {
         Ok(PipelineList { data })
     }
 
+    async fn get(&self, context: &Context, id: PipelineId) -> Result<Pipeline> {
+        found(&mut self.db.begin(context).await?, id).await
+    }
+
+    async fn create(&self, context: &Context, new: NewPipeline) -> Result<Pipeline> {
+        let mut tx = self.db.begin(context).await?;
+        tx.require(Role::is_manager, "make pipelines")?;
+        let (columns, stages) = pipeline_changes::judged_new(new)?;
+        require_room(&mut tx).await?;
+        if columns.is_default {
+            store::clear_default(&mut tx).await?;
+        }
+        let id = store::insert(&mut tx, &columns).await?;
+        store::write_stages(&mut tx, id, &stages).await?;
+        let pipeline = found(&mut tx, id).await?;
+        tx.commit().await?;
+        Ok(pipeline)
+    }
+
+    async fn update(
+        &self,
+        context: &Context,
+        id: PipelineId,
+        expected: &Expected,
+        changes: &PipelineChanges,
+    ) -> Result<Pipeline> {
+        let mut tx = self.db.begin(context).await?;
+        let current = held(&mut tx, id, expected).await?;
+        let plan = pipeline_changes::judged_change(current.is_default, &current.stages, changes)?;
+        if !plan.removed.is_empty() {
+            let in_use = store::in_use(&mut tx, id, &plan.removed).await?;
+            if !in_use.is_empty() {
+                return Err(pipeline_changes::in_use(&in_use));
+            }
+            store::remove_stages(&mut tx, id, &plan.removed).await?;
+        }
+        store::write_stages(&mut tx, id, &plan.written).await?;
+        if changes.is_default == Some(true) && !current.is_default {
+            store::clear_default(&mut tx).await?;
+        }
+        store::update(&mut tx, id, &changes.columns(), &plan).await?;
+        let pipeline = found(&mut tx, id).await?;
+        tx.commit().await?;
+        Ok(pipeline)
+    }
+
+    async fn delete(&self, context: &Context, id: PipelineId, expected: &Expected) -> Result<()> {
+        let mut tx = self.db.begin(context).await?;
+        held(&mut tx, id, expected).await?;
+        store::delete(&mut tx, id).await?;
+        tx.commit().await
+    }
+
+    async fn restore(&self, context: &Context, id: PipelineId) -> Result<Pipeline> {
+        let mut tx = self.db.begin(context).await?;
+        store::require_any(&mut tx, id).await?;
+        tx.require(Role::is_manager, "restore pipelines")?;
+        if found(&mut tx, id).await.is_err() {
+            require_room(&mut tx).await?;
+        }
+        store::restore(&mut tx, id).await?;
+        let pipeline = found(&mut tx, id).await?;
+        tx.commit().await?;
+        Ok(pipeline)
+    }
+
     async fn summary(&self, context: &Context, filter: &Filter) -> Result<PipelineSummary> {
         summary::of(&mut self.db.begin(context).await?, filter).await
     }
+
+    async fn forecast(&self, context: &Context, filter: &Filter) -> Result<Forecast> {
+        forecast::of(&mut self.db.begin(context).await?, filter).await
+    }
+}
+
+/// A living pipeline with its stages.
+async fn found(tx: &mut Tx, id: PipelineId) -> Result<Pipeline> {
+    let row = store::one(tx, id).await?;
+    let stages = store::stages_of(tx, &[id]).await?;
+    Ok(with_stages(row, &stages))
+}
+
+/// The pipeline as it stays until the transaction is over, if this caller may change it as it is: 404, 403, 412 in this order. All
+/// pipelines are held, in one order: which one is the default is a matter between them.
+async fn held(tx: &mut Tx, id: PipelineId, expected: &Expected) -> Result<Pipeline> {
+    store::one(tx, id).await?;
+    tx.require(Role::is_manager, "change pipelines")?;
+    store::hold_all(tx).await?;
+    let pipeline = found(tx, id).await?;
+    if expected.accepts(pipeline.version) { Ok(pipeline) } else { Err(Error::Stale(PIPELINE.name)) }
+}
+
+/// One more must be shown by lists. Whoever adds one holds all the others, so that two at once count each other.
+async fn require_room(tx: &mut Tx) -> Result<()> {
+    store::hold_all(tx).await?;
+    if store::living(tx).await?.len() < store::MOST_PIPELINES {
+        return Ok(());
+    }
+    let message = format!("{} pipelines are the most: delete one first", store::MOST_PIPELINES);
+    Err(Error::Conflict(vec![FieldError::new("", "too_many_pipelines", message)]))
 }
 
 fn with_stages(row: PipelineRow, stages: &[(PipelineId, Stage)]) -> Pipeline {

@@ -4,26 +4,30 @@
 //! statements that group deals narrow them exactly as lists do, and what a caller has narrowed them by is judged before.
 
 use bigdecimal::BigDecimal;
-use crm_kernel::{Condition, Deleted, Filter, PipelineId, Result, TeamId, UserId};
+use crm_kernel::{Condition, Date, Deleted, Filter, PipelineId, Result, TeamId, Timestamp, UserId};
 use crm_tenancy::{Entity, Expect, Tx, cost};
 use diesel::{
-    ExpressionMethods, NullableExpressionMethods, OptionalExtension, QueryDsl, SelectableHelper,
-    dsl::{count, count_star, sql, sum},
+    BoolExpressionMethods, ExpressionMethods, NullableExpressionMethods, OptionalExtension, QueryDsl, SelectableHelper,
+    dsl::{count, count_star, exists, now, sql, sum},
+    result::{DatabaseErrorKind, Error as DieselError},
     sql_types::{Integer, Nullable, Text, Uuid as SqlUuid},
+    upsert::excluded,
 };
 use diesel_async::RunQueryDsl;
 
 use crate::{
     fields::FIELDS,
     pipeline::{PipelineRow, Stage},
-    schema::{q_deals, q_members, q_pipeline_stages, q_pipelines},
+    pipeline_changes::{self, PipelineColumnChanges, PipelineColumns, StagePlan},
+    schema::{crm_pipeline_stages as stages, crm_pipelines as pipelines, q_deals, q_members, q_pipeline_stages, q_pipelines},
     store::{DEAL, narrowed},
 };
 
-const PIPELINE: Entity = Entity { name: "pipeline", table: "crm_pipelines" };
+pub(crate) const PIPELINE: Entity = Entity { name: "pipeline", table: "crm_pipelines" };
 
-/// How many pipelines are shown.
-const MOST_PIPELINES: i64 = 200;
+/// How many pipelines an organisation has at most, and are shown.
+pub(crate) const MOST_PIPELINES: usize = 200;
+const MOST_PIPELINES_READ: i64 = 200;
 /// How many stages are read at once; far more than all pipelines of an organisation have.
 pub(crate) const MOST_STAGES: i64 = 10_000;
 /// How many groups of owner and stage are read: of ten thousand owners in the six stages that every organisation has.
@@ -39,7 +43,7 @@ pub(crate) async fn living(tx: &mut Tx) -> Result<Vec<PipelineRow>> {
     let living = q_pipelines::table
         .filter(q_pipelines::organization_id.eq(tx.organization_id()))
         .filter(q_pipelines::deleted_at.is_null());
-    let ordered = living.order((q_pipelines::position, q_pipelines::id)).limit(MOST_PIPELINES);
+    let ordered = living.order((q_pipelines::position, q_pipelines::id)).limit(MOST_PIPELINES_READ);
     ordered.select(PipelineRow::as_select()).load(tx).await.expect_any(PIPELINE)
 }
 
@@ -48,6 +52,114 @@ pub(crate) async fn default_pipeline(tx: &mut Tx) -> Result<Option<PipelineId>> 
     let own = q_pipelines::table.filter(q_pipelines::organization_id.eq(tx.organization_id()));
     let default = own.filter(q_pipelines::is_default).filter(q_pipelines::deleted_at.is_null());
     default.select(q_pipelines::id).first(tx).await.optional().expect_any(PIPELINE)
+}
+
+/// A living pipeline, without its stages.
+pub(crate) async fn one(tx: &mut Tx, id: PipelineId) -> Result<PipelineRow> {
+    let own = q_pipelines::table.filter(q_pipelines::organization_id.eq(tx.organization_id())).filter(q_pipelines::id.eq(id));
+    let living = own.filter(q_pipelines::deleted_at.is_null());
+    living.select(PipelineRow::as_select()).first(tx).await.expect_one(PIPELINE)
+}
+
+/// Whether it is there, deleted or not.
+pub(crate) async fn require_any(tx: &mut Tx, id: PipelineId) -> Result<()> {
+    let own = q_pipelines::table.filter(q_pipelines::organization_id.eq(tx.organization_id())).filter(q_pipelines::id.eq(id));
+    own.select(q_pipelines::id).first::<PipelineId>(tx).await.expect_one(PIPELINE).map(|_| ())
+}
+
+/// Nobody else changes a living pipeline before this transaction is over. Not through the view: what is held is the row.
+pub(crate) async fn hold_all(tx: &mut Tx) -> Result<()> {
+    let own = pipelines::table.filter(pipelines::organization_id.eq(tx.organization_id()));
+    let living = own.filter(pipelines::deleted_at.is_null()).order(pipelines::id).select(pipelines::id);
+    living.for_no_key_update().load::<PipelineId>(tx).await.expect_any(PIPELINE).map(|_| ())
+}
+
+pub(crate) async fn insert(tx: &mut Tx, new: &PipelineColumns) -> Result<PipelineId> {
+    diesel::insert_into(pipelines::table).values(new).returning(pipelines::id).get_result(tx).await.expect_one(PIPELINE)
+}
+
+/// No pipeline is the default any more; another one is about to be.
+pub(crate) async fn clear_default(tx: &mut Tx) -> Result<()> {
+    let own = pipelines::table.filter(pipelines::organization_id.eq(tx.organization_id())).filter(pipelines::is_default);
+    diesel::update(own).set(pipelines::is_default.eq(false)).execute(tx).await.expect_any(PIPELINE).map(|_| ())
+}
+
+/// Changes a pipeline that is held; a change of its stages gives it a new version too.
+pub(crate) async fn update(tx: &mut Tx, id: PipelineId, changes: &PipelineColumnChanges, plan: &StagePlan) -> Result<()> {
+    let this = pipelines::table.find((tx.organization_id(), id));
+    let step = i32::from(!plan.is_empty());
+    let set = (changes, pipelines::stages_version.eq(pipelines::stages_version + step));
+    diesel::update(this).set(set).execute(tx).await.expect_any(PIPELINE).map(|_| ())
+}
+
+/// The database refuses it for the default pipeline and for one with living deals.
+pub(crate) async fn delete(tx: &mut Tx, id: PipelineId) -> Result<()> {
+    let this = pipelines::table.find((tx.organization_id(), id));
+    diesel::update(this).set(pipelines::deleted_at.eq(now)).execute(tx).await.expect_any(PIPELINE).map(|_| ())
+}
+
+pub(crate) async fn restore(tx: &mut Tx, id: PipelineId) -> Result<()> {
+    let this = pipelines::table.find((tx.organization_id(), id));
+    let none = None::<Timestamp>;
+    diesel::update(this).set(pipelines::deleted_at.eq(none)).execute(tx).await.expect_any(PIPELINE).map(|_| ())
+}
+
+/// Those of these stages that deals stand in, deals in the bin too: the foreign key counts them.
+pub(crate) async fn in_use(tx: &mut Tx, id: PipelineId, keys: &[String]) -> Result<Vec<String>> {
+    let stands = exists(
+        q_deals::table
+            .filter(q_deals::organization_id.eq(q_pipeline_stages::organization_id))
+            .filter(q_deals::pipeline_id.eq(q_pipeline_stages::pipeline_id))
+            .filter(q_deals::stage.eq(q_pipeline_stages::key)),
+    );
+    let own = q_pipeline_stages::table.filter(q_pipeline_stages::organization_id.eq(tx.organization_id()));
+    let these = own.filter(q_pipeline_stages::pipeline_id.eq(id)).filter(q_pipeline_stages::key.eq_any(keys));
+    these.filter(stands).order(q_pipeline_stages::position).select(q_pipeline_stages::key).load(tx).await.expect_any(PIPELINE)
+}
+
+pub(crate) async fn remove_stages(tx: &mut Tx, id: PipelineId, keys: &[String]) -> Result<()> {
+    let own = stages::table.filter(stages::organization_id.eq(tx.organization_id())).filter(stages::pipeline_id.eq(id));
+    let removed = diesel::delete(own.filter(stages::key.eq_any(keys))).execute(tx).await;
+    // A deal came between the question and the answer.
+    if let Err(DieselError::DatabaseError(DatabaseErrorKind::ForeignKeyViolation, _)) = removed {
+        return Err(pipeline_changes::in_use(keys));
+    }
+    removed.expect_any(PIPELINE).map(|_| ())
+}
+
+/// Adds these stages to the pipeline, and changes those that are there.
+pub(crate) async fn write_stages(tx: &mut Tx, id: PipelineId, written: &[Stage]) -> Result<()> {
+    let row = |stage: &Stage| {
+        (
+            stages::pipeline_id.eq(id),
+            stages::key.eq(stage.key.clone()),
+            stages::label.eq(stage.label.clone()),
+            stages::position.eq(stage.position),
+            stages::probability.eq(stage.probability),
+            stages::outcome.eq(stage.outcome),
+            stages::rotting_days.eq(stage.rotting_days),
+            stages::forecast_category.eq(stage.forecast_category),
+        )
+    };
+    let rows: Vec<_> = written.iter().map(row).collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    diesel::insert_into(stages::table)
+        .values(rows)
+        .on_conflict((stages::organization_id, stages::pipeline_id, stages::key))
+        .do_update()
+        .set((
+            stages::label.eq(excluded(stages::label)),
+            stages::position.eq(excluded(stages::position)),
+            stages::probability.eq(excluded(stages::probability)),
+            stages::rotting_days.eq(excluded(stages::rotting_days)),
+            stages::forecast_category.eq(excluded(stages::forecast_category)),
+        ))
+        .execute(tx)
+        .await
+        .expect_any(PIPELINE)
+        .map(|_| ())
 }
 
 /// The stages of these pipelines, each pipeline's in their order.
@@ -131,6 +243,42 @@ pub(crate) async fn by_month(tx: &mut Tx, filter: &Filter, most_groups: i64) -> 
     let own = rows.filter(q_deals::organization_id.eq(tx.organization_id())).into_boxed();
     let ordered = narrowed(tx, own, Deleted::Exclude, filter).order(sql::<Text>("1 DESC NULLS FIRST"));
     ordered.limit(most_groups).load(tx).await.expect_any(DEAL)
+}
+
+/// Open deals, and those that were closed since this day, by month: the day of closing, or the one that is expected.
+///
+/// An open deal's key of closing is infinity, so one condition on that index finds both. The newest months first, those without a
+/// date before all.
+pub(crate) async fn expected_by_month(tx: &mut Tx, filter: &Filter, since: Date) -> Result<Vec<ByMonth>> {
+    let rows = q_deals::table.group_by(sql::<Text>("1, 2, 3")).select((
+        sql::<Nullable<Text>>("to_char(coalesce(q_deals.actual_close_date, q_deals.expected_close_date)::timestamp, 'YYYY-MM')"),
+        sql::<SqlUuid>("q_deals.pipeline_id"),
+        sql::<Text>("q_deals.stage"),
+        count_star(),
+        sum(q_deals::base_amount),
+        sum(q_deals::base_amount * exact(q_deals::probability).nullable()),
+    ));
+    let own = rows.filter(q_deals::organization_id.eq(tx.organization_id())).into_boxed();
+    let recent = narrowed(tx, own, Deleted::Exclude, filter).filter(q_deals::actual_close_key.ge(since));
+    recent.order(sql::<Text>("1 DESC NULLS FIRST")).limit(MOST_STAGES).load(tx).await.expect_any(DEAL)
+}
+
+/// Deals that were closed in this period, and open ones that are expected in it, by owner and stage.
+pub(crate) async fn expected_by_owner(tx: &mut Tx, filter: &Filter, (from, until): (Date, Date)) -> Result<Vec<ByOwner>> {
+    let rows = q_deals::table.group_by((q_deals::owner_id, q_deals::pipeline_id, q_deals::stage)).select((
+        q_deals::owner_id,
+        q_deals::pipeline_id,
+        q_deals::stage,
+        count_star(),
+        sum(q_deals::base_amount),
+        sum(q_deals::base_amount * exact(q_deals::probability).nullable()),
+    ));
+    let own = rows.filter(q_deals::organization_id.eq(tx.organization_id())).into_boxed();
+    let closed = q_deals::actual_close_date.is_not_null();
+    let expected = q_deals::expected_close_key.ge(from).and(q_deals::expected_close_key.le(until));
+    let recent = narrowed(tx, own, Deleted::Exclude, filter).filter(q_deals::actual_close_key.ge(from));
+    let within = recent.filter(closed.or(expected)).order(q_deals::owner_id);
+    within.limit(MOST_OWNER_GROUPS).load(tx).await.expect_any(DEAL)
 }
 
 /// Full name and team of these members.

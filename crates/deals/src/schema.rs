@@ -81,7 +81,36 @@ diesel::table! {
 }
 
 diesel::table! {
-    /// Pipelines; only read here.
+    /// Written here.
+    crm_pipelines (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        name -> Text,
+        is_default -> Bool,
+        position -> Integer,
+        deleted_at -> Nullable<Timestamptz>,
+        version -> Integer,
+        stages_version -> Integer,
+    }
+}
+
+diesel::table! {
+    /// Written here. What a stage means for its deals is said once, when it is made.
+    crm_pipeline_stages (organization_id, pipeline_id, key) {
+        organization_id -> Uuid,
+        pipeline_id -> Uuid,
+        key -> Text,
+        label -> Text,
+        position -> Integer,
+        probability -> Integer,
+        outcome -> Text,
+        rotting_days -> Nullable<Integer>,
+        forecast_category -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    /// Read here, through the view.
     q_pipelines (organization_id, id) {
         organization_id -> Uuid,
         id -> Uuid,
@@ -94,7 +123,7 @@ diesel::table! {
 }
 
 diesel::table! {
-    /// The stages of pipelines; only read here.
+    /// The stages of pipelines; read here, through the view.
     q_pipeline_stages (organization_id, pipeline_id, key) {
         organization_id -> Uuid,
         pipeline_id -> Uuid,
@@ -104,6 +133,7 @@ diesel::table! {
         probability -> Integer,
         outcome -> Text,
         rotting_days -> Nullable<Integer>,
+        forecast_category -> Nullable<Text>,
     }
 }
 
@@ -128,3 +158,4 @@ diesel::table! {
 }
 
 diesel::allow_tables_to_appear_in_same_query!(q_deals, organizations);
+diesel::allow_tables_to_appear_in_same_query!(q_deals, q_pipeline_stages);

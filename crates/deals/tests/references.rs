@@ -74,9 +74,11 @@ async fn a_deleted_pipeline_takes_no_more_deals() {
     let unknown = NewDeal { stage: Some("proposal".into()), ..within.clone() };
     refusals::invalid(deals.create(&acme.member, unknown).await, "/stage", "reference", "a stage of another pipeline");
 
-    database.execute(&format!("UPDATE crm_pipelines SET deleted_at = now() WHERE id = '{renewals}'")).await;
+    deals.delete(&acme.member, deal.id, &Expected::Any).await.expect("its own");
+    pipelines.delete(&acme.owner, renewals, &Expected::Any).await.expect("nothing living is in it");
     assert_eq!(pipelines.list(&acme.member).await.expect("a list").data.len(), 1, "a deleted pipeline is not listed");
     refusals::invalid(deals.create(&acme.member, within).await, "/pipeline_id", "parent_deleted", "it is deleted");
+    deals.restore(&acme.member, deal.id).await.expect("from the bin, into the stage where it stood");
     let step = StageStep { stage: "renewed".into(), amount: Some("1".parse().expect("a decimal")), ..StageStep::default() };
     let won = deals.move_to(&acme.member, deal.id, &Expected::Any, &step).await.expect("who stands in it may move on");
     assert_eq!(won.probability, 100);

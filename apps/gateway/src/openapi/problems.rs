@@ -71,6 +71,7 @@ const BESIDES: &[(&str, &[&str])] = &[
     (":restore", &["invalid", "conflict"]),
     (":upsert", &["conflict"]),
     (":attach", &["invalid", "conflict"]),
+    ("pipeline:delete", &["conflict"]),
     // With `atomic` it is answered like the operation at fault.
     (":bulk", &["stale", "too_costly"]),
     // What is asked with a filter is judged before it runs.
@@ -78,6 +79,7 @@ const BESIDES: &[(&str, &[&str])] = &[
     ("contact:list", &["too_costly"]),
     ("deal:list", &["too_costly"]),
     ("deal:pipeline", &["too_costly"]),
+    ("deal:forecast", &["too_costly"]),
     ("activity:list", &["too_costly"]),
     ("audit:list", &["too_costly"]),
     ("custom_field:retire", &["conflict"]),

@@ -171,17 +171,7 @@ impl Trial<'_> {
     }
 
     fn describe_number(&self, property: &mut Value) {
-        let narrow = property["format"] == "int32";
-        let largest = if narrow { i64::from(i32::MAX) } else { i64::MAX / 2 };
-        let Some(fits) = [0_i64, 1, 10, 30, 365].into_iter().find(|number| self.takes(json!(number))) else { return };
-        let taken = |number: i64| self.takes(json!(number));
-        for (key, end) in [("minimum", -largest), ("maximum", largest)] {
-            let bound = edge(fits, end, taken);
-            // The end of what the wide type holds is no rule, and no client comes near it.
-            if narrow || bound != end {
-                property[key] = json!(bound);
-            }
-        }
+        bound_number(property, |number| self.takes(json!(number)));
     }
 
     fn describe_list(&self, property: &mut Value) {
@@ -233,13 +223,15 @@ impl Trial<'_> {
         }
         property["items"]["required"] = json!(required);
         for (name, inside) in property["items"]["properties"].as_object_mut().into_iter().flatten() {
+            let takes = |value: Value| {
+                let mut item = object(&required, 0);
+                item[name.as_str()] = value;
+                self.takes(json!([item]))
+            };
             if inside["type"] == "string" && inside.get("enum").is_none() {
-                let refused = |length: usize| {
-                    let mut item = object(&required, 0);
-                    item[name.as_str()] = json!("a".repeat(length));
-                    !self.takes(json!([item]))
-                };
-                bound_text(inside, refused);
+                bound_text(inside, |length| !takes(json!("a".repeat(length))));
+            } else if inside["type"] == "integer" {
+                bound_number(inside, |number| takes(json!(number)));
             }
         }
         let refused = |count: usize| {
@@ -266,6 +258,20 @@ impl Trial<'_> {
             if refused(255) {
                 lines["postal_code"]["maxLength"] = json!(last_before(1, 255, refused));
             }
+        }
+    }
+}
+
+/// Between which numbers those lie that are taken.
+fn bound_number(property: &mut Value, taken: impl Fn(i64) -> bool) {
+    let narrow = property["format"] == "int32";
+    let largest = if narrow { i64::from(i32::MAX) } else { i64::MAX / 2 };
+    let Some(fits) = [0_i64, 1, 10, 30, 365].into_iter().find(|number| taken(*number)) else { return };
+    for (key, end) in [("minimum", -largest), ("maximum", largest)] {
+        let bound = edge(fits, end, &taken);
+        // The end of what the wide type holds is no rule, and no client comes near it.
+        if narrow || bound != end {
+            property[key] = json!(bound);
         }
     }
 }

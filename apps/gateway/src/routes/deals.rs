@@ -6,7 +6,7 @@ use actix_web::{
 };
 use async_trait::async_trait;
 use crm_activities::Activity;
-use crm_deals::{BulkDeals, Deal, DealChanges, NewDeal, PipelineSummary, StageHistory, StageStep, within};
+use crm_deals::{BulkDeals, Deal, DealChanges, Forecast, NewDeal, PipelineSummary, StageHistory, StageStep, within};
 use crm_kernel::{Context, DealId, Error, Field, ListQuery, Page, Result, Sort, Vocabulary, validation};
 use crm_tenancy::custom_fields::RecordKind;
 use paperclip::actix::{api_v2_operation, web};
@@ -38,6 +38,7 @@ pub fn scope() -> web::Scope {
         .route("/fields", web::get().to(fields))
         .route("/search", web::post().to(search))
         .route("/pipeline", web::get().to(pipeline))
+        .route("/forecast", web::get().to(forecast))
         .route("/bulk", web::post().to(change_many))
         .route("/by-external-id/{source}/{external_id}", web::get().to(get_by_external_id))
         .route("/by-external-id/{source}/{external_id}", web::put().to(upsert_by_external_id))
@@ -300,6 +301,18 @@ async fn pipeline(caller: Caller, narrowing: Narrowing<DealNoun>, services: Data
         allowed => allowed?,
     }
     Ok(Plain(summary))
+}
+
+/// Forecast what will be sold in the running quarter and the three after it, by month, owner and team
+#[api_v2_operation(operation_id = "getForecast", tags("Deals"))]
+async fn forecast(caller: Caller, narrowing: Narrowing<DealNoun>, services: Data<Services>) -> Answer<Plain<Forecast>> {
+    let filter = narrowing.read(&services, &caller).await?;
+    let mut forecast = services.pipelines.forecast(&caller.context, &filter).await?;
+    match caller.may_read(&services, "member", None) {
+        Err(Error::Forbidden(_)) => forecast.hide_names(),
+        allowed => allowed?,
+    }
+    Ok(Plain(forecast))
 }
 
 /// List what happened to a deal
