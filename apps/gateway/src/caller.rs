@@ -166,7 +166,7 @@ fn bearer(request: &HttpRequest) -> Result<&str> {
 async fn admit(request: &HttpRequest) -> Result<(Context, Verdict, Reach)> {
     let (context, verdict, reach) = identify(request)?;
     let services = request.app_data::<Data<Services>>().ok_or_else(|| Error::internal("the services are not wired"))?;
-    services.limits.admit_caller(&context).await?;
+    services.limits.admit_caller(&context, async { services.db.begin(&context).await.map(drop) }).await?;
     services.api_tokens.note_use(&context);
     Ok((context, verdict, reach))
 }

@@ -81,7 +81,7 @@ async fn every_refusal_has_its_status() {
         caller.delete(&never).await.problem(404, "not_found");
         caller.call("POST", &format!("{never}/resend")).send().await.problem(404, "not_found");
     }
-    let of_owner = json!({ "email": "boss@example.com", "role": "owner" });
+    let of_owner = json!({ "email": "boss@example.com", "role": "owner", "password": crm_testkit::PASSWORD });
     admin.post(INVITATIONS, &of_owner).await.problem(403, "forbidden");
     let boss = owner.post(INVITATIONS, &of_owner).await.expect(201).id();
     admin.delete(&format!("{INVITATIONS}/{boss}")).await.problem(403, "forbidden");

@@ -137,15 +137,30 @@ fn name(details: &Value, key: &str) -> Option<String> {
     let words: Vec<&str> =
         text.split(|letter: char| letter.is_whitespace() || letter.is_control()).filter(|word| !word.is_empty()).collect();
     let line: String = words.join(" ").chars().take(LONGEST_NAME).collect();
-    let leads_away = ["://", "www.", "@"].iter().any(|mark| line.to_lowercase().contains(mark)) || line.split(' ').any(is_host);
+    let marked = ["://", "www.", "@"].iter().any(|mark| line.to_lowercase().contains(mark));
+    let leads_away = marked || line.split(' ').any(is_host) || line.chars().any(turns);
     (!line.is_empty() && !leads_away).then_some(line)
 }
 
-/// Whether mail programs would make a link of this word: `example.com`, but not `Inc.` or `St.Gallen`'s kind with a capital after it.
+/// Whether mail programs would make a link of this word: `example.com`, `EXAMPLE.COM`, `my.Example.com`, and with what they take for a
+/// dot; but not `Inc.`, `J.R.R.` or `St.Gallen`'s kind, one capital and small letters up to the end.
 fn is_host(word: &str) -> bool {
-    word.split_once('.').is_some_and(|(before, after)| {
-        !before.is_empty() && after.chars().take_while(|letter| letter.is_lowercase()).count() >= 2
+    let parts: Vec<&str> = word.split(['.', '。', '．', '｡', '․', '﹒']).collect();
+    let after_a_dot = parts.iter().zip(parts.iter().skip(1));
+    after_a_dot.enumerate().any(|(place, (before, after))| {
+        let letters: Vec<char> = after.chars().take_while(|letter| letter.is_alphabetic()).collect();
+        let is_place = letters.first().is_some_and(|first| first.is_uppercase())
+            && letters.iter().skip(1).all(|letter| letter.is_lowercase())
+            && letters.len() == after.trim_end_matches([',', ';', ')']).chars().count()
+            && place == 0
+            && parts.len() == 2;
+        !before.is_empty() && letters.len() >= 2 && !is_place
     })
+}
+
+/// Signs that nobody sees and that turn the direction of what follows, so that a name reads as something else.
+fn turns(letter: char) -> bool {
+    matches!(letter, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 #[cfg(test)]
@@ -161,8 +176,30 @@ mod tests {
         assert_eq!(shown("a\r\nBcc: b\u{0}c\td").as_deref(), Some("a Bcc: b c d"));
         assert_eq!(shown(&"x".repeat(300)).map(|name| name.len()), Some(LONGEST_NAME));
         assert_eq!(shown("Acme Inc. & Sons, St.Gallen").as_deref(), Some("Acme Inc. & Sons, St.Gallen"));
-        for advertisement in ["win at https://x.example", "www.x.example", "WWW.X.EXAMPLE", "go to x.example now", "a@b", " \n "]
-        {
+        for harmless in ["J.R.R. Tolkien", "A.B. & Co.", "Dr.Oetker", "Version 2.0", "Smith, Jones et al., Ltd."] {
+            assert_eq!(shown(harmless).as_deref(), Some(harmless));
+        }
+        let advertisements = [
+            "win at https://x.example",
+            "www.x.example",
+            "WWW.X.EXAMPLE",
+            "go to x.example now",
+            "a@b",
+            " \n ",
+            "Visit EVIL.COM/LOGIN now",
+            "My.Evil.com/reset",
+            "Go.Evil.com",
+            "A.B.evil.com",
+            "x.1evil.com/login",
+            "Evil.Com/login",
+            "evil。com/login",
+            "evil．com",
+            "evil｡com",
+            "evil․example/login",
+            "\u{202e}moc",
+            "\u{2066}Acme",
+        ];
+        for advertisement in advertisements {
             assert_eq!(shown(advertisement), None, "{advertisement:?}");
         }
     }

@@ -120,7 +120,7 @@ fn rule(table: &str, constraint: &str, information: &(dyn DatabaseErrorInformati
         "api_token_forbidden" => return Error::forbidden("an API token may not do this: log in"),
         "api_token_of_another" => return Error::forbidden("tokens are made for oneself or for a service user"),
         "service_user_forbidden" => return Error::forbidden("only an owner or an admin may do this"),
-        "too_many_tokens" | "too_many_service_users" => {
+        "too_many_tokens" | "too_many_service_users" | "pipeline_default" | "pipeline_in_use" => {
             return Error::Conflict(vec![FieldError::new("", constraint, sentence(constraint))]);
         }
         "owner_only" => return Error::forbidden("only an owner may do this"),
@@ -202,6 +202,8 @@ fn sentence(code: &str) -> String {
         "too_many_custom_fields" => {
             "100 custom fields of one kind of record, and 300 with those that are retired, are the most".into()
         }
+        "pipeline_default" => "the default pipeline cannot be deleted: make another one the default first".into(),
+        "pipeline_in_use" => "deals stand in this pipeline: move or delete them first".into(),
         "required" => "is required".into(),
         "invitation_closed" => "this invitation was accepted, revoked or replaced".into(),
         "invitations_pending_limited" => "500 invitations are pending: revoke some, or wait until they are accepted".into(),

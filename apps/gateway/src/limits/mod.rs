@@ -6,6 +6,7 @@
 //! nobody is refused because a place to count in is away.
 
 pub mod bucket;
+mod entrances;
 mod local;
 mod middleware;
 pub mod redis;
@@ -20,6 +21,7 @@ use crm_kernel::{Context, Error, Result};
 
 use crate::current;
 use bucket::{Limit, Policy, Standing};
+use entrances::Entrances;
 use local::Local;
 
 pub use middleware::by_address;
@@ -29,7 +31,7 @@ pub use middleware::by_address;
 pub struct Policies {
     /// From one address, or one network of IPv6 as a household has it.
     pub address: Limit,
-    /// By one person, service user or API token.
+    /// By one person or service user, with all the tokens that they have.
     pub caller: Limit,
     /// By all of one organisation together.
     pub organization: Limit,
@@ -94,6 +96,7 @@ impl Buckets for Local {
 pub struct Limits {
     policies: Policies,
     buckets: Arc<dyn Buckets>,
+    entrances: Arc<Entrances>,
 }
 
 impl Default for Limits {
@@ -107,7 +110,7 @@ impl Limits {
     /// Counted in this process.
     #[must_use]
     pub fn new(policies: Policies) -> Self {
-        Self { policies, buckets: Arc::new(Local::default()) }
+        Self { policies, buckets: Arc::new(Local::default()), entrances: Arc::default() }
     }
 
     /// Counted together with other processes, in Redis.
@@ -115,7 +118,7 @@ impl Limits {
     /// # Errors
     /// When this is no address of a Redis.
     pub async fn in_redis(policies: Policies, url: &str) -> Result<Self, String> {
-        Ok(Self { policies, buckets: Arc::new(redis::Redis::connect(url).await?) })
+        Ok(Self { policies, buckets: Arc::new(redis::Redis::connect(url).await?), entrances: Arc::default() })
     }
 
     /// Whether other processes count along just now; nothing where they never do.
@@ -133,13 +136,18 @@ impl Limits {
         self.admit(&subject, charge("address", format!("{{{subject}}}:address"), self.policies.address).as_slice()).await
     }
 
-    /// Counts a request of this caller and of the organisation.
+    /// Counts a request of this caller and of the organisation. `enters` finds out whether the caller may still come in; it is asked
+    /// once in a while, because what is signed can be taken away, and whoever has left must not use up what is the organisation's.
     ///
     /// # Errors
-    /// `Limited` when either has made too many.
-    pub async fn admit_caller(&self, context: &Context) -> Result<()> {
+    /// `Limited` when either has made too many; those of `enters`.
+    pub async fn admit_caller(&self, context: &Context, enters: impl Future<Output = Result<()>>) -> Result<()> {
+        if matches!((self.policies.caller, self.policies.organization), (Limit::Off, Limit::Off)) {
+            return Ok(());
+        }
+        self.entrances.check(context, enters).await?;
         let subject = context.organization_id.to_string();
-        let caller = context.token_id.map_or_else(|| context.user_id.to_string(), |token| token.to_string());
+        let caller = context.user_id.to_string();
         // In braces is what Redis chooses the node of a cluster by: all of an organisation lie together.
         let caller = charge("caller", format!("{{{subject}}}:caller:{caller}"), self.policies.caller);
         let organization = charge("organization", format!("{{{subject}}}:organization"), self.policies.organization);

@@ -37,18 +37,18 @@ async fn a_caller_and_an_organisation_have_so_much_and_no_more_and_others_notice
     let seconds: u64 = refused.header("retry-after").parse().unwrap();
     assert!((1..=720).contains(&seconds), "one of five in an hour is free again after 12 minutes: {seconds}");
 
-    // A token of a program has a bucket of its own; it belongs to the organisation like everybody.
+    // A token of a program counts for its person; both belong to the organisation.
     let body = json!({ "name": "Robot", "expires_at": time_in_an_hour(), "password": crm_testkit::PASSWORD });
     let token = owner.post("/api/v1/auth/tokens", &body).await.expect(201);
     assert_eq!(remains(&token, "organization"), 3);
     let robot = crate::support::Caller { token: Some(token.body["token"].as_str().unwrap().to_owned()), ..owner.clone() };
     let answer = robot.get("companies").await.expect(200);
-    assert_eq!((remains(&answer, "caller"), remains(&answer, "organization")), (4, 2));
+    assert_eq!((remains(&answer, "caller"), remains(&answer, "organization")), (3, 2));
     for _ in 0..2 {
         robot.get("companies").await.expect(200);
     }
     let refused = robot.get("companies").await.problem(429, "limited");
-    assert_eq!((remains(&refused, "caller"), remains(&refused, "organization")), (2, 0), "the organisation has no more");
+    assert_eq!((remains(&refused, "caller"), remains(&refused, "organization")), (1, 0), "the organisation has no more");
     owner.get("companies").await.problem(429, "limited");
 
     assert_eq!(remains(&stranger.get("companies").await.expect(200), "organization"), 8, "another one notices nothing");
@@ -56,6 +56,32 @@ async fn a_caller_and_an_organisation_have_so_much_and_no_more_and_others_notice
         nobody.get("/healthz").await.expect(200);
         nobody.get("/readyz").await.expect(200);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_was_put_out_takes_nothing_from_the_organisation() {
+    let scene = Scene::start(&[("CRM_RATE_LIMIT_CALLER", "100/3600"), ("CRM_RATE_LIMIT_ORGANIZATION", "30/3600")]).await;
+    let nobody = scene.gateway.nobody();
+    let (owner, leaving) =
+        (log_in(&nobody, &scene.tenant.email("owner")).await, log_in(&nobody, &scene.tenant.email("member")).await);
+    let mut programs = Vec::new();
+    for name in ["One", "Two"] {
+        let body = json!({ "name": name, "expires_at": time_in_an_hour(), "password": crm_testkit::PASSWORD });
+        let token = leaving.post("/api/v1/auth/tokens", &body).await.expect(201).body;
+        programs.push(crate::support::Caller { token: Some(token["token"].as_str().unwrap().to_owned()), ..leaving.clone() });
+    }
+    let member = format!("/api/v1/organizations/current/members/{}", scene.tenant.member.user_id);
+    let removed = owner.delete(&member).await.expect(200);
+    let left = remains(&removed, "organization");
+    // Also where the token alone decides and no record is asked for.
+    for _ in 0..40 {
+        for program in &programs {
+            program.get("companies").await.problem(401, "unauthenticated");
+            program.get("/api/v1/auth/sessions").await.problem(401, "unauthenticated");
+        }
+        leaving.get("activities/fields").await.problem(401, "unauthenticated");
+    }
+    assert!(remains(&owner.get("companies").await.expect(200), "organization") >= left - 1, "nothing was taken but by the owner");
 }
 
 /// Far enough in the future for a token.

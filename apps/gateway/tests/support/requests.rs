@@ -162,6 +162,10 @@ impl World {
                 let token = app.invited_elsewhere(&format!("{}@invited.example.com", uuid::Uuid::now_v7().simple()), label).await;
                 json!({ "token": token, "full_name": label, "password": crm_testkit::PASSWORD })
             }
+            "NewInvitation" => {
+                json!({ "email": format!("{}@invited.example.com", uuid::Uuid::now_v7().simple()), "role": "viewer" })
+            }
+            "MemberChanges" => json!({ "title": label }),
             "NewApiToken" => json!({ "name": label, "password": crm_testkit::PASSWORD }),
             "NewCustomField" => {
                 self.keep_notes(app).await;
@@ -170,6 +174,11 @@ impl World {
             "CustomFieldChanges" => json!({ "label": label }),
             "ConversionRequest" => json!({ "field_type": "long_text" }),
             "ReassignRequest" => json!({ "to": self.tenant.colleague.user_id }),
+            "NewPipeline" => {
+                self.forget_old_pipelines(app).await;
+                json!({ "name": label })
+            }
+            "PipelineChanges" => json!({ "name": label }),
             schema => example(schema, label),
         }
     }
@@ -184,7 +193,10 @@ impl World {
                 let query = "SELECT id FROM crm_activities WHERE entity_type = 'company'";
                 found(format!("{query} AND organization_id = '{organization}' LIMIT 1")).await
             }
-            "pipelines" => found(format!("SELECT id FROM crm_pipelines WHERE organization_id = '{organization}'")).await,
+            "pipelines" => {
+                self.forget_old_pipelines(app).await;
+                self.owner().post("pipelines", &json!({ "name": label })).await.expect(201).id()
+            }
             "organizations" => organization.to_string(),
             "members" => {
                 let email = format!("{label}@members.example.com");
@@ -245,6 +257,20 @@ impl World {
                     AND 90 < (SELECT count(*) FROM crm_custom_fields WHERE organization_id = '{organization}' AND retired_at IS NULL);
                  INSERT INTO crm_custom_fields (organization_id, entity, key, label, field_type)
                  VALUES ('{organization}', 'deal', 'note', 'Note', 'text') ON CONFLICT DO NOTHING"
+            ))
+            .await;
+    }
+}
+
+impl World {
+    /// There is an end to the number of pipelines, and requests make many: the empty ones before go to the bin.
+    async fn forget_old_pipelines(&self, app: &App) {
+        let organization = self.tenant.organization_id;
+        app.database
+            .execute(&format!(
+                "UPDATE crm_pipelines AS pipeline SET deleted_at = now() WHERE organization_id = '{organization}' AND NOT is_default
+                    AND 150 < (SELECT count(*) FROM crm_pipelines WHERE organization_id = '{organization}' AND deleted_at IS NULL)
+                    AND NOT EXISTS (SELECT FROM crm_deals WHERE crm_deals.pipeline_id = pipeline.id)"
             ))
             .await;
     }

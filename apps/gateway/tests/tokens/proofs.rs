@@ -9,6 +9,7 @@ use crate::{
 };
 
 const TOKENS: &str = "/api/v1/auth/tokens";
+const INVITATIONS: &str = "/api/v1/organizations/current/invitations";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn making_one_takes_the_password_of_who_has_one() {
@@ -57,4 +58,64 @@ async fn one_call_ends_all_of_ones_own_and_a_new_password_ends_none() {
     member.delete(TOKENS).await.expect(204);
     let revoked = member.get(&format!("{TOKENS}?status=revoked")).await.expect(200);
     assert_eq!(revoked.data().len(), 3, "{}", revoked.text);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn making_an_owner_or_an_admin_takes_the_password_too() {
+    let app = App::start().await;
+    let world = World::create(&app, "Acme").await;
+    let member = format!("/api/v1/organizations/current/members/{}", world.tenant.member.user_id);
+    for role in ["owner", "admin"] {
+        let invitation = json!({ "email": format!("{role}@elsewhere.example"), "role": role });
+        let wrong = json!({ "email": "thief@elsewhere.example", "role": role, "password": "a guess" });
+        for body in [&invitation, &wrong] {
+            world.owner().post(INVITATIONS, body).await.problem(422, "invalid").names(&["/password"]);
+        }
+        world.owner().post(INVITATIONS, &with_password(&invitation)).await.expect(201);
+        for body in [json!({ "role": role }), json!({ "role": role, "password": "a guess" })] {
+            world.owner().patch(&member, &body).await.problem(422, "invalid").names(&["/password"]);
+        }
+        let made = world.owner().patch(&member, &with_password(&json!({ "role": role }))).await.expect(200);
+        assert_eq!(made.body["role"], json!(role));
+        world.owner().patch(&member, &json!({ "role": "member" })).await.expect(200);
+    }
+    let thieves = "SELECT count(*) FROM identity.invitations WHERE email LIKE 'thief%'";
+    assert_eq!(app.database.number(thieves).await, 0);
+    // Who may not do it at all is told that, with or without a password.
+    let admin = world.caller("admin");
+    admin.patch(&member, &json!({ "role": "owner" })).await.problem(403, "forbidden");
+    admin.post(INVITATIONS, &json!({ "email": "x@elsewhere.example", "role": "owner" })).await.problem(403, "forbidden");
+    admin.post(INVITATIONS, &json!({ "email": "y@elsewhere.example", "role": "member" })).await.expect(201);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_password_closes_the_invitations_that_its_person_sent() {
+    let app = App::start().await;
+    let world = World::create(&app, "Acme").await;
+    let invited = async |by: &crate::support::Caller, email: &str| {
+        by.post(INVITATIONS, &json!({ "email": email, "role": "member" })).await.expect(201).id()
+    };
+    let thiefs = invited(world.owner(), "thief@elsewhere.example").await;
+    let others = invited(world.caller("admin"), "friend@elsewhere.example").await;
+    let change = json!({ "current_password": crm_testkit::PASSWORD, "new_password": "another passphrase" });
+    let tokens = world.owner().post("/api/v1/auth/password/change", &change).await.expect(200).body;
+    let owner = app.holder(tokens["access_token"].as_str().unwrap());
+    let status = async |id: &str| owner.get(&format!("{INVITATIONS}/{id}")).await.expect(200).body["status"].clone();
+    assert_eq!((status(&thiefs).await, status(&others).await), (json!("revoked"), json!("pending")));
+    let accept = async |id: &str| {
+        let body = json!({ "token": app.invitation_token(id).await, "full_name": "X", "password": "a third passphrase" });
+        app.nobody().post("/api/v1/auth/invitations/accept", &body).await
+    };
+    accept(&thiefs).await.problem(404, "not_found");
+    accept(&others).await.expect(201);
+
+    let again = invited(&owner, "thief@elsewhere.example").await;
+    let email = world.tenant.email("owner");
+    app.nobody().post("/api/v1/auth/password/forgot", &json!({ "email": email })).await.expect(202);
+    let reset = json!({ "token": app.letter_token("reset_password", &email).await, "password": "a fourth passphrase" });
+    app.nobody().post("/api/v1/auth/password/reset", &reset).await.expect(200);
+    accept(&again).await.problem(404, "not_found");
+    let revoked = "SELECT count(*) FROM crm_activities WHERE entity_type = 'invitation' AND activity_type = 'status_changed'
+                    AND entity_id IN (SELECT id FROM identity.invitations WHERE closed_as = 'revoked')";
+    assert_eq!(app.database.number(revoked).await, 2, "the log says so");
 }

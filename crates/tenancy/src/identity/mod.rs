@@ -10,7 +10,7 @@ pub mod external;
 pub mod invitations;
 pub mod letters;
 mod model;
-mod password_proof;
+pub(crate) mod password_proof;
 mod password_rules;
 pub mod second_factor;
 mod secrets;

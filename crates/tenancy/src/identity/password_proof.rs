@@ -7,6 +7,7 @@
 use crm_kernel::{Context, Error, Result};
 
 use super::{
+    second_factor,
     store::{self, Refused},
     throttle::{Attempt, Bucket, Purpose},
 };
@@ -25,6 +26,19 @@ pub(super) async fn is_right(db: &Db, context: &Context, password: &str, stored:
         store::log_refused_proof(&mut connection, context, Refused::Password).await?;
     }
     Ok(is_right)
+}
+
+/// Asks for the password of who calls in a session and has one, for what outlives that session. A program that embeds this crate calls
+/// without a session, and has asked already.
+///
+/// # Errors
+/// As [`require`].
+pub(crate) async fn require_in_session(db: &Db, context: &Context, given: Option<&str>) -> Result<()> {
+    if context.session_id.is_none() {
+        return Ok(());
+    }
+    let hash = second_factor::password_hash(&mut *db.connection().await?, context).await?;
+    require(db, context, hash, given).await
 }
 
 /// Asks for the password of who has one.

@@ -81,7 +81,7 @@ crm_kernel::text_enum!(
 );
 
 /// A change to a member: what is absent stays.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize, AsChangeset, garde::Validate)]
+#[derive(Clone, Default, PartialEq, Deserialize, AsChangeset, garde::Validate)]
 #[cfg_attr(feature = "openapi", derive(paperclip::actix::Apiv2Schema))]
 #[diesel(table_name = memberships)]
 #[serde(deny_unknown_fields, default)]
@@ -103,6 +103,17 @@ pub struct MemberChanges {
     /// The team.
     #[serde(deserialize_with = "nullable")]
     pub team_id: Option<Option<TeamId>>,
+    /// The current password of who makes somebody an owner or an admin and has one: those stay when the session is over.
+    #[diesel(skip_update)]
+    #[garde(length(bytes, max = 1024))]
+    pub password: Option<String>,
+}
+
+impl std::fmt::Debug for MemberChanges {
+    /// Without the password.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("MemberChanges").field("role", &self.role).field("status", &self.status).finish_non_exhaustive()
+    }
 }
 
 /// Records that name a member, of one kind.

@@ -10,7 +10,7 @@ use super::{
     model::{Handover, Led, Member, MemberChanges, MemberStatus, OwnedCollection, OwnedRecords, ReassignedCollection},
     store,
 };
-use crate::{Db, Tx};
+use crate::{Db, Tx, identity::password_proof};
 
 /// Those who belong to one organisation. A person of another one does not exist here: every method says `NotFound`.
 #[async_trait]
@@ -101,8 +101,17 @@ impl Members for PgMembers {
             return Err(Error::forbidden("only an owner may make an owner"));
         }
         validation::check(changes)?;
-        if *changes == MemberChanges::default() {
+        if (MemberChanges { password: None, ..changes.clone() }) == MemberChanges::default() {
             return store::get(&mut tx, id).await;
+        }
+        if changes.role.is_some_and(Role::is_manager) {
+            // No transaction waits for a password.
+            drop(tx);
+            password_proof::require_in_session(&self.db, context, changes.password.as_deref()).await?;
+            tx = self.db.begin(context).await?;
+            if let Some(refusal) = store::refusal(&mut tx, id, expected).await? {
+                return Err(refusal);
+            }
         }
         let member = store::update(&mut tx, id, expected, changes).await?;
         tx.commit().await?;

@@ -22,9 +22,10 @@ impl Desk {
         answer.message
     }
 
-    async fn reset(&self, token: &str, password: &str) -> crm_kernel::Result<()> {
+    /// Whether the device is known afterwards.
+    async fn reset(&self, token: &str, password: &str) -> crm_kernel::Result<bool> {
         let reset = PasswordReset { token: token.into(), password: password.into() };
-        self.accounts.reset_password(&reset, &origin()).await.map(drop)
+        self.accounts.reset_password(&reset, &origin()).await.map(|set| set.device_token.is_some())
     }
 
     async fn change(&self, context: &Context, current: &str, new: &str) -> crm_kernel::Result<Tokens> {
@@ -45,7 +46,7 @@ async fn a_reset_sets_the_password_and_ends_every_session() {
     desk.forget(&email.to_uppercase()).await;
     desk.is_alive(&first).await;
     let token = desk.token("reset_password", &email).await;
-    desk.reset(&token, OTHER).await.unwrap();
+    assert!(desk.reset(&token, OTHER).await.unwrap(), "the letter shows who sits there");
     desk.is_over(&first).await;
     desk.is_over(&other).await;
     desk.is_alive(&colleague).await;
@@ -212,7 +213,10 @@ async fn neither_a_change_nor_a_reset_makes_a_second_factor_or_loses_one() {
     let again = desk.change(&desk.context(&changed), OTHER, PASSWORD).await.unwrap();
     assert!(given(&again).await, "what was given is not asked for again");
     desk.forget(&email).await;
-    desk.reset(&desk.token("reset_password", &email).await, OTHER).await.unwrap();
+    let known = "SELECT count(*) FROM identity.known_devices";
+    let before = desk.database.number(known).await;
+    assert!(!desk.reset(&desk.token("reset_password", &email).await, OTHER).await.unwrap(), "a letter is no code");
+    assert_eq!(desk.database.number(known).await, before, "and is not worth another five guesses of one");
     desk.is_over(&again).await;
     let missing = desk.login(&email, OTHER).await;
     assert!(matches!(missing, Err(Error::SecondFactorMissing)), "the letter is no second factor: {missing:?}");

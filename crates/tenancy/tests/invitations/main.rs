@@ -69,7 +69,7 @@ pub(crate) async fn set_up() -> Stage {
 }
 
 pub(crate) fn invitation(email: &str, role: Role) -> NewInvitation {
-    NewInvitation { email: email.into(), role, title: None, team_id: None, manager_id: None }
+    NewInvitation { email: email.into(), role, title: None, team_id: None, manager_id: None, password: None }
 }
 
 pub(crate) fn asks(token: &str) -> InvitationTokenRequest {

@@ -119,8 +119,9 @@ pub struct PasswordReset {
 #[derive(Clone, Serialize)]
 #[cfg_attr(feature = "openapi", derive(paperclip::actix::Apiv2Schema))]
 pub struct PasswordSet {
-    /// Keep it on this device and send it with the login: whoever sends it is not turned away because others tried too often.
-    pub device_token: String,
+    /// Keep it on this device and send it with the login: whoever sends it is not turned away because others tried too often. Null for a
+    /// person with a second factor: a device is known there when a code was given on it.
+    pub device_token: Option<String>,
 }
 
 impl std::fmt::Debug for PasswordSet {

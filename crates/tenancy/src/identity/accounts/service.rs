@@ -213,9 +213,10 @@ impl Accounts for PgAccounts {
         invalid_unless_empty(wrong.into_iter().collect())?;
         let hash = self.db.queue([Subject::address(origin.ip)])?.hash(reset.password.clone()).await?;
         let (device_token, device) = new_secret()?;
-        let is_done = store::reset_password(&mut *self.db.connection().await?, &link, (&hash, &device), origin).await?;
+        let known = store::reset_password(&mut *self.db.connection().await?, &link, (&hash, &device), origin).await?;
         self.letters_queued.notify_one();
-        if is_done { Ok(PasswordSet { device_token }) } else { Err(unusable()) }
+        let is_known = known.ok_or_else(unusable)?;
+        Ok(PasswordSet { device_token: is_known.then_some(device_token) })
     }
 
     async fn change_password(&self, context: &Context, change: &PasswordChange, origin: &Origin) -> Result<Tokens> {
@@ -256,6 +257,8 @@ impl Accounts for PgAccounts {
 
     async fn confirm_email(&self, context: &Context, token: &LinkToken) -> Result<()> {
         let link = link(&token.token)?;
+        // Whose session has ended tries nothing in the person's name.
+        drop(self.db.begin(context).await?);
         let attempt =
             Attempt::begin(&mut *self.db.connection().await?, [Bucket::inside(Purpose::Confirm, context.user_id)]).await?;
         let mut tx = self.db.begin(context).await?;

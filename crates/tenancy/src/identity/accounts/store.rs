@@ -78,6 +78,12 @@ struct Answered {
     answer: bool,
 }
 
+#[derive(QueryableByName)]
+struct Perhaps {
+    #[diesel(sql_type = Nullable<Bool>)]
+    answer: Option<bool>,
+}
+
 pub(super) async fn request_registration(
     connection: &mut AsyncPgConnection,
     link: &Link,
@@ -141,12 +147,13 @@ pub(super) async fn find_reset(connection: &mut AsyncPgConnection, link: &Link) 
     Ok(whose.map(|whose| (whose.email, whose.full_name)))
 }
 
+/// Whether the device is known from now on; nothing when the link is of no use.
 pub(super) async fn reset_password(
     connection: &mut AsyncPgConnection,
     link: &Link,
     (password_hash, device): (&str, &[u8]),
     origin: &Origin,
-) -> Result<bool> {
+) -> Result<Option<bool>> {
     let query = sql_query("SELECT identity.reset_password($1, $2, $3, $4, $5, $6, $7) AS answer")
         .bind::<SqlUuid, _>(link.id)
         .bind::<Binary, _>(&link.secret_hash)
@@ -155,7 +162,7 @@ pub(super) async fn reset_password(
         .bind::<Nullable<Text>, _>(origin.ip.map(|ip| ip.to_string()))
         .bind::<Nullable<Text>, _>(agent(origin))
         .bind::<Text, _>(origin.request_id.replace('\0', ""));
-    query.get_result(connection).await.map(|row: Answered| row.answer).map_err(error)
+    query.get_result(connection).await.map(|row: Perhaps| row.answer).map_err(error)
 }
 
 pub(super) async fn find_own(tx: &mut Tx) -> Result<Own> {

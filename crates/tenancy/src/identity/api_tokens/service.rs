@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     Db, Tx,
-    identity::{password_proof, second_factor, service_users},
+    identity::{password_proof, service_users},
     token::{Claims, KeyRing, Proof},
 };
 
@@ -62,15 +62,6 @@ impl PgApiTokens {
     #[must_use]
     pub fn new(db: Db, keys: impl Into<KeyRing>) -> Self {
         Self { db, keys: keys.into(), uses: Uses::default() }
-    }
-
-    /// Asks for the password of who calls in a session. A program that embeds this crate calls without one, and has asked already.
-    async fn prove_password(&self, context: &Context, new: &NewApiToken) -> Result<()> {
-        if context.session_id.is_none() {
-            return Ok(());
-        }
-        let hash = second_factor::password_hash(&mut *self.db.connection().await?, context).await?;
-        password_proof::require(&self.db, context, hash, new.password.as_deref()).await
     }
 
     async fn issue(&self, mut tx: Tx, holder: Holder, new: &NewApiToken) -> Result<IssuedApiToken> {
@@ -130,7 +121,7 @@ impl ApiTokens for PgApiTokens {
         drop(self.db.begin(context).await?);
         at_a_login(context)?;
         validation::check(new)?;
-        self.prove_password(context, new).await?;
+        password_proof::require_in_session(&self.db, context, new.password.as_deref()).await?;
         // A session that has ended meanwhile, as with a new password, begins nothing.
         let tx = self.db.begin(context).await?;
         // The role that memberships names now, not the one of the session's token.
@@ -145,7 +136,7 @@ impl ApiTokens for PgApiTokens {
         tx.require(Role::is_manager, "make tokens for service users")?;
         validation::check(new)?;
         drop(tx);
-        self.prove_password(context, new).await?;
+        password_proof::require_in_session(&self.db, context, new.password.as_deref()).await?;
         let mut tx = self.db.begin(context).await?;
         let service_user = service_users::find(&mut tx, user).await?;
         tx.require(Role::is_manager, "make tokens for service users")?;

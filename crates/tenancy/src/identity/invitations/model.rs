@@ -85,7 +85,7 @@ pub fn default_sort() -> Sort {
 }
 
 /// Who is to be invited, and as what.
-#[derive(Debug, Clone, Deserialize, garde::Validate)]
+#[derive(Clone, Deserialize, garde::Validate)]
 #[cfg_attr(feature = "openapi", derive(paperclip::actix::Apiv2Schema))]
 #[serde(deny_unknown_fields)]
 #[garde(allow_unvalidated)]
@@ -105,6 +105,17 @@ pub struct NewInvitation {
     /// The member that the new one will report to.
     #[serde(default)]
     pub manager_id: Option<UserId>,
+    /// The current password of who invites an owner or an admin and has one: those stay when the session is over.
+    #[serde(default)]
+    #[garde(length(bytes, max = 1024))]
+    pub password: Option<String>,
+}
+
+impl std::fmt::Debug for NewInvitation {
+    /// Without the password.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("NewInvitation").field("email", &self.email).field("role", &self.role).finish_non_exhaustive()
+    }
 }
 
 /// The token of a link.

@@ -18,6 +18,7 @@ use crate::{
     identity::{
         external::{ExternalTokens, find_person},
         model::{Origin, Tokens},
+        password_proof,
         password_rules::judge_password,
         second_factor::Proved,
         secrets::{link_secret, parse_link_token},
@@ -195,10 +196,22 @@ impl PgInvitations {
 #[async_trait]
 impl Invitations for PgInvitations {
     async fn create(&self, context: &Context, new: &NewInvitation) -> Result<Invitation> {
-        let mut tx = self.db.begin(context).await?;
-        tx.require(Role::is_manager, "invite")?;
+        // No transaction waits for a password.
+        let role = {
+            let tx = self.db.begin(context).await?;
+            tx.require(Role::is_manager, "invite")?;
+            tx.role()
+        };
+        if new.role == Role::Owner && role != Role::Owner {
+            return Err(Error::forbidden("only an owner may invite an owner, or change such an invitation"));
+        }
         let new = NewInvitation { email: new.email.trim().to_lowercase(), ..new.clone() };
         validation::check(&new)?;
+        if new.role.is_manager() {
+            password_proof::require_in_session(&self.db, context, new.password.as_deref()).await?;
+        }
+        let mut tx = self.db.begin(context).await?;
+        tx.require(Role::is_manager, "invite")?;
         let (id, link) = (InvitationId::generate(), self.new_link()?);
         store::insert(&mut tx, id, &new, &link, LIFETIME_SECONDS).await?;
         let invitation = store::get(&mut tx, id).await?;
