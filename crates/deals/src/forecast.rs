@@ -250,7 +250,8 @@ async fn people(
     for (owner_id, name, team_id, team_name) in store::owners(tx, &ids).await? {
         known.insert(owner_id, (name, team_id, team_name));
     }
-    let (mut owners, mut by_team): (Vec<_>, BTreeMap<Option<TeamId>, (Option<String>, Expected)>) = Default::default();
+    let mut owners = Vec::new();
+    let mut by_team: BTreeMap<Option<TeamId>, (Option<String>, Expected)> = BTreeMap::new();
     for (owner_id, sums) in by_owner {
         let (owner_name, team_id, team_name) = match owner_id.and_then(|id| known.remove(&id)) {
             Some((name, team_id, team_name)) => (Some(name), team_id, team_name),

@@ -184,11 +184,11 @@ pub(crate) fn judged_change(is_default: bool, current: &[Stage], changes: &Pipel
         faults.push(FieldError::new("/is_default", "default_needed", "make another pipeline the default instead"));
     }
     validation::check_with(changes, faults)?;
-    Ok(changes.stages.clone().map(|stages| plan(current, in_order(stages))).unwrap_or_default())
+    Ok(changes.stages.clone().map(|stages| plan(current, &in_order(stages))).unwrap_or_default())
 }
 
 /// Which stages are to be written and which to go.
-fn plan(current: &[Stage], wanted: Vec<Stage>) -> StagePlan {
+fn plan(current: &[Stage], wanted: &[Stage]) -> StagePlan {
     let kept: HashSet<&str> = wanted.iter().map(|stage| stage.key.as_str()).collect();
     let gone = current.iter().filter(|stage| !kept.contains(stage.key.as_str()));
     let removed = gone.map(|stage| stage.key.clone()).collect();

@@ -93,7 +93,7 @@ async fn no_value_is_a_part_of_the_text() {
     }
     pieces.retain(|piece| !piece.chars().all(|letter| letter.is_ascii_digit()) || piece.len() > 4);
     let known = "-> ->> :: ::text::jsonb ::text[]::jsonb[] :numeric < <= <> = > >= @> 9223372036854775807 '[]'::jsonb ::numeric 'number' 'string' \"C\" AND ANY ARRAY AS \
-                 CASE COLLATE END EXISTS FALSE FROM IS NOT NULL OR SELECT THEN TRUE WHEN WHERE app fold jsonb_typeof \
+                 CASE COLLATE END EXISTS FALSE FROM IN IS NOT NULL OR SELECT THEN TRUE WHEN WHERE app fold jsonb_typeof \
                  lower lower_all parent organization_id strpos";
     let known: BTreeSet<&str> = known.split_whitespace().collect();
     let names: BTreeSet<String> = FIELDS
