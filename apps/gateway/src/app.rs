@@ -58,6 +58,7 @@ fn api(configuration: &mut web::ServiceConfig) {
                 .service(routes::contacts::scope())
                 .service(routes::pipelines::scope())
                 .service(routes::deals::scope())
+                .service(routes::projects::scope())
                 .service(routes::activities::scope())
                 .service(routes::custom_fields::scope()),
         ),

@@ -31,6 +31,8 @@ pub enum Target {
     Company,
     /// A contact.
     Contact,
+    /// A deal.
+    Deal,
     /// A member of the organisation.
     Member,
 }
@@ -42,6 +44,7 @@ impl Target {
         match self {
             Self::Company => "company",
             Self::Contact => "contact",
+            Self::Deal => "deal",
             Self::Member => "member",
         }
     }
@@ -81,6 +84,10 @@ async fn fetch(services: &Services, context: &Context, target: Target, ids: &Has
         Target::Contact => {
             let ids: Vec<_> = ids.iter().copied().map(crm_kernel::ContactId).collect();
             by_id(services.contacts.get_many(context, &ids).await?, |contact| contact.id.uuid())
+        }
+        Target::Deal => {
+            let ids: Vec<_> = ids.iter().copied().map(crm_kernel::DealId).collect();
+            by_id(services.deals.get_many(context, &ids).await?, |deal| deal.id.uuid())
         }
         Target::Member => {
             let ids: Vec<_> = ids.iter().copied().map(crm_kernel::UserId).collect();

@@ -7,6 +7,7 @@ use crm_companies::{Companies, PgCompanies};
 use crm_contacts::{Contacts, PgContacts};
 use crm_deals::{Deals, PgDeals, PgPipelines, Pipelines};
 use crm_kernel::Result;
+use crm_projects::{PgProjects, Projects};
 use crm_tenancy::{
     CustomFieldDefinitions, Db, Identity, Members, Organizations, PgCustomFieldDefinitions, PgIdentity, PgMembers,
     PgOrganizations, PgTeams, Teams,
@@ -87,6 +88,8 @@ pub struct Services {
     pub contacts: Arc<dyn Contacts>,
     /// Deals.
     pub deals: Arc<dyn Deals>,
+    /// Projects.
+    pub projects: Arc<dyn Projects>,
     /// Pipelines and what stands in them.
     pub pipelines: Arc<dyn Pipelines>,
     /// What the organisation defines beside the fields of its records.
@@ -165,6 +168,7 @@ impl Services {
             companies: Arc::new(PgCompanies::new(db.clone())),
             contacts: Arc::new(PgContacts::new(db.clone())),
             deals: Arc::new(PgDeals::new(db.clone())),
+            projects: Arc::new(PgProjects::new(db.clone())),
             pipelines: Arc::new(PgPipelines::new(db.clone())),
             custom_fields: Arc::new(PgCustomFieldDefinitions::new(db.clone())),
             activities: Arc::new(PgActivities::new(db.clone())),

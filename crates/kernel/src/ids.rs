@@ -128,6 +128,10 @@ id_newtype!(
     DealId
 );
 id_newtype!(
+    /// A project: work for a company.
+    ProjectId
+);
+id_newtype!(
     /// A sales pipeline with its stages.
     PipelineId
 );

@@ -31,7 +31,7 @@ pub use fields::{Field, Kind, Parent, Vocabulary};
 pub use filter::{Comparison, Condition, FieldPath, Filter, FilterValue, Moment, Operator, Period, Relative, Span};
 pub use ids::{
     ActivityId, CompanyId, ContactId, CustomFieldId, DealId, ExternalIdentityId, InvitationId, OperationId, OrganizationId,
-    PipelineId, SessionId, TeamId, TokenId, UserId,
+    PipelineId, ProjectId, SessionId, TeamId, TokenId, UserId,
 };
 pub use page::{Cursor, Page, PageInfo, Position, Total};
 pub use query::{Cost, Count, Deleted, Direction, ListQuery, Sort};

@@ -1,4 +1,4 @@
--- One organisation with as many companies, contacts and deals as it is told, the same ones each time, through every guard and trigger.
+-- One organisation with as many companies, contacts and deals as it is told, and a fifth as many projects as deals, the same ones each time, through every guard and trigger.
 -- Temporary functions: they go with the connection that calls them.
 
 CREATE FUNCTION pg_temp.chance(number bigint, salt bigint, below bigint) RETURNS bigint LANGUAGE sql IMMUTABLE
@@ -161,6 +161,37 @@ BEGIN
           FROM generate_series(begins, least(begins + at_once - 1, deals)) AS n;
         COMMIT;
     END LOOP;
+    -- A fifth as many projects as deals, most of them done long ago.
+    FOR begins IN SELECT generate_series(1, deals / 5, at_once) LOOP
+        PERFORM pg_temp.enter(people);
+        INSERT INTO crm_projects (
+            id, company_id, deal_id, name, project_status, priority, start_date, due_date, completion_date, estimated_hours, actual_hours,
+            owner_id, project_manager_id, tags, custom_fields, created_at, updated_at, deleted_at)
+        SELECT pg_temp.id('project', n, deals / 5),
+               CASE WHEN n % 8 <> 0 THEN pg_temp.id('company', pg_temp.living(1 + pg_temp.chance(n, 1, companies), companies), companies) END,
+               CASE WHEN n % 3 <> 0 THEN pg_temp.id('deal', pg_temp.living(1 + pg_temp.chance(n, 2, deals), deals), deals) END,
+               format('%s at %s', (ARRAY['Rollout', 'Migration', 'Training', 'Audit'])[1 + pg_temp.chance(n, 3, 4)],
+                      adjectives[1 + pg_temp.chance(n, 4, 15)] || ' ' || n),
+               CASE WHEN n % 20 = 0 THEN 'in_progress' WHEN n % 21 = 0 THEN 'planning' WHEN n % 200 = 7 THEN 'on_hold'
+                    WHEN n % 9 = 0 THEN 'cancelled' ELSE 'completed' END,
+               CASE WHEN n % 500 = 0 THEN 'urgent' ELSE (ARRAY['low', 'medium', 'medium', 'high'])[1 + pg_temp.chance(n, 5, 4)] END,
+               pg_temp.moment(n, deals / 5)::date,
+               CASE WHEN n % 15 <> 0
+                    THEN (pg_temp.moment(n, deals / 5) + make_interval(days => pg_temp.chance(n, 6, 400)::integer))::date END,
+               CASE WHEN n % 20 = 0 OR n % 21 = 0 OR n % 200 = 7 OR n % 9 = 0 THEN NULL
+                    ELSE least(standing, pg_temp.moment(n, deals / 5) + make_interval(days => pg_temp.chance(n, 7, 400)::integer))::date END,
+               pg_temp.chance(n, 8, 4000) / 4.0,
+               CASE WHEN n % 4 <> 0 THEN pg_temp.chance(n, 9, 4000) / 4.0 END,
+               CASE WHEN n % 50 = 0 THEN NULL ELSE people[3 + pg_temp.chance(n, 10, 200)] END,
+               CASE WHEN n % 5 = 0 THEN NULL ELSE people[3 + pg_temp.chance(n, 11, 200)] END,
+               pg_temp.tags(n),
+               jsonb_build_object('source_id', 'J' || n),
+               pg_temp.moment(n, deals / 5),
+               pg_temp.moment(n, deals / 5) + (standing - pg_temp.moment(n, deals / 5)) * pg_temp.chance(n, 13, 1000) / 1000,
+               CASE WHEN n % 50 = 7 THEN standing END
+          FROM generate_series(begins, least(begins + at_once - 1, deals / 5)) AS n;
+        COMMIT;
+    END LOOP;
     -- Where the triggers sleep, what they keep is written at once.
     PERFORM pg_temp.enter(people);
     INSERT INTO crm_record_times (organization_id, entity, record_id, in_bin, updated_at, last_activity_at)
@@ -169,6 +200,8 @@ BEGIN
     SELECT organization_id, 'contact', id, deleted_at IS NOT NULL, updated_at, updated_at FROM crm_contacts WHERE organization_id = people[1]
     UNION ALL
     SELECT organization_id, 'deal', id, deleted_at IS NOT NULL, updated_at, updated_at FROM crm_deals WHERE organization_id = people[1]
+    UNION ALL
+    SELECT organization_id, 'project', id, deleted_at IS NOT NULL, updated_at, updated_at FROM crm_projects WHERE organization_id = people[1]
         ON CONFLICT DO NOTHING;
     COMMIT;
 END

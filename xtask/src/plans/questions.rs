@@ -10,16 +10,18 @@ pub enum Noun {
     Companies,
     Contacts,
     Deals,
+    Projects,
 }
 
 impl Noun {
-    pub const ALL: [Self; 3] = [Self::Companies, Self::Contacts, Self::Deals];
+    pub const ALL: [Self; 4] = [Self::Companies, Self::Contacts, Self::Deals, Self::Projects];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Companies => "companies",
             Self::Contacts => "contacts",
             Self::Deals => "deals",
+            Self::Projects => "projects",
         }
     }
 
@@ -28,6 +30,7 @@ impl Noun {
             Self::Companies => "q_companies",
             Self::Contacts => "q_contacts",
             Self::Deals => "q_deals",
+            Self::Projects => "q_projects",
         }
     }
 
@@ -36,6 +39,7 @@ impl Noun {
             Self::Companies => "crm_companies",
             Self::Contacts => "crm_contacts",
             Self::Deals => "crm_deals",
+            Self::Projects => "crm_projects",
         }
     }
 
@@ -44,6 +48,7 @@ impl Noun {
             Self::Companies => crm_companies::VOCABULARY,
             Self::Contacts => crm_contacts::VOCABULARY,
             Self::Deals => crm_deals::VOCABULARY,
+            Self::Projects => crm_projects::VOCABULARY,
         }
     }
 
@@ -56,6 +61,7 @@ impl Noun {
             Self::Companies => crm_companies::default_sort(),
             Self::Contacts => crm_contacts::default_sort(),
             Self::Deals => crm_deals::default_sort(),
+            Self::Projects => crm_projects::default_sort(),
         }
     }
 }
@@ -129,7 +135,7 @@ pub async fn all(admin: &Client, context: &Context) -> Result<Vec<Question>> {
 }
 
 /// Ranges in the order of their field and in the default one, and what no index answers.
-const LANGUAGE: [(Noun, &str, &str); 16] = [
+const LANGUAGE: [(Noun, &str, &str); 18] = [
     (Noun::Companies, "last_activity_at < now() - 30d", "-last_activity_at"),
     (Noun::Companies, "last_activity_at < now() - 30d", ""),
     (Noun::Contacts, "last_activity_at < now() - 30d", "-last_activity_at"),
@@ -144,6 +150,8 @@ const LANGUAGE: [(Noun, &str, &str); 16] = [
     (Noun::Contacts, "NOT contact_status = \"active\" AND title = \"Nobody\"", ""),
     (Noun::Contacts, "custom_fields.source_id = \"P77\"", ""),
     (Noun::Contacts, "custom_fields.language ~ \"xx\"", ""),
+    (Noun::Projects, "open_due_date < today()", "open_due_date"),
+    (Noun::Projects, "open_due_date < today() AND project_manager_id = me", ""),
     (Noun::Deals, "owner.team_name = \"Team 3\" AND amount > 999999", ""),
     (Noun::Deals, "expected_close_date >= quarter_start() AND expected_close_date < quarter_start(1)", "expected_close_date"),
 ];

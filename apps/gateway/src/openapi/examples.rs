@@ -18,6 +18,7 @@ const TEXTS: &[(&str, &str)] = &[
     ("deal_source", "referral"),
     ("default_currency", "EUR"),
     ("department", "Purchasing"),
+    ("description", "Install, train, hand over"),
     ("device_token", "d3b07384d113edec49eaa6238ad5ff00"),
     ("email", "ada.lovelace@example.com"),
     ("external_token", "eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiI0MiJ9.c2lnbmF0dXJl"),

@@ -64,6 +64,7 @@ pub const LOGGED: &[&str] = &[
     "pipeline",
     "pipeline_stage",
     "product",
+    "project",
     "second_factor",
     "session",
     "team",

@@ -10,11 +10,12 @@ use crm_companies::{BulkCompanies, Company, CompanyChanges, NewCompany, within};
 use crm_contacts::Contact;
 use crm_deals::Deal;
 use crm_kernel::{CompanyId, Context, Field, ListQuery, Page, Result, Sort, Vocabulary, validation};
+use crm_projects::Project;
 use crm_tenancy::custom_fields::RecordKind;
 use paperclip::actix::{api_v2_operation, web};
 use uuid::Uuid;
 
-use super::{activities::ActivityNoun, contacts::ContactNoun, deals::DealNoun};
+use super::{activities::ActivityNoun, contacts::ContactNoun, deals::DealNoun, projects::ProjectNoun};
 use crate::{
     answer::{Created, Empty, Found, Listed, Plain, Record, if_match},
     body::{Body, EitherBody, Input},
@@ -52,6 +53,7 @@ pub fn scope() -> web::Scope {
         .route("/{id}/external-ids/{source}/{external_id}", web::delete().to(detach_external_id))
         .route("/{id}/contacts", web::get().to(list_contacts))
         .route("/{id}/deals", web::get().to(list_deals))
+        .route("/{id}/projects", web::get().to(list_projects))
         .route("/{id}/activities", web::get().to(list_activities))
 }
 
@@ -302,6 +304,20 @@ async fn list_deals(
     let (query, shape) = question.read_within(&services, &caller, "company_id", id.uuid()).await?;
     services.companies.get(&caller.context, *id).await?;
     let page = services.deals.list(&caller.context, &query).await?;
+    Ok(shape.page(&services, &caller, page).await?)
+}
+
+/// List the projects of a company
+#[api_v2_operation(operation_id = "listCompanyProjects", tags("Companies"))]
+async fn list_projects(
+    caller: Caller,
+    id: Path<CompanyId>,
+    question: Question<ProjectNoun>,
+    services: Data<Services>,
+) -> Answer<Listed<Project>> {
+    let (query, shape) = question.read_within(&services, &caller, "company_id", id.uuid()).await?;
+    services.companies.get(&caller.context, *id).await?;
+    let page = services.projects.list(&caller.context, &query).await?;
     Ok(shape.page(&services, &caller, page).await?)
 }
 

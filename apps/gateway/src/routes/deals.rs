@@ -8,11 +8,15 @@ use async_trait::async_trait;
 use crm_activities::Activity;
 use crm_deals::{BulkDeals, Deal, DealChanges, Forecast, NewDeal, PipelineSummary, StageHistory, StageStep, within};
 use crm_kernel::{Context, DealId, Error, Field, ListQuery, Page, Result, Sort, Vocabulary, validation};
+use crm_projects::{BulkProjects, Project, ProjectOfDeal};
 use crm_tenancy::custom_fields::RecordKind;
 use paperclip::actix::{api_v2_operation, web};
 use uuid::Uuid;
 
-use super::activities::ActivityNoun;
+use super::{
+    activities::ActivityNoun,
+    projects::{self, ProjectNoun},
+};
 use crate::{
     answer::{Created, Empty, Found, Listed, Plain, Record, if_match},
     body::{Body, EitherBody, Input},
@@ -52,6 +56,8 @@ pub fn scope() -> web::Scope {
         .route("/{id}/external-ids/{source}/{external_id}", web::delete().to(detach_external_id))
         .route("/{id}/stage", web::put().to(move_to))
         .route("/{id}/stage-history", web::get().to(stage_history))
+        .route("/{id}/projects", web::get().to(list_projects))
+        .route("/{id}/projects", web::post().to(create_project))
         .route("/{id}/activities", web::get().to(list_activities))
 }
 
@@ -313,6 +319,40 @@ async fn forecast(caller: Caller, narrowing: Narrowing<DealNoun>, services: Data
         allowed => allowed?,
     }
     Ok(Plain(forecast))
+}
+
+/// List the projects of a deal
+#[api_v2_operation(operation_id = "listDealProjects", tags("Deals"))]
+async fn list_projects(
+    caller: Caller,
+    id: Path<DealId>,
+    question: Question<ProjectNoun>,
+    services: Data<Services>,
+) -> Answer<Listed<Project>> {
+    let (query, shape) = question.read_within(&services, &caller, "deal_id", id.uuid()).await?;
+    services.deals.get(&caller.context, *id).await?;
+    let page = services.projects.list(&caller.context, &query).await?;
+    Ok(shape.page(&services, &caller, page).await?)
+}
+
+/// Make a project of a won deal: for its company and, unless the body says another, under its name
+#[api_v2_operation(operation_id = "createDealProject", tags("Deals"))]
+async fn create_project(
+    caller: RecordCaller,
+    key: RequestKey,
+    id: Path<DealId>,
+    services: Data<Services>,
+    body: Body<ProjectOfDeal>,
+) -> Answer<Once<Created<Project>>> {
+    let context = caller.context.clone();
+    let caller = caller.admitted(services.deals.get(&context, *id)).await?;
+    // The project shows the deal's name and company.
+    caller.may_read(&services, "deal", Some(id.uuid()))?;
+    once::<BulkProjects, _>(&key, &services, &caller, async |tx| {
+        let project = crm_projects::within::create_of_deal(tx, *id, body.0).await?;
+        Ok((created(projects::COLLECTION, &project)?, vec![project.id.uuid()]))
+    })
+    .await
 }
 
 /// List what happened to a deal

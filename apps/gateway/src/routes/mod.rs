@@ -10,3 +10,4 @@ pub mod docs;
 pub mod health;
 pub mod organizations;
 pub mod pipelines;
+pub mod projects;

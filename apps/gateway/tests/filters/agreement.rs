@@ -28,9 +28,10 @@ async fn database_and_memory_agree_on_random_conditions() {
     let members = Vocabulary { fields: members::FIELDS, parents: &[] };
     let companies = fill(&world, "companies", 40, company).await;
     let contacts = fill(&world, "contacts", 40, |number| contact(number, &companies)).await;
-    fill(&world, "deals", 40, |number| deal(number, &companies, &contacts)).await;
+    let deals = fill(&world, "deals", 40, |number| deal(number, &companies, &contacts)).await;
+    fill(&world, "projects", 40, |number| project(number, &companies, &deals)).await;
     // Parents in the bin are parents still.
-    for (noun, id) in [("companies", &companies[1]), ("contacts", &contacts[1])] {
+    for (noun, id) in [("companies", &companies[1]), ("contacts", &contacts[1]), ("deals", &deals[1])] {
         world.owner().delete(&format!("{noun}/{id}")).await.expect(204);
     }
     let noun = |address, view, id, vocabulary, conditions| Noun { address, view, id, vocabulary, conditions };
@@ -39,6 +40,13 @@ async fn database_and_memory_agree_on_random_conditions() {
         noun("companies?include=parent,owner,created_by&", "q_companies", "id", crm_companies::VOCABULARY, 3_000),
         noun("contacts?include=company,owner,created_by&", "q_contacts", "id", crm_contacts::VOCABULARY, 3_000),
         noun("deals?include=company,primary_contact,owner,created_by&", "q_deals", "id", crm_deals::VOCABULARY, 3_000),
+        noun(
+            "projects?include=company,deal,owner,project_manager,created_by&",
+            "q_projects",
+            "id",
+            crm_projects::VOCABULARY,
+            3_000,
+        ),
         noun("activities?include=user&", "q_activities", "id", crm_activities::VOCABULARY, 1_500),
         noun("/api/v1/organizations/current/members?", "q_members", "user_id", members, 500),
     ]
@@ -237,6 +245,19 @@ fn deal(number: usize, companies: &[String], contacts: &[String]) -> Value {
         "primary_contact_id": or_null(number + 2, contacts[number % 4].as_str()),
         "amount": or_null(number + 1, ["0", "0.01", "999999999999999.99", "1000"][number % 4]),
         "expected_close_date": or_null(number + 3, dates[number % 4]), "deal_source": or_null(number, text(number + 17)),
+        "tags": tags(number + 2), "custom_fields": object(number + 5),
+    })
+}
+
+fn project(number: usize, companies: &[String], deals: &[String]) -> Value {
+    let dates = ["0001-01-01", "9999-12-31", "2024-02-29", "2026-11-22"];
+    json!({
+        "name": text(number + 3), "description": or_null(number + 1, text(number + 19)),
+        "company_id": or_null(number, companies[number % 4].as_str()), "deal_id": or_null(number + 2, deals[number % 4].as_str()),
+        "project_status": one_of(&["planning", "in_progress", "on_hold", "completed", "cancelled"], number),
+        "priority": one_of(&["low", "medium", "high", "urgent"], number),
+        "due_date": or_null(number + 3, dates[number % 4]), "start_date": or_null(number + 1, dates[0]),
+        "estimated_hours": or_null(number + 1, ["0", "0.001", "1000000", "12.5"][number % 4]),
         "tags": tags(number + 2), "custom_fields": object(number + 5),
     })
 }

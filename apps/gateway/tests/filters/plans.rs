@@ -14,7 +14,7 @@ use serde_json::json;
 /// A list may read so many rows for nothing.
 const MOST_WASTED: f64 = 5_000.0;
 
-/// Companies, contacts and deals of the context's organisation. Triggers sleep: what is measured is reading.
+/// Companies, contacts, deals and projects of the context's organisation. Triggers sleep: what is measured is reading.
 pub(super) async fn fill(database: &TestDatabase, context: &Context) {
     let (organization, user) = (context.organization_id, context.user_id);
     let own = format!("'{organization}', '{user}', '{user}'");
@@ -42,10 +42,20 @@ pub(super) async fn fill(database: &TestDatabase, context: &Context) {
          SELECT {own}, 'Deal ' || n, pipeline.id, CASE WHEN n % 1000 = 0 THEN 'negotiation' ELSE 'prospecting' END, 10, n, n,
                 CASE WHEN n % 500 = 0 THEN 'EUR' ELSE 'USD' END, company, contact, '2026-01-01'::date + n % 300, 'source ' || n % 200,
                 jsonb_build_array('tag ' || n % 400)
-           FROM ids, crm_pipelines AS pipeline WHERE pipeline.organization_id = '{organization}';"
+           FROM ids, crm_pipelines AS pipeline WHERE pipeline.organization_id = '{organization}';
+         INSERT INTO crm_projects (organization_id, owner_id, created_by_id, name, project_status, priority, company_id, due_date,
+                completion_date, project_manager_id, deal_id, tags)
+         SELECT {own}, 'Project ' || n,
+                CASE WHEN n % 1000 = 0 THEN 'on_hold' WHEN n % 50 = 0 THEN 'planning' ELSE 'completed' END,
+                CASE WHEN n % 1000 = 0 THEN 'urgent' ELSE 'medium' END, company, '2026-01-01'::date + n % 300,
+                CASE WHEN n % 50 <> 0 THEN '2026-01-01'::date + n % 300 END, {person},
+                (SELECT id FROM crm_deals WHERE organization_id = '{organization}' AND name = 'Deal 1'), jsonb_build_array('tag ' || n % 400)
+           FROM ids;"
     );
     database.execute(&sql).await;
-    for (table, entity) in [("crm_companies", "company"), ("crm_contacts", "contact"), ("crm_deals", "deal")] {
+    for (table, entity) in
+        [("crm_companies", "company"), ("crm_contacts", "contact"), ("crm_deals", "deal"), ("crm_projects", "project")]
+    {
         let times = format!(
             "INSERT INTO crm_record_times (organization_id, entity, record_id, in_bin, updated_at, last_activity_at)
              SELECT organization_id, '{entity}', id, false, updated_at - random() * interval '1000 days', updated_at - random() * interval '1000 days'
@@ -54,7 +64,7 @@ pub(super) async fn fill(database: &TestDatabase, context: &Context) {
         database.execute(&times).await;
     }
     // As the server does by itself when so much has come in.
-    for table in ["crm_companies", "crm_contacts", "crm_deals", "crm_record_times"] {
+    for table in ["crm_companies", "crm_contacts", "crm_deals", "crm_projects", "crm_record_times"] {
         database.execute(&format!("VACUUM (ANALYZE) {table}")).await;
     }
 }
@@ -73,10 +83,14 @@ fn values(noun: &str, field: &str, database: &[(String, String)]) -> Vec<String>
         (_, "stage") => &["prospecting", "negotiation", "closed_won"],
         (_, "currency") => &["USD", "EUR", "JPY"],
         (_, "expected_close_date" | "actual_close_date") => &["2026-03-01", "2001-01-01", "null"],
+        (_, "due_date" | "open_due_date" | "completion_date") => &["2026-03-01", "2001-01-01", "null"],
+        (_, "project_status") => &["completed", "on_hold", "cancelled"],
+        (_, "priority") => &["medium", "urgent", "low"],
         (_, "last_activity_at") => &["2026-01-01T00:00:00Z", "2001-01-01T00:00:00Z"],
         ("companies", "name") => &["COMPANY 77", "nobody's"],
         ("deals", "name") => &["DEAL 77", "nobody's"],
-        (_, "owner_id") => &["me", "null"],
+        ("projects", "name") => &["PROJECT 77", "nobody's"],
+        (_, "owner_id" | "project_manager_id") => &["me", "null"],
         _ => &[],
     };
     let ids = database.iter().filter(|(name, _)| name == field).map(|(_, id)| id.clone());
@@ -95,6 +109,7 @@ async fn every_filter_of_a_single_field_is_answered_by_an_index() {
         ("parent_id", "crm_companies"),
         ("primary_contact_id", "crm_contacts"),
         ("pipeline_id", "crm_pipelines"),
+        ("deal_id", "crm_deals"),
         ("id", "crm_companies"),
     ] {
         let query = format!("SELECT id FROM {table} WHERE organization_id = '{organization}' ORDER BY id DESC LIMIT 1");
@@ -106,6 +121,7 @@ async fn every_filter_of_a_single_field_is_answered_by_an_index() {
         ("companies", "q_companies", crm_companies::VOCABULARY),
         ("contacts", "q_contacts", crm_contacts::VOCABULARY),
         ("deals", "q_deals", crm_deals::VOCABULARY),
+        ("projects", "q_projects", crm_projects::VOCABULARY),
     ] {
         for field in vocabulary.fields.iter().filter(|field| field.filterable) {
             let values = values(noun, field.name, &ids);
@@ -204,6 +220,7 @@ async fn every_order_is_that_of_an_index() {
         ("companies", "q_companies", crm_companies::VOCABULARY),
         ("contacts", "q_contacts", crm_contacts::VOCABULARY),
         ("deals", "q_deals", crm_deals::VOCABULARY),
+        ("projects", "q_projects", crm_projects::VOCABULARY),
     ] {
         for field in vocabulary.fields.iter().filter(|field| field.sortable) {
             let column = match field.name {

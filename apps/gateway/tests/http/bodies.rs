@@ -69,7 +69,7 @@ async fn every_bad_field_is_named_at_once() {
         let patch = json!({ "no_such_field": 1, "a/b~c": null, "tags": 1, "owner_id": [], noun.name: "x".repeat(300) });
         world.member().patch(&record, &patch).await.problem(400, "malformed").names(&named);
 
-        let broken = json!({ noun.name: " ", "tags": ["a", "a"], noun.note: "x".repeat(300), "custom_fields": { "a": "\0" } });
+        let broken = json!({ noun.name: " ", "tags": ["a", "a"], noun.note: "x".repeat(20_000), "custom_fields": { "a": "\0" } });
         let note = format!("/{}", noun.note);
         let answer = world.member().patch(&record, &broken).await.problem(422, "invalid");
         answer.names(&[&name, "/tags", &note, "/custom_fields/a"]);

@@ -29,7 +29,7 @@ struct Noun {
     unique: Option<(&'static str, &'static str)>,
 }
 
-const NOUNS: [Noun; 3] = [
+const NOUNS: [Noun; 4] = [
     Noun {
         path: "companies",
         new: "NewCompany",
@@ -47,6 +47,7 @@ const NOUNS: [Noun; 3] = [
         unique: Some(("email", "taken@example.com")),
     },
     Noun { path: "deals", new: "NewDeal", changes: "DealChanges", name: "name", note: "deal_source", unique: None },
+    Noun { path: "projects", new: "NewProject", changes: "ProjectChanges", name: "name", note: "description", unique: None },
 ];
 
 impl Noun {

@@ -35,11 +35,13 @@ async fn fields_picks_fields() {
 }
 
 /// Where each relation leads, by its name.
-const TARGETS: [(&str, &str, &str); 9] = [
+const TARGETS: [(&str, &str, &str); 11] = [
     ("parent", "parent_id", "id"),
     ("company", "company_id", "id"),
     ("primary_contact", "primary_contact_id", "id"),
+    ("deal", "deal_id", "id"),
     ("owner", "owner_id", "user_id"),
+    ("project_manager", "project_manager_id", "user_id"),
     ("created_by", "created_by_id", "user_id"),
     ("manager", "manager_id", "user_id"),
     ("user", "user_id", "user_id"),
@@ -87,10 +89,14 @@ async fn a_deleted_parent_is_shown_as_deleted_and_takes_nothing_new() {
     let child = json!({ "name": "Child", "parent_id": parent });
     let contact = json!({ "first_name": "C", "last_name": "D", "company_id": parent });
     let deal = json!({ "name": "Deal", "company_id": parent });
+    let project = json!({ "name": "Project", "company_id": parent });
     let mut attached = Vec::new();
-    for (noun, relation, body) in
-        [("companies", "parent", &child), ("contacts", "company", &contact), ("deals", "company", &deal)]
-    {
+    for (noun, relation, body) in [
+        ("companies", "parent", &child),
+        ("contacts", "company", &contact),
+        ("deals", "company", &deal),
+        ("projects", "company", &project),
+    ] {
         attached.push((noun, relation, body, world.member().post(noun, body).await.expect(201).id()));
     }
     world.member().delete(&format!("companies/{parent}")).await.expect(204);
@@ -104,7 +110,7 @@ async fn a_deleted_parent_is_shown_as_deleted_and_takes_nothing_new() {
         world.member().post(noun, body).await.problem(422, "invalid").names(&[&key]);
         world.member().patch(&format!("{noun}/{id}"), &json!({ "tags": ["still editable"] })).await.expect(200);
     }
-    for list in ["contacts", "deals", "activities"] {
+    for list in ["contacts", "deals", "projects", "activities"] {
         world.owner().get(&format!("companies/{parent}/{list}")).await.problem(404, "not_found");
     }
 }

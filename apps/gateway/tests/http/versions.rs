@@ -143,7 +143,18 @@ async fn put_replaces_every_field() {
     let world = World::create(&app, "Acme").await;
     let document = Document::of_the_application();
     // What the next record's rules keep or set by default when a body does not say it.
-    let kept = ["id", "slug", "company_status", "contact_status", "pipeline_id", "stage", "probability", "currency"];
+    let kept = [
+        "id",
+        "slug",
+        "company_status",
+        "contact_status",
+        "pipeline_id",
+        "stage",
+        "probability",
+        "currency",
+        "project_status",
+        "priority",
+    ];
     for noun in NOUNS {
         let created = world.member().post(noun.path, &noun.body("full")).await.expect(201);
         let record = format!("{}/{}", noun.path, created.id());

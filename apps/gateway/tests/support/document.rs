@@ -139,9 +139,13 @@ pub fn example(schema: &str, label: &str) -> Value {
         "NewDeal" => {
             json!({ "name": format!("Deal {label}"), "amount": "1000.00", "tags": [label], "custom_fields": { "note": label } })
         }
+        "NewProject" => {
+            json!({ "name": format!("Project {label}"), "description": label, "tags": [label], "custom_fields": { "note": label } })
+        }
         "CompanyChanges" => json!({ "industry": label }),
         "ContactChanges" => json!({ "title": label }),
         "DealChanges" => json!({ "name": format!("Deal {label}") }),
+        "ProjectChanges" => json!({ "description": label }),
         "BulkRequest" => json!({ "operations": [{ "op": "delete", "id": uuid::Uuid::now_v7() }] }),
         "SearchRequest" => json!({ "where": { "not": { "field": "tags", "op": ":", "value": label } }, "count": true }),
         "NewInvitation" => json!({ "email": format!("{}@invited.example.com", uuid::Uuid::now_v7().simple()), "role": "viewer" }),

@@ -20,6 +20,7 @@ pub const THINGS: &[&str] = &[
     "companies",
     "contacts",
     "deals",
+    "projects",
     "activities",
     "pipelines",
     "organizations",
@@ -97,8 +98,23 @@ impl World {
                 let new = NOUNS.iter().find(|(name, _)| *name == noun).map(|(_, schema)| example(schema, label));
                 call.json(&json!({ "operations": [{ "op": "create", "data": new }] }))
             }
+            Some("ProjectOfDeal") => {
+                self.win(app, address.trim_end_matches("/projects")).await;
+                call.json(&json!({}))
+            }
             Some(schema) => call.json(&self.good_body(app, schema, person, label).await),
         }
+    }
+
+    /// Sees to it that the deal at this address is won and became no project yet, if it is one of ours.
+    async fn win(&self, app: &App, deal: &str) {
+        let id = deal.rsplit('/').next().unwrap_or_default();
+        let Ok(id) = id.parse::<uuid::Uuid>() else { return };
+        let organization = self.tenant.organization_id;
+        let gone =
+            format!("UPDATE crm_projects SET deleted_at = now() WHERE organization_id = '{organization}' AND deal_id = '{id}'");
+        app.database.execute(&format!("{gone} AND deleted_at IS NULL")).await;
+        self.owner().call("PUT", &format!("{deal}/stage")).json(&json!({ "stage": "closed_won" })).send().await;
     }
 
     /// A body of this schema that names only what is there.
@@ -188,7 +204,7 @@ impl World {
         let (organization, user) = (self.tenant.organization_id, person.context.user_id);
         let found = async |query: String| app.database.texts(&query).await.remove(0);
         match kind {
-            "companies" | "contacts" | "deals" => self.fresh(kind, label).await,
+            "companies" | "contacts" | "deals" | "projects" => self.fresh(kind, label).await,
             "activities" => {
                 let query = "SELECT id FROM crm_activities WHERE entity_type = 'company'";
                 found(format!("{query} AND organization_id = '{organization}' LIMIT 1")).await

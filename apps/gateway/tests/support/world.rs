@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use super::{App, Caller, document::example};
 
 /// The nouns of the CRM: how addresses call them, and the schema of a new one.
-pub const NOUNS: [(&str, &str); 3] = [("companies", "NewCompany"), ("contacts", "NewContact"), ("deals", "NewDeal")];
+pub const NOUNS: [(&str, &str); 4] =
+    [("companies", "NewCompany"), ("contacts", "NewContact"), ("deals", "NewDeal"), ("projects", "NewProject")];
 
 /// The roles, as testkit calls its people.
 pub const ROLES: [&str; 4] = ["owner", "admin", "member", "viewer"];
@@ -48,6 +49,10 @@ impl World {
         match noun {
             "companies" => body["parent_id"] = json!(id(&earlier[0])),
             "contacts" => body["company_id"] = json!(self.first("companies")),
+            "projects" => {
+                body["company_id"] = json!(self.first("companies"));
+                body["deal_id"] = json!(self.first("deals"));
+            }
             _ => {
                 body["company_id"] = json!(self.first("companies"));
                 body["primary_contact_id"] = json!(self.first("contacts"));

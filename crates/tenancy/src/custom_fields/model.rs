@@ -27,6 +27,8 @@ crm_kernel::text_enum!(
         Contact = "contact",
         /// Of deals.
         Deal = "deal",
+        /// Of projects.
+        Project = "project",
     }
 );
 

@@ -77,7 +77,7 @@ impl PgCustomFieldDefinitions {
 }
 
 /// Every kind of record that has custom fields.
-const KINDS: [RecordKind; 3] = [RecordKind::Company, RecordKind::Contact, RecordKind::Deal];
+const KINDS: [RecordKind; 4] = [RecordKind::Company, RecordKind::Contact, RecordKind::Deal, RecordKind::Project];
 
 #[async_trait]
 impl CustomFieldDefinitions for PgCustomFieldDefinitions {

@@ -20,7 +20,10 @@ impl Scene {
                    FROM generate_series(1, 4) AS number;
                  INSERT INTO crm_contacts (organization_id, owner_id, created_by_id, first_name, last_name)
                  SELECT {columns}, 'First', 'Last' FROM generate_series(1, 2);
-                 INSERT INTO crm_deals (organization_id, owner_id, created_by_id, name, amount) VALUES ({columns}, 'Deal', 10)"
+                 INSERT INTO crm_deals (organization_id, owner_id, created_by_id, name, amount) VALUES ({columns}, 'Deal', 10);
+                 INSERT INTO crm_projects (organization_id, owner_id, created_by_id, project_manager_id, name)
+                 VALUES ({columns}, '{}', 'Project')",
+                person.user_id
             ))
             .await;
     }
@@ -47,15 +50,18 @@ async fn whoever_is_removed_hands_everything_over_in_one_operation() {
     assert!(offered.records.contains(&companies), "{offered:?}");
 
     let handover = scene.members.remove(&tenant.admin, member.user_id, &Expected::Any, Some(heir.user_id)).await.unwrap();
-    assert_eq!(counts(&handover), [("companies", 3, 0, 1), ("contacts", 2, 0, 0), ("deals", 1, 0, 0)]);
-    for (table, moved) in [("crm_companies", 3), ("crm_contacts", 2), ("crm_deals", 1)] {
+    assert_eq!(
+        counts(&handover),
+        [("companies", 3, 0, 1), ("contacts", 2, 0, 0), ("deals", 1, 0, 0), ("projects", 1, 0, 0), ("projects", 1, 0, 0)]
+    );
+    for (table, moved) in [("crm_companies", 3), ("crm_contacts", 2), ("crm_deals", 1), ("crm_projects", 1)] {
         assert_eq!(scene.owned(heir, table).await, moved);
     }
     assert_eq!(scene.owned(member, "crm_companies").await, 1, "what lies in the bin keeps whom it had");
     assert_eq!(scene.owned(&tenant.admin, "crm_companies").await, 4, "others keep theirs");
     assert_eq!(scene.owned(&scene.stranger.member, "crm_companies").await, 4, "so does another organisation");
     let operation = format!("SELECT count(*) FROM crm_activities WHERE operation_id = '{}'", handover.operation_id);
-    assert_eq!(scene.number(&operation).await, 7, "six records and the membership, under one handle");
+    assert_eq!(scene.number(&operation).await, 9, "seven records, one of them twice, and the membership, under one handle");
     let created_by = format!("SELECT count(*) FROM crm_companies WHERE created_by_id = '{}'", member.user_id);
     assert_eq!(scene.number(&created_by).await, 4, "who made them stays known");
 }
@@ -66,12 +72,21 @@ async fn without_an_heir_records_stay_and_are_handed_over_later() {
     let (admin, member, heir) = (&scene.tenant.admin, &scene.tenant.member, &scene.tenant.colleague);
     scene.fill(member).await;
     let handover = scene.members.remove(admin, member.user_id, &Expected::Any, None).await.unwrap();
-    assert_eq!(counts(&handover), [("companies", 0, 3, 1), ("contacts", 0, 2, 0), ("deals", 0, 1, 0)]);
+    assert_eq!(
+        counts(&handover),
+        [("companies", 0, 3, 1), ("contacts", 0, 2, 0), ("deals", 0, 1, 0), ("projects", 0, 1, 0), ("projects", 0, 1, 0)]
+    );
     assert_eq!(handover.reassigned_to, None);
     let later = scene.members.reassign(admin, member.user_id, heir.user_id).await.unwrap();
-    assert_eq!(counts(&later), [("companies", 3, 0, 1), ("contacts", 2, 0, 0), ("deals", 1, 0, 0)]);
+    assert_eq!(
+        counts(&later),
+        [("companies", 3, 0, 1), ("contacts", 2, 0, 0), ("deals", 1, 0, 0), ("projects", 1, 0, 0), ("projects", 1, 0, 0)]
+    );
     let again = scene.members.reassign(admin, member.user_id, heir.user_id).await.unwrap();
-    assert_eq!(counts(&again), [("companies", 0, 0, 1), ("contacts", 0, 0, 0), ("deals", 0, 0, 0)]);
+    assert_eq!(
+        counts(&again),
+        [("companies", 0, 0, 1), ("contacts", 0, 0, 0), ("deals", 0, 0, 0), ("projects", 0, 0, 0), ("projects", 0, 0, 0)]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -112,7 +127,10 @@ async fn a_member_who_leaves_hands_over_what_is_theirs_and_nothing_else() {
         .execute(&format!("UPDATE memberships SET manager_id = '{}' WHERE user_id = '{}'", member.user_id, tenant.owner.user_id))
         .await;
     let handover = scene.members.leave(member, Some(heir.user_id)).await.unwrap();
-    assert_eq!(counts(&handover), [("companies", 3, 0, 1), ("contacts", 2, 0, 0), ("deals", 1, 0, 0)]);
+    assert_eq!(
+        counts(&handover),
+        [("companies", 3, 0, 1), ("contacts", 2, 0, 0), ("deals", 1, 0, 0), ("projects", 1, 0, 0), ("projects", 1, 0, 0)]
+    );
     assert_eq!((handover.led_moved, handover.led_remaining), (Led { teams: 1, members: 1 }, Led::default()));
     assert_eq!(scene.owned(&tenant.admin, "crm_companies").await, 4);
     assert_eq!(scene.standing(member).await, "member removed");

@@ -43,6 +43,7 @@ const fn common(
 const COMPANY: (&str, &str) = ("id, name, slug, owner_id", "'{new}', 'New', 'new-{new}', '{user}'");
 const CONTACT: (&str, &str) = ("id, first_name, last_name, owner_id", "'{new}', 'New', 'One', '{user}'");
 const DEAL: (&str, &str) = ("id, name, owner_id", "'{new}', 'New', '{user}'");
+const PROJECT: (&str, &str) = ("id, name, owner_id", "'{new}', 'New', '{user}'");
 const PIPELINE: (&str, &str) = ("id, name", "'{new}', 'New'");
 const STAGE: (&str, &str) = ("pipeline_id, key, label", "'{id}', '{new}', 'New'");
 const MEMBER: (&str, &str) = ("user_id, role", "'{user}', 'owner'");
@@ -130,6 +131,14 @@ pub const TABLES: &[Table] = &[
         "name = name || '!'",
     ),
     table("public.crm_deal_stage_history", "", "deal_id = '{id}'", HISTORY, "amount = 1"),
+    table(
+        "public.crm_projects",
+        "INSERT INTO crm_projects (organization_id, id, name, owner_id, created_by_id)
+         VALUES ('{org}', '{id}', 'Project', '{user}', '{user}')",
+        "id = '{id}'",
+        PROJECT,
+        "name = name || '!'",
+    ),
     table(
         "public.crm_deal_contacts",
         "INSERT INTO crm_deal_contacts (organization_id, id, deal_id, contact_id) VALUES ('{org}', '{id}', '{id}', '{id}')",
@@ -343,4 +352,5 @@ pub const TABLES: &[Table] = &[
     table("public.q_members", "", "user_id = '{user}'", MEMBER, "role = 'owner'"),
     table("public.q_pipelines", "", "id = '{id}'", PIPELINE, "name = name || '!'"),
     table("public.q_pipeline_stages", "", "pipeline_id = '{id}'", STAGE, "label = label || '!'"),
+    table("public.q_projects", "", "id = '{id}'", PROJECT, "name = name || '!'"),
 ];
