@@ -14,8 +14,7 @@ use serde_json::{Value, json};
 use crate::support::{App, Caller, world::World};
 
 /// The nouns: how addresses call them, what definitions call them, and a body that is right but for custom fields.
-const NOUNS: [(&str, &str); 4] =
-    [("companies", "company"), ("contacts", "contact"), ("deals", "deal"), ("projects", "project")];
+const NOUNS: [(&str, &str); 4] = [("companies", "company"), ("contacts", "contact"), ("deals", "deal"), ("projects", "project")];
 
 async fn start() -> (App, World) {
     let app = App::start().await;
