@@ -79,7 +79,7 @@ pub async fn replace(tx: &mut Tx, id: ProjectId, expected: &Expected, new: NewPr
 /// As there.
 pub async fn update(tx: &mut Tx, id: ProjectId, expected: &Expected, changes: &ProjectChanges) -> Result<Project> {
     // Definitions are held before the project is: whoever changes them takes both in this order.
-    let (custom_fields, faults) = judged_change(tx, RecordKind::Project, &changes.custom_fields).await?;
+    let (custom_fields, faults) = judged_change(tx, RecordKind::Project, id.uuid(), &changes.custom_fields).await?;
     let held = store::hold(tx, id, expected).await?;
     let changes = rules::settled(tx, &held, ProjectChanges { custom_fields, ..changes.clone() }, faults).await?;
     store::update(tx, id, &changes).await

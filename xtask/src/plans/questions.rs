@@ -162,6 +162,7 @@ fn many(noun: Noun) -> Vec<(String, String)> {
         Noun::Companies => ("website", "custom_fields.region", "parent.industry"),
         Noun::Contacts => ("title", "custom_fields.language", "company.industry"),
         Noun::Deals => ("name", "custom_fields.product", "company.industry"),
+        Noun::Projects => ("name", "custom_fields.source_id", "company.industry"),
     };
     let joined = |of: &dyn Fn(usize) -> String, count: usize| (0..count).map(of).collect::<Vec<_>>().join(" OR ");
     let mut many = Vec::new();
