@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::{
     model::{CustomFieldDefinition, RecordKind},
-    schema::{q_companies, q_contacts, q_deals},
+    schema::{q_companies, q_contacts, q_deals, q_projects},
     store,
 };
 use crate::{Expect, Tx, schema::q_members};
@@ -238,6 +238,7 @@ impl Stored {
             Self::In(RecordKind::Company, id) => values_in!(q_companies, id),
             Self::In(RecordKind::Contact, id) => values_in!(q_contacts, id),
             Self::In(RecordKind::Deal, id) => values_in!(q_deals, id),
+            Self::In(RecordKind::Project, id) => values_in!(q_projects, id),
         };
         // A record that is not there has no values; whoever changes it is told so.
         match found.optional().expect_any(store::CUSTOM_FIELD)? {
