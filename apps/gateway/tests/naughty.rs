@@ -128,8 +128,8 @@ async fn tried(
 ) -> (usize, usize) {
     let base = match noun {
         "contacts" => json!({ "first_name": "F", "last_name": format!("L{number}") }),
-        "companies" => json!({ "name": format!("N{number}") }),
-        _ => json!({ "name": format!("N{number}"), "stage": "closed_lost", "lost_reason": "too naughty" }),
+        "deals" => json!({ "name": format!("N{number}"), "stage": "closed_lost", "lost_reason": "too naughty" }),
+        _ => json!({ "name": format!("N{number}") }),
     };
     let (created, refused) = taken(async |body| caller.post(noun, body).await, &base, new, text).await;
     let address = created.header("location").to_owned();
@@ -168,7 +168,8 @@ async fn in_every_place(noun: &str, schema: &str) {
     let tallies: Vec<(usize, usize)> = tries.buffer_unordered(AT_ONCE).collect().await;
     let (accepted, refused) = tallies.iter().fold((0, 0), |sum, tally| (sum.0 + tally.0, sum.1 + tally.1));
     assert_eq!(accepted + refused, texts.len() * new.len());
-    assert!(accepted > refused && refused > 100, "{noun}: {accepted} accepted, {refused} refused");
+    // A noun of four texts refuses fewer than one of twelve.
+    assert!(accepted > refused && refused > texts.len() / 10, "{noun}: {accepted} accepted, {refused} refused");
 }
 
 #[tokio::test(flavor = "multi_thread")]

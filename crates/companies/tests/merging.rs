@@ -129,7 +129,7 @@ async fn every_bad_field_is_named_at_once() {
     let expected = [
         "/annual_revenue",
         "/billing_address",
-        "/custom_fields",
+        "/custom_fields/a",
         "/employee_count",
         "/industry",
         "/name",

@@ -53,7 +53,7 @@ async fn every_bad_value_is_named_at_once() {
         "/lead_score range",
         "/mobile character",
         "/phone length",
-        "/preferences character",
+        "/preferences/a character",
         "/title length",
     ];
     assert_eq!(found, all);

@@ -79,9 +79,11 @@ async fn who_was_put_out_takes_nothing_from_the_organisation() {
             program.get("companies").await.problem(401, "unauthenticated");
             program.get("/api/v1/auth/sessions").await.problem(401, "unauthenticated");
         }
-        leaving.get("activities/fields").await.problem(401, "unauthenticated");
     }
-    assert!(remains(&owner.get("companies").await.expect(200), "organization") >= left - 1, "nothing was taken but by the owner");
+    // What was found to be in lately counts for some seconds, and comes in no more.
+    leaving.get("activities/fields").await.problem(401, "unauthenticated");
+    let now = remains(&owner.get("companies").await.expect(200), "organization");
+    assert!(now + 2 >= left, "80 requests took nothing: {left} before, {now} now");
 }
 
 /// Far enough in the future for a token.
