@@ -57,6 +57,7 @@ fn api(configuration: &mut web::ServiceConfig) {
                 .service(routes::companies::scope())
                 .service(routes::contacts::scope())
                 .service(routes::pipelines::scope())
+                .service(routes::products::scope())
                 .service(routes::deals::scope())
                 .service(routes::projects::scope())
                 .service(routes::activities::scope())

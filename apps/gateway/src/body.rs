@@ -26,7 +26,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    json,
+    json::{self, Objects},
     openapi::rules,
     problem::{Problem, problem},
     services::Services,
@@ -194,7 +194,7 @@ pub fn faults<T: Input>(value: Value) -> Vec<FieldError> {
 pub fn typed<T: Input>(mut value: Value) -> Result<T> {
     let mut errors: Vec<FieldError> = Vec::new();
     loop {
-        let error = match serde_path_to_error::deserialize::<_, T>(&value) {
+        let error = match serde_path_to_error::deserialize::<_, T>(Objects(&value)) {
             Ok(typed) if errors.is_empty() => return Ok(typed),
             Ok(typed) => {
                 if let Err(Error::Invalid(broken)) = typed.check() {

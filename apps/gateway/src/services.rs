@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crm_activities::{Activities, PgActivities};
 use crm_companies::{Companies, PgCompanies};
 use crm_contacts::{Contacts, PgContacts};
-use crm_deals::{Deals, PgDeals, PgPipelines, Pipelines};
+use crm_deals::{Deals, PgDeals, PgPipelines, PgProducts, Pipelines, Products};
 use crm_kernel::Result;
 use crm_projects::{PgProjects, Projects};
 use crm_tenancy::{
@@ -88,6 +88,8 @@ pub struct Services {
     pub contacts: Arc<dyn Contacts>,
     /// Deals.
     pub deals: Arc<dyn Deals>,
+    /// What deals consist of.
+    pub products: Arc<dyn Products>,
     /// Projects.
     pub projects: Arc<dyn Projects>,
     /// Pipelines and what stands in them.
@@ -167,6 +169,7 @@ impl Services {
             teams: Arc::new(PgTeams::new(db.clone())),
             companies: Arc::new(PgCompanies::new(db.clone())),
             contacts: Arc::new(PgContacts::new(db.clone())),
+            products: Arc::new(PgProducts::new(db.clone())),
             deals: Arc::new(PgDeals::new(db.clone())),
             projects: Arc::new(PgProjects::new(db.clone())),
             pipelines: Arc::new(PgPipelines::new(db.clone())),

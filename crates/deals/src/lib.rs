@@ -1,13 +1,18 @@
 #![doc = include_str!("../README.md")]
 
 mod bulk;
+mod deal_contacts;
 mod fields;
 mod forecast;
 mod history;
+mod line_items;
 mod model;
+mod parts_store;
 mod pipeline;
 mod pipeline_changes;
 mod pipeline_store;
+mod product_store;
+mod products;
 mod rules;
 mod schema;
 mod service;
@@ -18,12 +23,15 @@ mod sums;
 pub mod within;
 
 pub use bulk::BulkDeals;
+pub use deal_contacts::{DealContact, DealContactList, DealContactsRequest, NewDealContact};
 pub use fields::{FIELDS, VOCABULARY, default_sort};
 pub use forecast::{Forecast, ForecastFigures, ForecastMonth, ForecastOwner, ForecastTeam};
 pub use history::{StageHistory, StageStay};
+pub use line_items::{LineItem, LineItemList, LineItemsRequest, NewLineItem};
 pub use model::{Deal, DealChanges, NewDeal};
 pub use pipeline::{ForecastCategory, PgPipelines, Pipeline, PipelineList, Pipelines, Stage, StageOutcome};
 pub use pipeline_changes::{NewPipeline, NewStage, PipelineChanges};
+pub use products::{NewProduct, PRODUCT_FIELDS, PRODUCT_VOCABULARY, PgProducts, Product, ProductChanges, Products, product_sort};
 pub use service::{Deals, PgDeals};
 pub use stage::StageStep;
 pub use summary::{Figures, MonthFigures, OwnerFigures, PipelineSummary, StageFigures, TeamFigures};

@@ -1,11 +1,12 @@
 //! What a deal must keep when it is made or changed, where one value depends on another or on the database. All faults
 //! at once.
 
-use crm_kernel::{Date, Error, FieldError, Money, PipelineId, Result, currency, validation};
+use crm_kernel::{Date, DealId, Error, FieldError, Money, PipelineId, Result, currency, validation};
 use crm_tenancy::Tx;
 
 use crate::{
     model::{DealChanges, NewDeal},
+    parts_store,
     pipeline::{Stage, StageOutcome},
     pipeline_store,
     stage::{After, Asked, Before, Movement, StageStep, settle},
@@ -119,12 +120,19 @@ pub(crate) async fn replacement(tx: &mut Tx, held: &Held, new: NewDeal) -> Resul
 }
 
 /// Whether the deal may be changed so.
-pub(crate) async fn judge(tx: &mut Tx, held: &Held, changes: &DealChanges, mut faults: Vec<FieldError>) -> Result<()> {
+pub(crate) async fn judge(
+    tx: &mut Tx,
+    id: DealId,
+    held: &Held,
+    changes: &DealChanges,
+    mut faults: Vec<FieldError>,
+) -> Result<()> {
     faults.extend(faults_of_values(changes));
     if changes.amount.is_some() || changes.currency.is_some() {
         let amount = changes.amount.as_ref().unwrap_or(&held.amount);
         let code = changes.currency.as_ref().unwrap_or(&held.currency);
         faults.extend(too_many_digits(amount.as_ref(), code));
+        faults.extend(against_lines(tx, id, held, amount.as_ref(), code).await?);
     }
     let probability_changes = changes.probability.is_some_and(|given| given != held.probability);
     if probability_changes {
@@ -136,9 +144,12 @@ pub(crate) async fn judge(tx: &mut Tx, held: &Held, changes: &DealChanges, mut f
 }
 
 /// What this step makes of the deal.
-pub(crate) async fn movement(tx: &mut Tx, held: &Held, step: &StageStep) -> Result<Movement> {
+pub(crate) async fn movement(tx: &mut Tx, id: DealId, held: &Held, step: &StageStep) -> Result<Movement> {
     let mut faults = faults_of(step);
     faults.extend(too_many_digits(step.amount.as_ref(), &held.currency));
+    if step.amount.is_some() {
+        faults.extend(against_lines(tx, id, held, step.amount.as_ref(), &held.currency).await?);
+    }
     let pipeline_id = step.pipeline_id.unwrap_or(held.pipeline_id);
     let stages = pipeline_store::stages_of(tx, &[pipeline_id, held.pipeline_id]).await?;
     let stage = match named(&stages, pipeline_id, Some(&step.stage)) {
@@ -196,6 +207,23 @@ fn too_many_digits(amount: Option<&Money>, code: &str) -> Option<FieldError> {
     let digits = currency::digits(code)?;
     let beyond = amount.is_some_and(|amount| amount.decimal_digits() > i64::from(digits));
     beyond.then(|| FieldError::new("/amount", "digits", format!("{code} has {digits} digits after the point")))
+}
+
+/// What is wrong with another amount or currency of a deal that has lines: it is worth their sum, in the currency of their prices.
+async fn against_lines(tx: &mut Tx, id: DealId, held: &Held, amount: Option<&Money>, code: &str) -> Result<Option<FieldError>> {
+    if amount == held.amount.as_ref() && code == held.currency {
+        return Ok(None);
+    }
+    let Some(total) = parts_store::total_of(tx, id).await? else { return Ok(None) };
+    if code != held.currency {
+        return Ok(Some(FieldError::new(
+            "/currency",
+            "line_items",
+            "the lines have prices in another currency: remove them first",
+        )));
+    }
+    let another = amount != Some(&total);
+    Ok(another.then(|| FieldError::new("/amount", "line_items", "the deal has lines and is worth their sum: change those")))
 }
 
 fn deal_closed() -> FieldError {

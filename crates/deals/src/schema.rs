@@ -22,6 +22,7 @@ diesel::table! {
         custom_fields -> Jsonb,
         deleted_at -> Nullable<Timestamptz>,
         version -> Integer,
+        parts_version -> Integer,
     }
 }
 
@@ -77,6 +78,79 @@ diesel::table! {
         amount -> Nullable<Numeric>,
         owner_id -> Nullable<Uuid>,
         user_id -> Nullable<Uuid>,
+    }
+}
+
+diesel::table! {
+    /// Read and written here: what a deal consists of.
+    crm_deal_line_items (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        deal_id -> Uuid,
+        product_id -> Nullable<Uuid>,
+        name -> Text,
+        quantity -> Numeric,
+        unit_price -> Numeric,
+        discount_percent -> Numeric,
+        amount -> Numeric,
+        position -> Integer,
+    }
+}
+
+diesel::table! {
+    /// Read and written here: who takes part in a deal.
+    crm_deal_contacts (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        deal_id -> Uuid,
+        contact_id -> Uuid,
+        role -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    /// The directory of people, for the names of those who take part.
+    q_contacts (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        first_name -> Text,
+        last_name -> Text,
+        deleted_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    /// Written here.
+    crm_products (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        name -> Text,
+        sku -> Nullable<Text>,
+        description -> Nullable<Text>,
+        unit_price -> Nullable<Numeric>,
+        currency -> Text,
+        is_active -> Bool,
+        deleted_at -> Nullable<Timestamptz>,
+        version -> Integer,
+    }
+}
+
+diesel::table! {
+    /// Read here, through the view.
+    q_products (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        name -> Text,
+        sku -> Nullable<Text>,
+        description -> Nullable<Text>,
+        unit_price -> Nullable<Numeric>,
+        currency -> Text,
+        is_active -> Bool,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+        deleted_at -> Nullable<Timestamptz>,
+        version -> Integer,
+        name_key -> Text,
     }
 }
 
@@ -159,3 +233,4 @@ diesel::table! {
 
 diesel::allow_tables_to_appear_in_same_query!(q_deals, organizations);
 diesel::allow_tables_to_appear_in_same_query!(q_deals, q_pipeline_stages);
+diesel::allow_tables_to_appear_in_same_query!(crm_deal_contacts, q_contacts);

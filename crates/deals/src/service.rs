@@ -6,7 +6,9 @@ use crm_kernel::{Context, Count, DealId, Deleted, Expected, ListQuery, Page, Res
 use crm_tenancy::Db;
 
 use crate::{
+    deal_contacts::{DealContactList, DealContactsRequest},
     history::{StageHistory, StageStay},
+    line_items::{LineItemList, LineItemsRequest},
     model::{Deal, DealChanges, NewDeal},
     stage::StageStep,
     store, within,
@@ -50,6 +52,31 @@ pub trait Deals: Send + Sync {
 
     /// The stages a living deal has been in.
     async fn stage_history(&self, context: &Context, id: DealId) -> Result<StageHistory>;
+
+    /// What a living deal consists of.
+    async fn line_items(&self, context: &Context, id: DealId) -> Result<LineItemList>;
+
+    /// Gives a deal these lines and no others; it is worth their sum from then on. Who may change the deal may do so, and it has a new
+    /// version. A deal whose last line goes keeps its amount.
+    async fn replace_line_items(
+        &self,
+        context: &Context,
+        id: DealId,
+        expected: &Expected,
+        wanted: &LineItemsRequest,
+    ) -> Result<LineItemList>;
+
+    /// Who takes part in a living deal.
+    async fn contacts(&self, context: &Context, id: DealId) -> Result<DealContactList>;
+
+    /// Lets these people take part in a deal and no others; it has a new version.
+    async fn replace_contacts(
+        &self,
+        context: &Context,
+        id: DealId,
+        expected: &Expected,
+        wanted: &DealContactsRequest,
+    ) -> Result<DealContactList>;
 }
 
 /// Deals kept in PostgreSQL.
@@ -142,5 +169,39 @@ impl Deals for PgDeals {
         let rows = store::stays(&mut tx, id).await?;
         let data = rows.into_iter().map(|row| StageStay::of(row, &deal.currency)).collect();
         Ok(StageHistory { data })
+    }
+
+    async fn line_items(&self, context: &Context, id: DealId) -> Result<LineItemList> {
+        within::line_items(&mut self.db.begin(context).await?, id).await
+    }
+
+    async fn replace_line_items(
+        &self,
+        context: &Context,
+        id: DealId,
+        expected: &Expected,
+        wanted: &LineItemsRequest,
+    ) -> Result<LineItemList> {
+        let mut tx = self.db.begin(context).await?;
+        let lines = within::replace_line_items(&mut tx, id, expected, wanted).await?;
+        tx.commit().await?;
+        Ok(lines)
+    }
+
+    async fn contacts(&self, context: &Context, id: DealId) -> Result<DealContactList> {
+        within::contacts(&mut self.db.begin(context).await?, id).await
+    }
+
+    async fn replace_contacts(
+        &self,
+        context: &Context,
+        id: DealId,
+        expected: &Expected,
+        wanted: &DealContactsRequest,
+    ) -> Result<DealContactList> {
+        let mut tx = self.db.begin(context).await?;
+        let contacts = within::replace_contacts(&mut tx, id, expected, wanted).await?;
+        tx.commit().await?;
+        Ok(contacts)
     }
 }

@@ -3,15 +3,17 @@
 //!
 //! Must stay true: after an error the transaction can only be dropped, unless the call was inside [`Tx::attempt`].
 
-use crm_kernel::{DealId, Expected, ObjectChange, Result, Role};
+use crm_kernel::{ContactId, DealId, Error, Expected, ObjectChange, ProductId, Result, Role, validation};
 use crm_tenancy::{
     Tx,
     custom_fields::{RecordKind, judged_change, judged_new},
 };
 
 use crate::{
+    deal_contacts::{self, DealContactList, DealContactsRequest},
+    line_items::{self, LineItemList, LineItemsRequest},
     model::{Deal, DealChanges, NewDeal},
-    rules,
+    parts_store, rules,
     stage::StageStep,
     store,
 };
@@ -58,7 +60,7 @@ pub async fn replace(tx: &mut Tx, id: DealId, expected: &Expected, new: NewDeal)
     let (changes, moves) = rules::replacement(tx, &held, new).await?;
     faults.extend(moves);
     let changes = DealChanges { custom_fields, ..changes };
-    rules::judge(tx, &held, &changes, faults).await?;
+    rules::judge(tx, id, &held, &changes, faults).await?;
     store::update(tx, id, &changes).await
 }
 
@@ -71,7 +73,7 @@ pub async fn update(tx: &mut Tx, id: DealId, expected: &Expected, changes: &Deal
     let (custom_fields, faults) = judged_change(tx, RecordKind::Deal, id.uuid(), &changes.custom_fields).await?;
     let held = store::hold(tx, id, expected).await?;
     let changes = DealChanges { custom_fields, ..changes.clone() };
-    rules::judge(tx, &held, &changes, faults).await?;
+    rules::judge(tx, id, &held, &changes, faults).await?;
     store::update(tx, id, &changes).await
 }
 
@@ -97,6 +99,65 @@ pub async fn restore(tx: &mut Tx, id: DealId) -> Result<Deal> {
 /// As there.
 pub async fn move_to(tx: &mut Tx, id: DealId, expected: &Expected, step: &StageStep) -> Result<Deal> {
     let held = store::hold(tx, id, expected).await?;
-    let movement = rules::movement(tx, &held, step).await?;
+    let movement = rules::movement(tx, id, &held, step).await?;
     store::move_to(tx, id, &movement).await
+}
+
+/// See [`Deals::line_items`](crate::Deals::line_items).
+///
+/// # Errors
+/// As there.
+pub async fn line_items(tx: &mut Tx, id: DealId) -> Result<LineItemList> {
+    let deal = store::get(tx, id).await?;
+    let data: Vec<_> = parts_store::lines_of(tx, id).await?.into_iter().map(|(_, line)| line.shown(&deal.currency)).collect();
+    let total = parts_store::total_of(tx, id).await?.map(|total| total.in_currency(&deal.currency));
+    Ok(LineItemList { deal_id: id, version: deal.version, currency: deal.currency, total, data })
+}
+
+/// See [`Deals::replace_line_items`](crate::Deals::replace_line_items).
+///
+/// # Errors
+/// As there.
+pub async fn replace_line_items(tx: &mut Tx, id: DealId, expected: &Expected, wanted: &LineItemsRequest) -> Result<LineItemList> {
+    let held = store::hold(tx, id, expected).await?;
+    validation::check(wanted)?;
+    let current = parts_store::lines_of(tx, id).await?;
+    let products: Vec<ProductId> = wanted.data.iter().filter_map(|line| line.product_id).collect();
+    let products = parts_store::offered(tx, &products).await?;
+    let plan = line_items::plan(&current, &wanted.data, &products, &held.currency).map_err(Error::Invalid)?;
+    if !plan.is_empty() {
+        parts_store::write_lines(tx, id, &plan).await?;
+    }
+    line_items(tx, id).await
+}
+
+/// See [`Deals::contacts`](crate::Deals::contacts).
+///
+/// # Errors
+/// As there.
+pub async fn contacts(tx: &mut Tx, id: DealId) -> Result<DealContactList> {
+    let version = store::get(tx, id).await?.version;
+    Ok(DealContactList { deal_id: id, version, data: parts_store::people_of(tx, id).await? })
+}
+
+/// See [`Deals::replace_contacts`](crate::Deals::replace_contacts).
+///
+/// # Errors
+/// As there.
+pub async fn replace_contacts(
+    tx: &mut Tx,
+    id: DealId,
+    expected: &Expected,
+    wanted: &DealContactsRequest,
+) -> Result<DealContactList> {
+    store::hold(tx, id, expected).await?;
+    validation::check(wanted)?;
+    let current = parts_store::people_of(tx, id).await?;
+    let ids: Vec<ContactId> = wanted.data.iter().map(|contact| contact.contact_id).collect();
+    let living = parts_store::living_contacts(tx, &ids).await?;
+    let plan = deal_contacts::plan(&current, &wanted.data, &living).map_err(Error::Invalid)?;
+    if !plan.is_empty() {
+        parts_store::write_people(tx, id, &plan.written, &plan.removed).await?;
+    }
+    contacts(tx, id).await
 }

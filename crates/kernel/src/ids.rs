@@ -136,6 +136,14 @@ id_newtype!(
     PipelineId
 );
 id_newtype!(
+    /// A product: what a line of a deal may be of.
+    ProductId
+);
+id_newtype!(
+    /// One line of a deal.
+    LineItemId
+);
+id_newtype!(
     /// The definition of a custom field.
     CustomFieldId
 );

@@ -7,6 +7,7 @@
 //! Must stay true: all repeated names are found in one reading, and nesting is bounded while it is read, before the library's own bound.
 
 mod numbers;
+mod objects;
 
 use std::{
     cell::{Cell, RefCell},
@@ -14,6 +15,7 @@ use std::{
 };
 
 use crm_kernel::{Error, FieldError, Result};
+pub(crate) use objects::Objects;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 

@@ -58,6 +58,7 @@ const TAGS: &[(&str, &str)] = &[
     ("Contacts", "People that we deal with."),
     ("Deals", "What may be sold, and where it stands."),
     ("Pipelines", "The stages that deals go through."),
+    ("Products", "What is sold, for the lines of deals."),
     ("Projects", "Work for companies, and for the deals that sold it."),
     ("Custom fields", "What the organisation defines beside the fields of its records."),
     ("Activities", "The log of what happened, written by the system alone."),

@@ -49,6 +49,15 @@ const TEXTS: &[(&str, &str)] = &[
     ("website", "https://acme.example.com"),
 ];
 
+/// Exact decimals that are no amounts of money, or small ones.
+const DECIMALS: &[(&str, &str)] = &[
+    ("actual_hours", "12.50"),
+    ("discount_percent", "10.00"),
+    ("estimated_hours", "40.00"),
+    ("quantity", "3.00"),
+    ("unit_price", "550.00"),
+];
+
 /// Words of lists, by the names of fields.
 const WORDS: &[(&str, &[&str])] = &[
     ("tags", &["vip"]),
@@ -64,6 +73,12 @@ pub const ID: &str = "0198c5f2-7f3a-7c61-9d5e-3b1f6a2c4d8e";
 /// Gives the fields of a schema their examples.
 pub fn apply(schema: &mut Value) {
     for (name, property) in schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
+        if let Some(items) = property.get_mut("items") {
+            apply(items);
+        }
+        if let Some((_, decimal)) = DECIMALS.iter().find(|(known, _)| known == name) {
+            property["example"] = json!(decimal);
+        }
         if property.get("example").is_none()
             && let Some(example) = example(name, property)
         {
@@ -98,7 +113,11 @@ pub fn example(name: &str, property: &Value) -> Option<Value> {
         ("string", _) => text(),
         ("integer", _) => Some(number(property)),
         ("boolean", _) => Some(json!(true)),
-        ("array", _) => WORDS.iter().find(|(known, _)| *known == name).map(|(_, words)| json!(words)),
+        ("array", _) => {
+            let words = WORDS.iter().find(|(known, _)| *known == name).map(|(_, words)| json!(words));
+            let is_sent = property.pointer("/items/additionalProperties") == Some(&json!(false));
+            words.or_else(|| is_sent.then(|| json!([body(&property["items"])])))
+        }
         ("object", _) => match property["properties"].as_object() {
             // Only what is sent is closed; an answer would have to be whole.
             Some(_) => (property["additionalProperties"] == false).then(|| body(property)),

@@ -80,6 +80,7 @@ const BESIDES: &[(&str, &[&str])] = &[
     ("deal:list", &["too_costly"]),
     ("deal:pipeline", &["too_costly"]),
     ("deal:forecast", &["too_costly"]),
+    ("product:list", &["too_costly"]),
     ("project:list", &["too_costly"]),
     ("activity:list", &["too_costly"]),
     ("audit:list", &["too_costly"]),

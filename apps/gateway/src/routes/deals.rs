@@ -6,7 +6,10 @@ use actix_web::{
 };
 use async_trait::async_trait;
 use crm_activities::Activity;
-use crm_deals::{BulkDeals, Deal, DealChanges, Forecast, NewDeal, PipelineSummary, StageHistory, StageStep, within};
+use crm_deals::{
+    BulkDeals, Deal, DealChanges, DealContactList, DealContactsRequest, Forecast, LineItemList, LineItemsRequest, NewDeal,
+    PipelineSummary, StageHistory, StageStep, within,
+};
 use crm_kernel::{Context, DealId, Error, Field, ListQuery, Page, Result, Sort, Vocabulary, validation};
 use crm_projects::{BulkProjects, Project, ProjectOfDeal};
 use crm_tenancy::custom_fields::RecordKind;
@@ -56,6 +59,10 @@ pub fn scope() -> web::Scope {
         .route("/{id}/external-ids/{source}/{external_id}", web::delete().to(detach_external_id))
         .route("/{id}/stage", web::put().to(move_to))
         .route("/{id}/stage-history", web::get().to(stage_history))
+        .route("/{id}/line-items", web::get().to(line_items))
+        .route("/{id}/line-items", web::put().to(replace_line_items))
+        .route("/{id}/contacts", web::get().to(contacts))
+        .route("/{id}/contacts", web::put().to(replace_contacts))
         .route("/{id}/projects", web::get().to(list_projects))
         .route("/{id}/projects", web::post().to(create_project))
         .route("/{id}/activities", web::get().to(list_activities))
@@ -120,6 +127,36 @@ impl Input for DealChanges {
 }
 
 impl Input for StageStep {
+    fn check(&self) -> Result<()> {
+        validation::check(self)
+    }
+}
+
+impl Record for LineItemList {
+    fn id(&self) -> Uuid {
+        self.deal_id.uuid()
+    }
+    fn version(&self) -> i32 {
+        self.version
+    }
+}
+
+impl Record for DealContactList {
+    fn id(&self) -> Uuid {
+        self.deal_id.uuid()
+    }
+    fn version(&self) -> i32 {
+        self.version
+    }
+}
+
+impl Input for LineItemsRequest {
+    fn check(&self) -> Result<()> {
+        validation::check(self)
+    }
+}
+
+impl Input for DealContactsRequest {
     fn check(&self) -> Result<()> {
         validation::check(self)
     }
@@ -294,6 +331,60 @@ async fn move_to(
 #[api_v2_operation(operation_id = "listDealStageHistory", tags("Deals"))]
 async fn stage_history(caller: Caller, id: Path<DealId>, services: Data<Services>) -> Answer<Plain<StageHistory>> {
     Ok(Plain(services.deals.stage_history(&caller.context, *id).await?))
+}
+
+/// List the lines of a deal: what it consists of
+#[api_v2_operation(operation_id = "listDealLineItems", tags("Deals"))]
+async fn line_items(caller: Caller, id: Path<DealId>, services: Data<Services>) -> Answer<Found<LineItemList>> {
+    Ok(Found::plain(&services.deals.line_items(&caller.context, *id).await?)?)
+}
+
+/// Replace the lines of a deal, which is worth their sum from then on. The version is the deal's
+#[api_v2_operation(operation_id = "replaceDealLineItems", tags("Deals"))]
+async fn replace_line_items(
+    caller: RecordCaller,
+    request: HttpRequest,
+    id: Path<DealId>,
+    services: Data<Services>,
+    body: Body<LineItemsRequest>,
+) -> Answer<Found<LineItemList>> {
+    let context = caller.context.clone();
+    let caller = caller.admitted(services.deals.get(&context, *id)).await?;
+    // A new line shows what its product is called and costs.
+    for product in body.0.data.iter().filter(|line| line.id.is_none()).filter_map(|line| line.product_id) {
+        caller.may_read(&services, "product", Some(product.uuid()))?;
+    }
+    Ok(Found::plain(&services.deals.replace_line_items(&caller.context, *id, &if_match(&request), &body.0).await?)?)
+}
+
+/// List who takes part in a deal, with their roles
+#[api_v2_operation(operation_id = "listDealContacts", tags("Deals"))]
+async fn contacts(caller: Caller, id: Path<DealId>, services: Data<Services>) -> Answer<Found<DealContactList>> {
+    let mut contacts = services.deals.contacts(&caller.context, *id).await?;
+    match caller.may_read(&services, "contact", None) {
+        Err(Error::Forbidden(_)) => contacts.hide_names(),
+        allowed => allowed?,
+    }
+    Ok(Found::plain(&contacts)?)
+}
+
+/// Replace who takes part in a deal. The version is the deal's
+#[api_v2_operation(operation_id = "replaceDealContacts", tags("Deals"))]
+async fn replace_contacts(
+    caller: RecordCaller,
+    request: HttpRequest,
+    id: Path<DealId>,
+    services: Data<Services>,
+    body: Body<DealContactsRequest>,
+) -> Answer<Found<DealContactList>> {
+    let context = caller.context.clone();
+    let caller = caller.admitted(services.deals.get(&context, *id)).await?;
+    let mut contacts = services.deals.replace_contacts(&caller.context, *id, &if_match(&request), &body.0).await?;
+    match caller.may_read(&services, "contact", None) {
+        Err(Error::Forbidden(_)) => contacts.hide_names(),
+        allowed => allowed?,
+    }
+    Ok(Found::plain(&contacts)?)
 }
 
 /// Count and sum deals by stage, owner, team and month

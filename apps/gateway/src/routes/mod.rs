@@ -10,4 +10,5 @@ pub mod docs;
 pub mod health;
 pub mod organizations;
 pub mod pipelines;
+pub mod products;
 pub mod projects;

@@ -142,12 +142,15 @@ pub fn example(schema: &str, label: &str) -> Value {
         "NewProject" => {
             json!({ "name": format!("Project {label}"), "description": label, "tags": [label], "custom_fields": { "note": label } })
         }
+        "NewProduct" => json!({ "name": format!("Product {label}"), "sku": label, "unit_price": "550.00" }),
+        "ProductChanges" => json!({ "description": label }),
+        "LineItemsRequest" => json!({ "data": [{ "name": label, "quantity": "2", "unit_price": "10.50" }] }),
         "CompanyChanges" => json!({ "industry": label }),
         "ContactChanges" => json!({ "title": label }),
         "DealChanges" => json!({ "name": format!("Deal {label}") }),
         "ProjectChanges" => json!({ "description": label }),
         "BulkRequest" => json!({ "operations": [{ "op": "delete", "id": uuid::Uuid::now_v7() }] }),
-        "SearchRequest" => json!({ "where": { "not": { "field": "tags", "op": ":", "value": label } }, "count": true }),
+        "SearchRequest" => json!({ "where": { "not": { "field": "id", "op": "=", "value": uuid::Uuid::now_v7() } }, "count": true }),
         "NewInvitation" => json!({ "email": format!("{}@invited.example.com", uuid::Uuid::now_v7().simple()), "role": "viewer" }),
         "StageStep" => json!({ "stage": "negotiation" }),
         "Credentials" => json!({ "email": format!("{label}@nowhere.example.com"), "password": "wrong password" }),

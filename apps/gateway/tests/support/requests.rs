@@ -23,6 +23,7 @@ pub const THINGS: &[&str] = &[
     "projects",
     "activities",
     "pipelines",
+    "products",
     "organizations",
     "members",
     "teams",
@@ -190,6 +191,9 @@ impl World {
             "CustomFieldChanges" => json!({ "label": label }),
             "ConversionRequest" => json!({ "field_type": "long_text" }),
             "ReassignRequest" => json!({ "to": self.tenant.colleague.user_id }),
+            "DealContactsRequest" => {
+                json!({ "data": [{ "contact_id": self.fresh("contacts", label).await, "role": label }] })
+            }
             "NewPipeline" => {
                 self.forget_old_pipelines(app).await;
                 json!({ "name": label })
@@ -213,6 +217,7 @@ impl World {
                 self.forget_old_pipelines(app).await;
                 self.owner().post("pipelines", &json!({ "name": label })).await.expect(201).id()
             }
+            "products" => self.owner().post("products", &example("NewProduct", label)).await.expect(201).id(),
             "organizations" => organization.to_string(),
             "members" => {
                 let email = format!("{label}@members.example.com");

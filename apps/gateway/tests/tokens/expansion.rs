@@ -209,3 +209,25 @@ async fn a_summary_names_nobody_to_a_token_that_may_not_read_members() {
     let reader = mint(scene.world.owner(), &json!({ "name": "B", "read_only": true })).await.0;
     assert_eq!(reader.get("deals/pipeline").await.expect(200).body, whole);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parts_of_a_deal_show_no_more_of_people_and_products_than_may_be_read() {
+    let scene = Scene::create().await;
+    let (lines, people) = (format!("deals/{}/line-items", scene.deal), format!("deals/{}/contacts", scene.deal));
+    let product = scene.world.owner().post("products", &json!({ "name": "GTX Pro", "unit_price": "4821" })).await.expect(201).id();
+    let of_product = json!({ "data": [{ "product_id": product, "quantity": 2 }] });
+    let with_role = json!({ "data": [{ "contact_id": scene.contact, "role": "decides" }] });
+    let limited = scene.holder(block!(r#"check if entity("deal")"#));
+    limited.put(&lines, &of_product).await.problem(403, "forbidden");
+    assert_eq!(limited.put(&people, &with_role).await.expect(200).body["data"][0]["name"], Value::Null);
+    assert_eq!(limited.get(&people).await.expect(200).body["data"][0]["contact_id"], scene.contact.as_str());
+
+    let own = json!({ "data": [{ "name": "Delivery", "unit_price": "20" }] });
+    assert_eq!(limited.put(&lines, &own).await.expect(200).body["total"], "20.00");
+    let whole = scene.world.owner().put(&lines, &of_product).await.expect(200).body;
+    assert_eq!((&whole["data"][0]["name"], &whole["total"]), (&json!("GTX Pro"), &json!("9642.00")));
+    let name = scene.world.owner().get(&people).await.expect(200).body["data"][0]["name"].clone();
+    assert!(name.is_string(), "{name}");
+    let again = json!({ "data": [{ "id": whole["data"][0]["id"], "product_id": product, "quantity": 3 }] });
+    assert_eq!(limited.put(&lines, &again).await.expect(200).body["total"], "14463.00", "a line that is there shows itself");
+}

@@ -76,8 +76,8 @@ async fn children_go_first_parts_go_along_and_what_is_referred_to_stays() {
                FROM crm_pipelines WHERE organization_id = '{own}';
              INSERT INTO crm_deal_contacts (organization_id, deal_id, contact_id)
              VALUES ('{own}', '01890000-0000-7000-8000-000000000002', '01890000-0000-7000-8000-000000000001');
-             INSERT INTO crm_deal_line_items (organization_id, deal_id, name, unit_price)
-             VALUES ('{own}', '01890000-0000-7000-8000-000000000002', 'Line', 1);
+             INSERT INTO crm_deal_line_items (organization_id, deal_id, name, unit_price, amount)
+             VALUES ('{own}', '01890000-0000-7000-8000-000000000002', 'Line', 1, 1);
              INSERT INTO crm_external_ids (organization_id, entity_type, entity_id, source, external_id)
              VALUES ('{own}', 'company', '{chain}', 'erp', '1'), ('{own}', 'deal', '01890000-0000-7000-8000-000000000002', 'erp', '2');
              INSERT INTO crm_deal_stage_history (organization_id, deal_id, pipeline_id, stage, entered_at)

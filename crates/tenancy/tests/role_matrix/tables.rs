@@ -155,10 +155,10 @@ pub const TABLES: &[Table] = &[
     ),
     table(
         "public.crm_deal_line_items",
-        "INSERT INTO crm_deal_line_items (organization_id, id, deal_id, name, unit_price) VALUES ('{org}', '{id}', '{id}', 'Line', 1)",
+        "INSERT INTO crm_deal_line_items (organization_id, id, deal_id, name, unit_price, amount) VALUES ('{org}', '{id}', '{id}', 'Line', 1, 1)",
         "id = '{id}'",
-        ("deal_id, name, unit_price", "'{id}', 'New', 1"),
-        "quantity = 2",
+        ("deal_id, name, unit_price, amount", "'{id}', 'New', 1, 1"),
+        "name = name || '!'",
     ),
     table(
         "public.crm_external_ids",
@@ -352,5 +352,6 @@ pub const TABLES: &[Table] = &[
     table("public.q_members", "", "user_id = '{user}'", MEMBER, "role = 'owner'"),
     table("public.q_pipelines", "", "id = '{id}'", PIPELINE, "name = name || '!'"),
     table("public.q_pipeline_stages", "", "pipeline_id = '{id}'", STAGE, "label = label || '!'"),
+    table("public.q_products", "", "id = '{id}'", ("id, name", "'{new}', 'New'"), "name = name || '!'"),
     table("public.q_projects", "", "id = '{id}'", PROJECT, "name = name || '!'"),
 ];
