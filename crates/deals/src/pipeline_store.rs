@@ -10,7 +10,7 @@ use diesel::{
     BoolExpressionMethods, ExpressionMethods, NullableExpressionMethods, OptionalExtension, QueryDsl, SelectableHelper,
     dsl::{count, count_star, exists, now, sql, sum},
     result::{DatabaseErrorKind, Error as DieselError},
-    sql_types::{Integer, Nullable, Text, Uuid as SqlUuid},
+    sql_types::{BigInt, Bool, Integer, Nullable, Text, Uuid as SqlUuid},
     upsert::excluded,
 };
 use diesel_async::RunQueryDsl;
@@ -19,7 +19,10 @@ use crate::{
     fields::FIELDS,
     pipeline::{PipelineRow, Stage},
     pipeline_changes::{self, PipelineColumnChanges, PipelineColumns, StagePlan},
-    schema::{crm_pipeline_stages as stages, crm_pipelines as pipelines, q_deals, q_members, q_pipeline_stages, q_pipelines},
+    schema::{
+        crm_pipeline_stages as stages, crm_pipelines as pipelines, q_deal_figures as figures, q_deals, q_members,
+        q_pipeline_stages, q_pipelines,
+    },
     store::{DEAL, narrowed},
 };
 
@@ -207,6 +210,21 @@ pub(crate) async fn by_stage(tx: &mut Tx, filter: &Filter) -> Result<Vec<ByStage
     narrowed(tx, own, Deleted::Exclude, filter).limit(MOST_STAGES).load(tx).await.expect_any(DEAL)
 }
 
+/// The same of all living deals, from what is kept beside them.
+pub(crate) async fn kept_by_stage(tx: &mut Tx) -> Result<Vec<ByStage>> {
+    let rows = figures::table.group_by((figures::pipeline_id, figures::stage)).select((
+        figures::pipeline_id,
+        figures::stage,
+        sql::<BigInt>("sum(deals)::bigint"),
+        sql::<BigInt>("sum(with_amount)::bigint"),
+        sql::<BigInt>("sum(with_base_amount)::bigint"),
+        sum(figures::base_amount),
+        sum(figures::weighted_amount),
+    ));
+    let own = rows.filter(figures::organization_id.eq(tx.organization_id())).filter(figures::grouping.eq("owner"));
+    own.having(sql::<Bool>("sum(deals) > 0")).limit(MOST_STAGES).load(tx).await.expect_any(DEAL)
+}
+
 /// Owner, pipeline and stage; how many deals, their sum, and the sum of each times its probability in percent.
 pub(crate) type ByOwner = (Option<UserId>, PipelineId, String, i64, Option<BigDecimal>, Option<BigDecimal>);
 
@@ -222,6 +240,21 @@ pub(crate) async fn by_owner(tx: &mut Tx, filter: &Filter) -> Result<Vec<ByOwner
     let own = rows.filter(q_deals::organization_id.eq(tx.organization_id())).into_boxed();
     let ordered = narrowed(tx, own, Deleted::Exclude, filter).order(q_deals::owner_id);
     ordered.limit(MOST_OWNER_GROUPS).load(tx).await.expect_any(DEAL)
+}
+
+/// The same of all living deals, from what is kept beside them.
+pub(crate) async fn kept_by_owner(tx: &mut Tx) -> Result<Vec<ByOwner>> {
+    let rows = figures::table.group_by((figures::owner_id, figures::pipeline_id, figures::stage)).select((
+        figures::owner_id,
+        figures::pipeline_id,
+        figures::stage,
+        sql::<BigInt>("sum(deals)::bigint"),
+        sum(figures::base_amount),
+        sum(figures::weighted_amount),
+    ));
+    let own = rows.filter(figures::organization_id.eq(tx.organization_id())).filter(figures::grouping.eq("owner"));
+    let there = own.having(sql::<Bool>("sum(deals) > 0")).order(figures::owner_id);
+    there.limit(MOST_OWNER_GROUPS).load(tx).await.expect_any(DEAL)
 }
 
 /// Month (`2017-03`), pipeline and stage; how many deals, their sum, and the sum of each times its probability.
@@ -243,6 +276,21 @@ pub(crate) async fn by_month(tx: &mut Tx, filter: &Filter, most_groups: i64) -> 
     let own = rows.filter(q_deals::organization_id.eq(tx.organization_id())).into_boxed();
     let ordered = narrowed(tx, own, Deleted::Exclude, filter).order(sql::<Text>("1 DESC NULLS FIRST"));
     ordered.limit(most_groups).load(tx).await.expect_any(DEAL)
+}
+
+/// The same of all living deals, from what is kept beside them.
+pub(crate) async fn kept_by_month(tx: &mut Tx, most_groups: i64) -> Result<Vec<ByMonth>> {
+    let rows = figures::table.group_by((figures::month, figures::pipeline_id, figures::stage)).select((
+        figures::month,
+        figures::pipeline_id,
+        figures::stage,
+        sql::<BigInt>("sum(deals)::bigint"),
+        sum(figures::base_amount),
+        sum(figures::weighted_amount),
+    ));
+    let own = rows.filter(figures::organization_id.eq(tx.organization_id())).filter(figures::grouping.eq("month"));
+    let there = own.having(sql::<Bool>("sum(deals) > 0")).order(figures::month.desc());
+    there.limit(most_groups).load(tx).await.expect_any(DEAL)
 }
 
 /// Open deals, and those that were closed since this day, by month: the day of closing, or the one that is expected.

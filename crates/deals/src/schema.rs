@@ -155,6 +155,21 @@ diesel::table! {
 }
 
 diesel::table! {
+    /// What living deals come to, written by the database alone: the rows of a group are to be added up.
+    q_deal_figures (organization_id, seq) {
+        organization_id -> Uuid,
+        seq -> BigInt,
+        grouping -> Text,
+        pipeline_id -> Uuid,
+        stage -> Text,
+        owner_id -> Nullable<Uuid>,
+        month -> Nullable<Text>,
+        base_amount -> Numeric,
+        weighted_amount -> Numeric,
+    }
+}
+
+diesel::table! {
     /// Written here.
     crm_pipelines (organization_id, id) {
         organization_id -> Uuid,

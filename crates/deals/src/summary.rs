@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crm_kernel::{Error, Filter, Money, PipelineId, Result, TeamId, UserId};
+use crm_kernel::{Condition, Error, Filter, Money, PipelineId, Result, TeamId, UserId};
 use crm_tenancy::Tx;
 use serde::Serialize;
 
@@ -154,13 +154,22 @@ impl Stages {
     }
 }
 
-/// The summary of the deals that match.
+/// Whether nothing is asked, so that what is kept beside the deals is the answer.
+fn is_everything(filter: &Filter) -> bool {
+    filter.condition() == Condition::default()
+}
+
+/// The summary of the deals that match. Each statement sees what is committed when it begins: deals that change meanwhile may be in one
+/// grouping and not yet in another.
 pub(crate) async fn of(tx: &mut Tx, filter: &Filter) -> Result<PipelineSummary> {
     store::require_affordable(tx, filter).await?;
     let currency = base_currency(tx).await?;
     let all = store::all_stages(tx).await?;
     let stages = Stages(all.iter().map(|(pipeline, stage)| ((*pipeline, stage.key.clone()), stage.outcome)).collect());
-    let by_stage = store::by_stage(tx, filter).await?;
+    let by_stage = match is_everything(filter) {
+        true => store::kept_by_stage(tx).await?,
+        false => store::by_stage(tx, filter).await?,
+    };
     let (mut total, mut missing) = (Sums::default(), 0);
     let mut standing = BTreeMap::new();
     for (pipeline, stage, count, with_amount, with_base, amount, weighted) in by_stage {
@@ -220,7 +229,8 @@ async fn by_owner(
     currency: &str,
 ) -> Result<(Vec<OwnerFigures>, Vec<TeamFigures>)> {
     let mut by_owner: BTreeMap<Option<UserId>, Sums> = BTreeMap::new();
-    for (owner, pipeline, stage, count, amount, weighted) in store::by_owner(tx, filter).await? {
+    let rows = if is_everything(filter) { store::kept_by_owner(tx).await? } else { store::by_owner(tx, filter).await? };
+    for (owner, pipeline, stage, count, amount, weighted) in rows {
         let sums = by_owner.entry(owner).or_default();
         sums.add(stages.outcome(pipeline, stage)?, &Sum::new(count, amount, weighted));
     }
@@ -256,7 +266,11 @@ async fn by_month(tx: &mut Tx, filter: &Filter, stages: &Stages, currency: &str)
     // One month more than is shown, because those without a date come first; each in every stage at most.
     let most_groups = i64::try_from((MOST_MONTHS + 1) * stages.0.len()).unwrap_or(i64::MAX);
     let mut by_month: BTreeMap<Option<String>, Sums> = BTreeMap::new();
-    for (month, pipeline, stage, count, amount, weighted) in store::by_month(tx, filter, most_groups).await? {
+    let rows = match is_everything(filter) {
+        true => store::kept_by_month(tx, most_groups).await?,
+        false => store::by_month(tx, filter, most_groups).await?,
+    };
+    for (month, pipeline, stage, count, amount, weighted) in rows {
         let sums = by_month.entry(month).or_default();
         sums.add(stages.outcome(pipeline, stage)?, &Sum::new(count, amount, weighted));
     }

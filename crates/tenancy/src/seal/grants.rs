@@ -26,7 +26,7 @@ pub(super) const TABLE_GRANTS: &str = "
                    THEN format('the application may %s it, and outside public it may have no right on a table', privilege)
                    WHEN privilege IN ('TRUNCATE', 'TRIGGER')
                    THEN format('the application may %s it, which row-level security does not bind', privilege)
-                   WHEN root IN ('crm_activities', 'crm_activity_details', 'crm_deal_stage_history')
+                   WHEN root IN ('crm_activities', 'crm_activity_details', 'crm_deal_stage_history', 'crm_deal_figures')
                         AND privilege IN ('INSERT', 'UPDATE', 'DELETE')
                    THEN format('the application may %s it, and only triggers write the log', privilege)
                    WHEN root IN ('users', '__diesel_schema_migrations') AND privilege IN ('INSERT', 'UPDATE', 'DELETE')

@@ -11,6 +11,7 @@ pub const EXEMPT: &[(&str, &str, &str)] = &[
     ("public.crm_activities", "tracking", "is the log"),
     ("public.crm_activity_details", "tracking", "is the log's values"),
     ("public.crm_deal_stage_history", "tracking", "derived from deals by a trigger"),
+    ("public.crm_deal_figures", "tracking", "derived from deals by triggers"),
     ("public.crm_idempotent_answers", "tracking", "answers to changes that are logged themselves"),
     ("public.crm_custom_field_work", "tracking", "says how far a job has come; what it changes is logged where it changes"),
     ("public.crm_custom_values", "tracking", "derived from custom fields by triggers"),

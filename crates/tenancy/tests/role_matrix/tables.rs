@@ -52,6 +52,10 @@ const INVITATION: (&str, &str) = (
     "'{new}', '{new}@example.com', 'owner', '{new}', sha256('{new}'), '{user}', now() + interval '1 day'",
 );
 const HISTORY: (&str, &str) = ("deal_id, pipeline_id, stage, entered_at", "'{id}', '{id}', 'prospecting', now()");
+const FIGURES: (&str, &str) = (
+    "grouping, pipeline_id, stage, deals, with_amount, with_base_amount, base_amount, weighted_amount",
+    "'owner', '{id}', 'prospecting', 1, 0, 0, 0, 0",
+);
 const ACTIVITY: (&str, &str) = (
     "activity_type, entity_type, entity_id, subject_type, subject_id, actor_kind, occurred_at, xid, seq",
     "'updated', 'company', '{id}', 'company', '{id}', 'user', now(), 1, 1",
@@ -205,6 +209,7 @@ pub const TABLES: &[Table] = &[
         ("entity, record_id, in_bin, updated_at, last_activity_at", "'company', '{new}', false, now(), now()"),
         "last_activity_at = now()",
     ),
+    table("public.crm_deal_figures", "", "pipeline_id = '{id}'", FIGURES, "deals = 1"),
     table("public.crm_activities", "", "entity_id = '{id}'", ACTIVITY, "activity_type = 'forged'"),
     table(
         "public.crm_activity_details",
@@ -341,6 +346,7 @@ pub const TABLES: &[Table] = &[
     table("public.q_custom_field_work", "", "field_id = '{id}'", CUSTOM_FIELD_WORK, "records = 1"),
     table("public.q_custom_values", "", "field_id = '{id}'", CUSTOM_VALUE, "number_key = 1"),
     table("public.q_deal_stage_history", "", "deal_id = '{id}'", HISTORY, "amount = 1"),
+    table("public.q_deal_figures", "", "pipeline_id = '{id}'", FIGURES, "deals = 1"),
     table("public.q_deals", "", "id = '{id}'", DEAL, "name = name || '!'"),
     table(
         "public.q_invitations",
