@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+mod board;
+mod board_store;
 mod bulk;
 mod deal_contacts;
 mod fields;
@@ -11,6 +13,7 @@ mod parts_store;
 mod pipeline;
 mod pipeline_changes;
 mod pipeline_store;
+mod position;
 mod product_store;
 mod products;
 mod rules;
@@ -20,8 +23,10 @@ mod stage;
 mod store;
 mod summary;
 mod sums;
+mod win_loss;
 pub mod within;
 
+pub use board::{Board, BoardCard, BoardStage, CardList};
 pub use bulk::BulkDeals;
 pub use deal_contacts::{DealContact, DealContactList, DealContactsRequest, NewDealContact};
 pub use fields::{FIELDS, VOCABULARY, default_sort};
@@ -35,3 +40,4 @@ pub use products::{NewProduct, PRODUCT_FIELDS, PRODUCT_VOCABULARY, PgProducts, P
 pub use service::{Deals, PgDeals};
 pub use stage::StageStep;
 pub use summary::{Figures, MonthFigures, OwnerFigures, PipelineSummary, StageFigures, TeamFigures};
+pub use win_loss::{ClosedFigures, MonthWinLoss, OwnerWinLoss, ReasonFigures, SourceFigures, TeamWinLoss, WinLoss};

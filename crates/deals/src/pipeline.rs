@@ -4,17 +4,19 @@
 //! Must stay true: a change of a stage is a change of its pipeline, which is held first; so two changes happen one after the other.
 
 use async_trait::async_trait;
-use crm_kernel::{Context, Error, Expected, FieldError, Filter, PipelineId, Result, Role};
+use crm_kernel::{Context, DealId, Error, Expected, FieldError, Filter, PipelineId, Result, Role};
 use crm_tenancy::{Db, Tx};
 use diesel::{Queryable, Selectable};
 use serde::Serialize;
 
 use crate::{
+    board::{self, Board, CardList},
     forecast::{self, Forecast},
     pipeline_changes::{self, NewPipeline, PipelineChanges},
     pipeline_store::{self as store, PIPELINE},
     schema::{q_pipeline_stages, q_pipelines},
     summary::{self, PipelineSummary},
+    win_loss::{self, WinLoss},
 };
 
 crm_kernel::text_enum!(
@@ -127,6 +129,15 @@ pub trait Pipelines: Send + Sync {
     /// Counts and sums of the living deals that match, by stage, owner, team and month.
     async fn summary(&self, context: &Context, filter: &Filter) -> Result<PipelineSummary>;
 
+    /// The stages of one pipeline with the first cards of each, of the living deals that match.
+    async fn board(&self, context: &Context, filter: &Filter) -> Result<Board>;
+
+    /// The cards below a living deal in its stage, of those that match.
+    async fn below(&self, context: &Context, id: DealId, filter: &Filter) -> Result<CardList>;
+
+    /// What of the living deals that match was won and what was lost.
+    async fn win_loss(&self, context: &Context, filter: &Filter) -> Result<WinLoss>;
+
     /// What will be sold of the living deals that match, in the running quarter and the three after it.
     async fn forecast(&self, context: &Context, filter: &Filter) -> Result<Forecast>;
 }
@@ -224,6 +235,18 @@ impl Pipelines for PgPipelines {
 
     async fn summary(&self, context: &Context, filter: &Filter) -> Result<PipelineSummary> {
         summary::of(&mut self.db.begin(context).await?, filter).await
+    }
+
+    async fn board(&self, context: &Context, filter: &Filter) -> Result<Board> {
+        board::of(&mut self.db.begin(context).await?, filter).await
+    }
+
+    async fn below(&self, context: &Context, id: DealId, filter: &Filter) -> Result<CardList> {
+        board::below(&mut self.db.begin(context).await?, id, filter).await
+    }
+
+    async fn win_loss(&self, context: &Context, filter: &Filter) -> Result<WinLoss> {
+        win_loss::of(&mut self.db.begin(context).await?, filter).await
     }
 
     async fn forecast(&self, context: &Context, filter: &Filter) -> Result<Forecast> {

@@ -329,6 +329,32 @@ pub(crate) async fn expected_by_owner(tx: &mut Tx, filter: &Filter, (from, until
     within.limit(MOST_OWNER_GROUPS).load(tx).await.expect_any(DEAL)
 }
 
+/// Source, pipeline and stage of closed deals; how many, their sum, and the sum of each times its probability. The groups with most
+/// deals first.
+pub(crate) async fn by_source(tx: &mut Tx, filter: &Filter) -> Result<Vec<ByMonth>> {
+    let rows = q_deals::table.group_by((q_deals::deal_source, q_deals::pipeline_id, q_deals::stage)).select((
+        q_deals::deal_source,
+        q_deals::pipeline_id,
+        q_deals::stage,
+        count_star(),
+        sum(q_deals::base_amount),
+        sum(q_deals::base_amount * exact(q_deals::probability).nullable()),
+    ));
+    let own = rows.filter(q_deals::organization_id.eq(tx.organization_id())).into_boxed();
+    let closed = narrowed(tx, own, Deleted::Exclude, filter).filter(q_deals::actual_close_date.is_not_null());
+    closed.order(count_star().desc()).limit(MOST_STAGES).load(tx).await.expect_any(DEAL)
+}
+
+/// Why deals were lost, how many for each reason, and their sum; the most frequent first.
+pub(crate) async fn by_reason(tx: &mut Tx, filter: &Filter, most: usize) -> Result<Vec<(String, i64, Option<BigDecimal>)>> {
+    let columns = (q_deals::lost_reason.assume_not_null(), count_star(), sum(q_deals::base_amount));
+    let rows = q_deals::table.group_by(q_deals::lost_reason).select(columns);
+    let own = rows.filter(q_deals::organization_id.eq(tx.organization_id())).into_boxed();
+    let lost = narrowed(tx, own, Deleted::Exclude, filter).filter(q_deals::lost_reason.is_not_null());
+    let ordered = lost.order((count_star().desc(), q_deals::lost_reason));
+    ordered.limit(i64::try_from(most).unwrap_or(i64::MAX)).load(tx).await.expect_any(DEAL)
+}
+
 /// Full name and team of these members.
 pub(crate) type OwnerRow = (UserId, String, Option<TeamId>, Option<String>);
 

@@ -23,6 +23,7 @@ diesel::table! {
         deleted_at -> Nullable<Timestamptz>,
         version -> Integer,
         parts_version -> Integer,
+        board_position -> Text,
     }
 }
 
@@ -60,6 +61,19 @@ diesel::table! {
         last_activity_at -> Timestamptz,
         last_activity_key -> Timestamptz,
         in_bin -> Bool,
+    }
+}
+
+diesel::table! {
+    /// Where deals stand among those of their stage: of the same view, what lists do not need.
+    #[sql_name = "q_deals"]
+    board_places (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        pipeline_id -> Uuid,
+        stage -> Text,
+        board_position -> Text,
+        deleted_at -> Nullable<Timestamptz>,
     }
 }
 

@@ -3,7 +3,7 @@
 //! Must stay true: a closed deal has the date of its closing and an open one none; only a lost deal has a reason. The
 //! database refuses the first on its own, whoever writes.
 
-use crm_kernel::{Date, FieldError, Money, PipelineId, validation};
+use crm_kernel::{Date, DealId, FieldError, Money, PipelineId, validation, values::nullable};
 use diesel::AsChangeset;
 use serde::Deserialize;
 
@@ -30,6 +30,10 @@ pub struct StageStep {
     #[serde(default)]
     #[garde(length(chars, max = 10_000), inner(custom(validation::storable)))]
     pub lost_reason: Option<String>,
+    /// The deal of that stage that it stands right below on the board from now on; null for the top. When absent it keeps its place in
+    /// its stage, and stands on top of another one.
+    #[serde(default, deserialize_with = "nullable")]
+    pub below_id: Option<Option<DealId>>,
     /// What it is worth from now on, in its own currency; as it is when absent.
     #[serde(default)]
     #[garde(inner(custom(validation::not_negative)))]

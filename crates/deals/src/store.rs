@@ -45,7 +45,7 @@ const MOST_STAYS: i64 = 1_000;
 type Rows<'a> = q_deals::BoxedQuery<'a, Pg>;
 
 /// A deal beside the organisation's currency, in which its base amount is.
-type Found = (Deal, Option<String>);
+pub(crate) type Found = (Deal, Option<String>);
 
 /// What decides about a change of a deal, locked until the transaction ends.
 #[derive(Debug, Clone, Queryable, Selectable)]
@@ -62,11 +62,11 @@ pub(crate) struct Held {
 }
 
 #[diesel::dsl::auto_type(no_type_alias)]
-fn own_currency(organization: OrganizationId) -> _ {
+pub(crate) fn own_currency(organization: OrganizationId) -> _ {
     organizations::table.filter(organizations::id.eq(organization)).select(organizations::default_currency).single_value()
 }
 
-fn shown((deal, base_currency): Found) -> Deal {
+pub(crate) fn shown((deal, base_currency): Found) -> Deal {
     deal.shown(base_currency.as_deref().unwrap_or_default())
 }
 
@@ -208,10 +208,11 @@ pub(crate) async fn update(tx: &mut Tx, id: DealId, changes: &DealChanges) -> Re
     get(tx, changed).await
 }
 
-/// Moves a deal that is held.
-pub(crate) async fn move_to(tx: &mut Tx, id: DealId, movement: &Movement) -> Result<Deal> {
+/// Moves a deal that is held; without a position it keeps its place, or stands on top of another stage.
+pub(crate) async fn move_to(tx: &mut Tx, id: DealId, movement: &Movement, position: Option<&str>) -> Result<Deal> {
     let this = deals::table.find((tx.organization_id(), id));
-    let moved: DealId = diesel::update(this).set(movement).returning(deals::id).get_result(tx).await.expect_one(DEAL)?;
+    let set = (movement, position.map(|position| deals::board_position.eq(position)));
+    let moved: DealId = diesel::update(this).set(set).returning(deals::id).get_result(tx).await.expect_one(DEAL)?;
     get(tx, moved).await
 }
 

@@ -145,17 +145,21 @@ pub struct MonthFigures {
 }
 
 /// The stages by what deals call them.
-struct Stages(BTreeMap<(PipelineId, String), StageOutcome>);
+pub(crate) struct Stages(BTreeMap<(PipelineId, String), StageOutcome>);
 
 impl Stages {
-    fn outcome(&self, pipeline: PipelineId, stage: String) -> Result<StageOutcome> {
+    pub(crate) fn of(all: &[(PipelineId, Stage)]) -> Self {
+        Self(all.iter().map(|(pipeline, stage)| ((*pipeline, stage.key.clone()), stage.outcome)).collect())
+    }
+
+    pub(crate) fn outcome(&self, pipeline: PipelineId, stage: String) -> Result<StageOutcome> {
         let outcome = self.0.get(&(pipeline, stage)).copied();
         outcome.ok_or_else(|| Error::internal("deals stand in more stages than are read at once"))
     }
 }
 
 /// Whether nothing is asked, so that what is kept beside the deals is the answer.
-fn is_everything(filter: &Filter) -> bool {
+pub(crate) fn is_everything(filter: &Filter) -> bool {
     filter.condition() == Condition::default()
 }
 
@@ -165,7 +169,7 @@ pub(crate) async fn of(tx: &mut Tx, filter: &Filter) -> Result<PipelineSummary> 
     store::require_affordable(tx, filter).await?;
     let currency = base_currency(tx).await?;
     let all = store::all_stages(tx).await?;
-    let stages = Stages(all.iter().map(|(pipeline, stage)| ((*pipeline, stage.key.clone()), stage.outcome)).collect());
+    let stages = Stages::of(&all);
     let by_stage = match is_everything(filter) {
         true => store::kept_by_stage(tx).await?,
         false => store::by_stage(tx, filter).await?,
@@ -229,8 +233,7 @@ async fn by_owner(
     currency: &str,
 ) -> Result<(Vec<OwnerFigures>, Vec<TeamFigures>)> {
     let mut by_owner: BTreeMap<Option<UserId>, Sums> = BTreeMap::new();
-    let rows = if is_everything(filter) { store::kept_by_owner(tx).await? } else { store::by_owner(tx, filter).await? };
-    for (owner, pipeline, stage, count, amount, weighted) in rows {
+    for (owner, pipeline, stage, count, amount, weighted) in rows_by_owner(tx, filter).await? {
         let sums = by_owner.entry(owner).or_default();
         sums.add(stages.outcome(pipeline, stage)?, &Sum::new(count, amount, weighted));
     }
@@ -263,14 +266,8 @@ async fn by_owner(
 }
 
 async fn by_month(tx: &mut Tx, filter: &Filter, stages: &Stages, currency: &str) -> Result<Vec<MonthFigures>> {
-    // One month more than is shown, because those without a date come first; each in every stage at most.
-    let most_groups = i64::try_from((MOST_MONTHS + 1) * stages.0.len()).unwrap_or(i64::MAX);
     let mut by_month: BTreeMap<Option<String>, Sums> = BTreeMap::new();
-    let rows = match is_everything(filter) {
-        true => store::kept_by_month(tx, most_groups).await?,
-        false => store::by_month(tx, filter, most_groups).await?,
-    };
-    for (month, pipeline, stage, count, amount, weighted) in rows {
+    for (month, pipeline, stage, count, amount, weighted) in rows_by_month(tx, filter, stages).await? {
         let sums = by_month.entry(month).or_default();
         sums.add(stages.outcome(pipeline, stage)?, &Sum::new(count, amount, weighted));
     }
@@ -283,8 +280,23 @@ async fn by_month(tx: &mut Tx, filter: &Filter, stages: &Stages, currency: &str)
     Ok(months.collect())
 }
 
+/// From what is kept beside the deals, where nothing is asked.
+pub(crate) async fn rows_by_owner(tx: &mut Tx, filter: &Filter) -> Result<Vec<store::ByOwner>> {
+    if is_everything(filter) { store::kept_by_owner(tx).await } else { store::by_owner(tx, filter).await }
+}
+
+/// From what is kept beside the deals, where nothing is asked.
+pub(crate) async fn rows_by_month(tx: &mut Tx, filter: &Filter, stages: &Stages) -> Result<Vec<store::ByMonth>> {
+    // One month more than is shown, because those without a date come first; each in every stage at most.
+    let most_groups = i64::try_from((MOST_MONTHS + 1) * stages.0.len()).unwrap_or(i64::MAX);
+    match is_everything(filter) {
+        true => store::kept_by_month(tx, most_groups).await,
+        false => store::by_month(tx, filter, most_groups).await,
+    }
+}
+
 /// Stable, so that equals stay in the order of their ids.
-fn most_won_first<T>(mut rows: Vec<(Sums, T)>) -> Vec<(Sums, T)> {
+pub(crate) fn most_won_first<T>(mut rows: Vec<(Sums, T)>) -> Vec<(Sums, T)> {
     rows.sort_by(|(left, _), (right, _)| right.won.amount.cmp(&left.won.amount));
     rows
 }

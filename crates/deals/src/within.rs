@@ -10,6 +10,7 @@ use crm_tenancy::{
 };
 
 use crate::{
+    board,
     deal_contacts::{self, DealContactList, DealContactsRequest},
     line_items::{self, LineItemList, LineItemsRequest},
     model::{Deal, DealChanges, NewDeal},
@@ -100,7 +101,11 @@ pub async fn restore(tx: &mut Tx, id: DealId) -> Result<Deal> {
 pub async fn move_to(tx: &mut Tx, id: DealId, expected: &Expected, step: &StageStep) -> Result<Deal> {
     let held = store::hold(tx, id, expected).await?;
     let movement = rules::movement(tx, id, &held, step).await?;
-    store::move_to(tx, id, &movement).await
+    let position = match step.below_id {
+        Some(below) => board::position_below(tx, id, (movement.pipeline_id, &movement.stage), below).await?,
+        None => None,
+    };
+    store::move_to(tx, id, &movement, position.as_deref()).await
 }
 
 /// See [`Deals::line_items`](crate::Deals::line_items).

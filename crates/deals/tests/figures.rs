@@ -1,4 +1,5 @@
 //! What is kept beside the deals is what they come to, whoever writes, and however many at once.
+#![allow(clippy::indexing_slicing, reason = "tests fail by panicking")]
 
 use crm_deals::{Deal, DealChanges, Deals, FIELDS, NewDeal, PgDeals, PgPipelines, PipelineSummary, Pipelines, StageStep};
 use crm_kernel::{Context, Error, Expected, Filter, fields};

@@ -150,7 +150,9 @@ pub fn example(schema: &str, label: &str) -> Value {
         "DealChanges" => json!({ "name": format!("Deal {label}") }),
         "ProjectChanges" => json!({ "description": label }),
         "BulkRequest" => json!({ "operations": [{ "op": "delete", "id": uuid::Uuid::now_v7() }] }),
-        "SearchRequest" => json!({ "where": { "not": { "field": "id", "op": "=", "value": uuid::Uuid::now_v7() } }, "count": true }),
+        "SearchRequest" => {
+            json!({ "where": { "not": { "field": "id", "op": "=", "value": uuid::Uuid::now_v7() } }, "count": true })
+        }
         "NewInvitation" => json!({ "email": format!("{}@invited.example.com", uuid::Uuid::now_v7().simple()), "role": "viewer" }),
         "StageStep" => json!({ "stage": "negotiation" }),
         "Credentials" => json!({ "email": format!("{label}@nowhere.example.com"), "password": "wrong password" }),

@@ -107,6 +107,12 @@ async fn a_token_for_one_record_reads_that_one_and_nothing_through_it() {
     ] {
         refuses(&one, &path).await;
     }
+    let of_deal = scene.holder(block!("check if resource({deal})", deal = scene.deal.clone()));
+    of_deal.get(&format!("deals/{}/line-items", scene.deal)).await.expect(200);
+    for path in ["below", "projects", "activities?include=user"] {
+        refuses(&of_deal, &format!("deals/{}/{path}", scene.deal)).await;
+    }
+    refuses(&of_deal, "deals/board").await;
     // An id in the address that is not the record's own kind is no way around the check.
     let of_company = scene.holder(block!("check if resource({company})", company = company.clone()));
     of_company.get(&format!("companies/{company}")).await.expect(200);
@@ -139,6 +145,7 @@ async fn a_token_for_all_but_one_record_never_shows_that_one() {
             "activities".into(),
             format!("activities?entity_id={company}"),
             "deals/pipeline".into(),
+            "deals/board".into(),
         ] {
             refuses(&caller, &path).await;
         }
@@ -208,13 +215,22 @@ async fn a_summary_names_nobody_to_a_token_that_may_not_read_members() {
     }
     let reader = mint(scene.world.owner(), &json!({ "name": "B", "read_only": true })).await.0;
     assert_eq!(reader.get("deals/pipeline").await.expect(200).body, whole);
+    let figures = json!({ "name": "C", "operations": ["deal:pipeline", "deal:forecast", "deal:win_loss"] });
+    let figures = mint(scene.world.owner(), &figures).await.0;
+    for path in ["deals/pipeline", "deals/forecast", "deals/win-loss"] {
+        figures.get(path).await.expect(200);
+        // One deal's name would be enough to learn what it is worth.
+        refuses(&figures, &format!("{path}?name=Deal")).await;
+        reader.get(&format!("{path}?name=Deal")).await.expect(200);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn parts_of_a_deal_show_no_more_of_people_and_products_than_may_be_read() {
     let scene = Scene::create().await;
     let (lines, people) = (format!("deals/{}/line-items", scene.deal), format!("deals/{}/contacts", scene.deal));
-    let product = scene.world.owner().post("products", &json!({ "name": "GTX Pro", "unit_price": "4821" })).await.expect(201).id();
+    let product =
+        scene.world.owner().post("products", &json!({ "name": "GTX Pro", "unit_price": "4821" })).await.expect(201).id();
     let of_product = json!({ "data": [{ "product_id": product, "quantity": 2 }] });
     let with_role = json!({ "data": [{ "contact_id": scene.contact, "role": "decides" }] });
     let limited = scene.holder(block!(r#"check if entity("deal")"#));

@@ -1,0 +1,189 @@
+//! The board: cards stand as people place them, and none is lost.
+#![allow(clippy::indexing_slicing, reason = "tests fail by panicking")]
+
+use std::collections::BTreeSet;
+
+use crm_deals::{
+    Board, BoardStage, Deal, Deals, FIELDS, NewDeal, NewStage, PgDeals, PgPipelines, PipelineChanges, Pipelines, StageOutcome,
+    StageStep,
+};
+use crm_kernel::{DealId, Error, Expected, Filter, Result, fields};
+use crm_testkit::{Tenant, TestDatabase, refusals};
+use tokio::task::JoinSet;
+
+struct Bench {
+    database: TestDatabase,
+    tenant: Tenant,
+    deals: PgDeals,
+    pipelines: PgPipelines,
+}
+
+impl Bench {
+    async fn new() -> Self {
+        let database = TestDatabase::create().await;
+        let tenant = database.tenant("Acme").await;
+        let (deals, pipelines) = (PgDeals::new(database.db()), PgPipelines::new(database.db()));
+        Self { database, tenant, deals, pipelines }
+    }
+
+    async fn deal(&self, name: &str) -> Deal {
+        let new = NewDeal { name: name.into(), amount: "10".parse().ok(), ..NewDeal::default() };
+        self.deals.create(&self.tenant.member, new).await.expect("the deal is right")
+    }
+
+    async fn place(&self, deal: &Deal, stage: &str, below_id: Option<Option<DealId>>) -> Result<Deal> {
+        let step = StageStep { stage: stage.into(), below_id, ..StageStep::default() };
+        self.deals.move_to(&self.tenant.member, deal.id, &Expected::Any, &step).await
+    }
+
+    async fn board(&self, filter: &Filter) -> Board {
+        self.pipelines.board(&self.tenant.viewer, filter).await.expect("a viewer reads")
+    }
+
+    async fn column(&self, stage: &str) -> BoardStage {
+        let board = self.board(&Filter::default()).await;
+        board.stages.into_iter().find(|column| column.stage == stage).expect("the stage is there")
+    }
+
+    async fn names(&self, stage: &str) -> Vec<String> {
+        self.column(stage).await.data.into_iter().map(|card| card.deal.name).collect()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cards_stand_where_they_are_placed() {
+    let bench = Bench::new().await;
+    let (a, b, c) = (bench.deal("a").await, bench.deal("b").await, bench.deal("c").await);
+    assert_eq!(bench.names("prospecting").await, ["c", "b", "a"], "who comes stands on top");
+    bench.place(&c, "prospecting", Some(Some(a.id))).await.unwrap();
+    assert_eq!(bench.names("prospecting").await, ["b", "a", "c"]);
+    bench.place(&a, "prospecting", Some(None)).await.unwrap();
+    assert_eq!(bench.names("prospecting").await, ["a", "b", "c"]);
+    bench.place(&c, "prospecting", Some(Some(a.id))).await.unwrap();
+    assert_eq!(bench.names("prospecting").await, ["a", "c", "b"]);
+    let before = bench.deals.get(&bench.tenant.member, a.id).await.unwrap();
+    assert_eq!(bench.place(&a, "prospecting", None).await.unwrap(), before, "nothing asked, nothing done");
+
+    bench.place(&b, "proposal", None).await.unwrap();
+    bench.place(&a, "proposal", None).await.unwrap();
+    assert_eq!(
+        (bench.names("proposal").await, bench.names("prospecting").await),
+        (vec!["a".into(), "b".into()], vec!["c".into()])
+    );
+    bench.place(&c, "proposal", Some(Some(a.id))).await.unwrap();
+    assert_eq!(bench.names("proposal").await, ["a", "c", "b"], "into another stage and to its place in one step");
+    bench.place(&c, "negotiation", Some(None)).await.unwrap();
+    assert_eq!(bench.names("negotiation").await, ["c"], "the top of an empty stage");
+    let column = bench.column("proposal").await;
+    assert_eq!(
+        (column.count, column.amount.to_string(), column.weighted_amount.to_string()),
+        (2, "20.00".into(), "10.00".into())
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_place_is_named_by_a_living_deal_of_the_stage() {
+    let bench = Bench::new().await;
+    let (a, b) = (bench.deal("a").await, bench.deal("b").await);
+    let umbrella = bench.database.tenant("Umbrella").await;
+    let new = NewDeal { name: "theirs".into(), ..NewDeal::default() };
+    let theirs = bench.deals.create(&umbrella.member, new).await.unwrap();
+    for (stage, below) in
+        [("proposal", b.id), ("prospecting", a.id), ("prospecting", theirs.id), ("prospecting", DealId::generate())]
+    {
+        let refused = bench.place(&a, stage, Some(Some(below))).await;
+        refusals::invalid(refused, "/below_id", "reference", "it stands nowhere there");
+    }
+    bench.deals.delete(&bench.tenant.member, b.id, &Expected::Any).await.unwrap();
+    refusals::invalid(bench.place(&a, "prospecting", Some(Some(b.id))).await, "/below_id", "reference", "it is in the bin");
+    assert_eq!(bench.names("prospecting").await, ["a"]);
+
+    let field = fields::find(FIELDS, "pipeline_id").unwrap();
+    let own = bench.board(&Filter::default()).await.pipeline_id;
+    let foreign = bench.pipelines.board(&umbrella.owner, &Filter::default().and_id(field, own.uuid())).await.unwrap();
+    assert_eq!(foreign.stages, [], "another organisation's pipeline is not there");
+    refusals::not_found(bench.pipelines.below(&umbrella.owner, a.id, &Filter::default()).await, "nor are its deals");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_board_begins_with_25_cards_of_each_stage_and_goes_on_below_the_last() {
+    let bench = Bench::new().await;
+    for number in 0..28 {
+        bench.deal(&format!("{number:02}")).await;
+    }
+    let column = bench.column("prospecting").await;
+    assert_eq!((column.data.len(), column.has_more, column.count), (25, true, 28));
+    let last = column.data.last().unwrap().deal.id;
+    let rest = bench.pipelines.below(&bench.tenant.viewer, last, &Filter::default()).await.unwrap();
+    let names: Vec<_> = rest.data.iter().map(|card| card.deal.name.as_str()).collect();
+    assert_eq!((names, rest.has_more), (vec!["02", "01", "00"], false));
+
+    let mut one = Filter::default();
+    one.add(&bench.tenant.viewer, fields::find(FIELDS, "name").unwrap(), "07").unwrap();
+    let board = bench.board(&one).await;
+    assert_eq!((board.stages[0].count, board.stages[0].data.len(), board.stages[0].has_more), (1, 1, false));
+    assert_eq!(board.stages[0].amount.to_string(), "10.00", "sums are of what matches");
+    assert_eq!(bench.pipelines.below(&bench.tenant.viewer, last, &one).await.unwrap().data.len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn people_who_move_cards_at_once_lose_none() {
+    let bench = Bench::new().await;
+    let mut cards = Vec::new();
+    for number in 0..12 {
+        cards.push(bench.deal(&format!("{number:02}")).await);
+    }
+    let mut people = JoinSet::new();
+    for (person, who) in [&bench.tenant.owner, &bench.tenant.admin, &bench.tenant.member].into_iter().enumerate() {
+        let (deals, who, cards) = (bench.deals.clone(), who.clone(), cards.clone());
+        people.spawn(async move {
+            for turn in 0..40 {
+                let (card, other) = (&cards[(turn * 5 + person) % 12], &cards[(turn * 7 + person * 3) % 12]);
+                let stage = ["prospecting", "proposal", "negotiation"][(turn + person) % 3];
+                let below_id = [None, Some(None), Some(Some(other.id))][turn % 3];
+                let step = StageStep { stage: stage.into(), below_id, ..StageStep::default() };
+                match deals.move_to(&who, card.id, &Expected::Any, &step).await {
+                    // The other one stands elsewhere by now, which is what the caller is told.
+                    Ok(_) | Err(Error::Invalid(_)) => {}
+                    Err(other) => panic!("{other}"),
+                }
+            }
+        });
+    }
+    people.join_all().await;
+    let board = bench.board(&Filter::default()).await;
+    let shown: Vec<DealId> = board.stages.iter().flat_map(|column| &column.data).map(|card| card.deal.id).collect();
+    let (there, expected): (BTreeSet<_>, BTreeSet<_>) =
+        (shown.iter().copied().collect(), cards.iter().map(|card| card.id).collect());
+    assert_eq!((shown.len(), there), (12, expected), "each card is there once");
+    assert!(board.stages.iter().all(|column| column.count == i64::try_from(column.data.len()).unwrap()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deal_rots_when_it_stands_longer_than_its_stage_says() {
+    let bench = Bench::new().await;
+    let pipeline = bench.pipelines.list(&bench.tenant.viewer).await.unwrap().data.remove(0);
+    let stage = |stage: &crm_deals::Stage| NewStage {
+        key: stage.key.clone(),
+        label: stage.label.clone(),
+        outcome: stage.outcome,
+        probability: Some(stage.probability),
+        rotting_days: (stage.outcome == StageOutcome::Open).then_some(14),
+        forecast_category: None,
+    };
+    let changes = PipelineChanges { stages: Some(pipeline.stages.iter().map(stage).collect()), ..PipelineChanges::default() };
+    bench.pipelines.update(&bench.tenant.owner, pipeline.id, &Expected::Any, &changes).await.unwrap();
+    let (old, new) = (bench.deal("old").await, bench.deal("new").await);
+    let age = |deal: &Deal, days: &str| {
+        format!("UPDATE crm_deal_stage_history SET entered_at = entered_at - interval '{days}' WHERE deal_id = '{}'", deal.id)
+    };
+    bench.database.execute(&age(&old, "14 days")).await;
+    bench.database.execute(&age(&new, "13 days 23 hours")).await;
+    let rotting: Vec<_> =
+        bench.column("prospecting").await.data.into_iter().map(|card| (card.deal.name, card.is_rotting)).collect();
+    assert_eq!(rotting, [("new".to_owned(), false), ("old".to_owned(), true)]);
+    bench.place(&old, "prospecting", Some(None)).await.unwrap();
+    assert!(bench.column("prospecting").await.data[0].is_rotting, "another place in the same stage is no step");
+    bench.place(&old, "qualification", None).await.unwrap();
+    assert!(!bench.column("qualification").await.data[0].is_rotting, "a step is");
+}
