@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use crate::{
     current,
+    limits::Errand,
     policy::{self, Access, Operation},
     problem::Problem,
     services::Services,
@@ -115,8 +116,7 @@ fn refusal(context: &Context) -> Error {
 
 fn identify(request: &HttpRequest) -> Result<(Context, Verdict, Reach)> {
     let services = request.app_data::<Data<Services>>().ok_or_else(|| Error::internal("the services are not wired"))?;
-    let pattern = request.match_pattern().unwrap_or_default();
-    let operation = policy::find(request.method(), &pattern);
+    let operation = operation(request);
     let token = bearer(request)?;
     // One spelling: a check on the record must hold however the address writes its id.
     let resource = operation.filter(|operation| operation.is_about_the_addressed()).and(request.match_info().get("id"));
@@ -145,6 +145,11 @@ fn identify(request: &HttpRequest) -> Result<(Context, Verdict, Reach)> {
     Ok((context, decision.verdict, decision.reach))
 }
 
+/// What the request asks for, as the table of operations has it.
+fn operation(request: &HttpRequest) -> Option<&'static Operation> {
+    policy::find(request.method(), &request.match_pattern().unwrap_or_default())
+}
+
 /// Whether there is a token that is worth an answer: what else is wrong with a request is for those who have one.
 pub(crate) fn proof(request: &HttpRequest) -> Result<()> {
     identify(request).map(drop)
@@ -166,7 +171,10 @@ fn bearer(request: &HttpRequest) -> Result<&str> {
 async fn admit(request: &HttpRequest) -> Result<(Context, Verdict, Reach)> {
     let (context, verdict, reach) = identify(request)?;
     let services = request.app_data::<Data<Services>>().ok_or_else(|| Error::internal("the services are not wired"))?;
-    services.limits.admit_caller(&context, async { services.db.begin(&context).await.map(drop) }).await?;
+    // A narrowed token of the same session, which may do none of that, must not use up what the session has for it.
+    let is_sessions = operation(request).is_some_and(|operation| operation.access == Access::Session);
+    let errand = if is_sessions && matches!(verdict, Verdict::Allowed) { Errand::WaysIn } else { Errand::Work };
+    services.limits.admit_caller(&context, errand, async { services.db.begin(&context).await.map(drop) }).await?;
     services.api_tokens.note_use(&context);
     Ok((context, verdict, reach))
 }

@@ -5,7 +5,7 @@ use crm_deals::{
     StageStep, within,
 };
 use crm_kernel::{Error, Expected, PipelineId};
-use crm_testkit::{Tenant, TestDatabase, waiting};
+use crm_testkit::{Tenant, TestDatabase, refusals, waiting};
 
 struct Bench {
     database: TestDatabase,
@@ -327,4 +327,40 @@ async fn the_probability_of_a_stage_is_that_of_deals_that_come_to_it_from_now_on
     let changes = DealChanges { probability: Some(61), ..DealChanges::default() };
     let by_hand = bench.deals.update(&bench.tenant.member, there.id, &Expected::Any, &changes).await.expect("set by hand");
     assert_eq!(by_hand.probability, 61);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_deal_lives_in_a_deleted_pipeline() {
+    let bench = Bench::new().await;
+    let first = |pipeline: &Pipeline| pipeline.stages.first().map(|stage| stage.key.clone()).expect("a stage");
+    let partners = bench.partners().await;
+    let deal = bench.deal(partners.id, &first(&partners)).await;
+    bench.deals.delete(&bench.tenant.member, deal.id, &Expected::Any).await.expect("into the bin");
+    bench.pipelines.delete(&bench.tenant.admin, partners.id, &Expected::Any).await.expect("nothing lives there");
+    let back = bench.deals.restore(&bench.tenant.member, deal.id).await;
+    refusals::invalid(back, "/pipeline_id", "parent_deleted", "there is nowhere to come back to");
+    bench.pipelines.restore(&bench.tenant.admin, partners.id).await.expect("an admin restores");
+    bench.deals.restore(&bench.tenant.member, deal.id).await.expect("now there is");
+
+    for _ in 0..15 {
+        let pipeline = bench.partners().await;
+        let waiting = bench.deal(bench.default().await.id, "prospecting").await;
+        let stage = first(&pipeline);
+        let new = NewDeal {
+            name: "Reseller agreement".into(),
+            pipeline_id: Some(pipeline.id),
+            stage: Some(stage.clone()),
+            ..NewDeal::default()
+        };
+        let step = StageStep { stage, pipeline_id: Some(pipeline.id), ..StageStep::default() };
+        let (made, moved, deleted) = tokio::join!(
+            bench.deals.create(&bench.tenant.member, new),
+            bench.deals.move_to(&bench.tenant.member, waiting.id, &Expected::Any, &step),
+            bench.pipelines.delete(&bench.tenant.admin, pipeline.id, &Expected::Any),
+        );
+        assert!(deleted.is_err() || made.is_err() && moved.is_err(), "{deleted:?} {made:?} {moved:?}");
+    }
+    let lost = "SELECT count(*) FROM crm_deals AS deal JOIN crm_pipelines AS pipeline ON pipeline.id = deal.pipeline_id
+                 WHERE deal.deleted_at IS NULL AND pipeline.deleted_at IS NOT NULL";
+    assert_eq!(bench.database.number(lost).await, 0);
 }

@@ -4,6 +4,7 @@
 //! could pass for an address of the web.
 
 use serde_json::Value;
+use unicode_normalization::UnicodeNormalization;
 
 /// Characters of a name that a letter repeats.
 const LONGEST_NAME: usize = 80;
@@ -137,25 +138,44 @@ fn name(details: &Value, key: &str) -> Option<String> {
     let words: Vec<&str> =
         text.split(|letter: char| letter.is_whitespace() || letter.is_control()).filter(|word| !word.is_empty()).collect();
     let line: String = words.join(" ").chars().take(LONGEST_NAME).collect();
-    let marked = ["://", "www.", "@"].iter().any(|mark| line.to_lowercase().contains(mark));
-    let leads_away = marked || line.split(' ').any(is_host) || line.chars().any(turns);
+    // As a reader and a mail program take it: wide letters for plain ones, and what makes no picture for nothing.
+    let plain: String = line.nfkc().filter(|letter| !is_unseen(*letter)).collect();
+    let marked = ["://", "//", "www.", "@", "mailto:", "tel:"].iter().any(|mark| plain.to_lowercase().contains(mark));
+    let leads_away = marked || plain.split(' ').any(is_host) || line.chars().any(turns);
     (!line.is_empty() && !leads_away).then_some(line)
 }
 
-/// Whether mail programs would make a link of this word: `example.com`, `EXAMPLE.COM`, `my.Example.com`, and with what they take for a
-/// dot; but not `Inc.`, `J.R.R.` or `St.Gallen`'s kind, one capital and small letters up to the end.
+/// Words before a dot that stand in names of places and firms: `St.Gallen`, `Dr.Oetker`.
+const TITLES: &[&str] = &["st", "ste", "dr", "prof", "mr", "mrs", "ms", "fr", "hl", "bad", "gebr"];
+
+/// Whether mail programs would make a link of this word: `example.com`, `Example.Com`, `192.0.2.1`, and with what they take for a dot; but
+/// not `Inc.`, `J.R.R.`, `2.0` or `St.Gallen`.
 fn is_host(word: &str) -> bool {
-    let parts: Vec<&str> = word.split(['.', '。', '．', '｡', '․', '﹒']).collect();
+    let parts: Vec<&str> = word.split(['.', '。', '․', '·', '‧', '・']).collect();
     let after_a_dot = parts.iter().zip(parts.iter().skip(1));
-    after_a_dot.enumerate().any(|(place, (before, after))| {
-        let letters: Vec<char> = after.chars().take_while(|letter| letter.is_alphabetic()).collect();
-        let is_place = letters.first().is_some_and(|first| first.is_uppercase())
-            && letters.iter().skip(1).all(|letter| letter.is_lowercase())
-            && letters.len() == after.trim_end_matches([',', ';', ')']).chars().count()
-            && place == 0
-            && parts.len() == 2;
-        !before.is_empty() && letters.len() >= 2 && !is_place
-    })
+    let numbers = parts.iter().filter(|part| part.starts_with(|letter: char| letter.is_ascii_digit())).count();
+    let is_named = after_a_dot.enumerate().any(|(place, (before, after))| {
+        let letters = after.chars().take_while(|letter| letter.is_alphabetic() || is_mark(*letter)).count();
+        let title = before.trim_start_matches(|letter: char| !letter.is_alphanumeric()).to_lowercase();
+        let is_titled = place == 0 && parts.len() == 2 && TITLES.contains(&title.as_str());
+        !before.is_empty() && letters >= 2 && !is_titled
+    });
+    is_named || numbers >= 4
+}
+
+/// Signs on a letter.
+fn is_mark(letter: char) -> bool {
+    unicode_normalization::char::is_combining_mark(letter)
+}
+
+/// What makes no picture of its own between two letters.
+fn is_unseen(letter: char) -> bool {
+    matches!(
+        letter,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}'
+            | '\u{feff}' | '\u{ffa0}' | '\u{e0000}'..='\u{e0fff}'
+    )
 }
 
 /// Signs that nobody sees and that turn the direction of what follows, so that a name reads as something else.
@@ -198,6 +218,25 @@ mod tests {
             "evil․example/login",
             "\u{202e}moc",
             "\u{2066}Acme",
+            "Login-Ascendore.Com",
+            "bank.Co",
+            "evil.Рф",
+            "evil。Com",
+            "evil．Com",
+            "evil.Ｃom",
+            "evil.Museum",
+            "(evil.Com)",
+            "evil.\u{ad}com",
+            "evil.\u{2060}com",
+            "evil.c\u{327}om",
+            "evil·com",
+            "192.168.1.1",
+            "1.2.3.4/x",
+            "ｗｗｗ.x",
+            "foo＠bar",
+            "mailto:x",
+            "tel:+123456",
+            "//evil",
         ];
         for advertisement in advertisements {
             assert_eq!(shown(advertisement), None, "{advertisement:?}");

@@ -209,6 +209,9 @@ fn sentence(code: &str) -> String {
         "pipeline_default" => "the default pipeline cannot be deleted: make another one the default first".into(),
         "pipeline_in_use" => "deals stand in this pipeline: move or delete them first".into(),
         "required" => "is required".into(),
+        "invitation_expired" => {
+            "an owner or admin whose invitation has expired is invited anew, with the password: revoke this one".into()
+        }
         "invitation_closed" => "this invitation was accepted, revoked or replaced".into(),
         "invitations_pending_limited" => "500 invitations are pending: revoke some, or wait until they are accepted".into(),
         "external_linked" => "this external identity cannot be linked to you".into(),

@@ -31,7 +31,8 @@ pub use middleware::by_address;
 pub struct Policies {
     /// From one address, or one network of IPv6 as a household has it.
     pub address: Limit,
-    /// By one person or service user, with all the tokens that they have.
+    /// By one person in all sessions, by all API tokens of one person or service user, and by one session that is about its person's own
+    /// ways in.
     pub caller: Limit,
     /// By all of one organisation together.
     pub organization: Limit,
@@ -91,6 +92,15 @@ impl Buckets for Local {
     }
 }
 
+/// What a request is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Errand {
+    /// One's own sessions, tokens, password: what a session alone may do.
+    WaysIn,
+    /// Everything else.
+    Work,
+}
+
 /// The limits of this process. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -136,21 +146,30 @@ impl Limits {
         self.admit(&subject, charge("address", format!("{{{subject}}}:address"), self.policies.address).as_slice()).await
     }
 
-    /// Counts a request of this caller and of the organisation. `enters` finds out whether the caller may still come in; it is asked
+    /// Counts a request of this caller and of the organisation. What a session does to its person's own ways in counts for that session
+    /// alone: whoever has got hold of another token of theirs must not keep them from taking it away. `enters` finds out whether the caller may still come in; it is asked
     /// once in a while, because what is signed can be taken away, and whoever has left must not use up what is the organisation's.
     ///
     /// # Errors
     /// `Limited` when either has made too many; those of `enters`.
-    pub async fn admit_caller(&self, context: &Context, enters: impl Future<Output = Result<()>>) -> Result<()> {
+    pub async fn admit_caller(&self, context: &Context, errand: Errand, enters: impl Future<Output = Result<()>>) -> Result<()> {
         if matches!((self.policies.caller, self.policies.organization), (Limit::Off, Limit::Off)) {
             return Ok(());
         }
         self.entrances.check(context, enters).await?;
         let subject = context.organization_id.to_string();
-        let caller = context.user_id.to_string();
+        let caller = match (errand, context.session_id) {
+            (Errand::WaysIn, Some(session)) => format!("session:{session}"),
+            // A program that runs wild takes nothing from its person, nor the person from it.
+            _ if context.token_id.is_some() => format!("tokens:{}", context.user_id),
+            _ => format!("caller:{}", context.user_id),
+        };
         // In braces is what Redis chooses the node of a cluster by: all of an organisation lie together.
-        let caller = charge("caller", format!("{{{subject}}}:caller:{caller}"), self.policies.caller);
-        let organization = charge("organization", format!("{{{subject}}}:organization"), self.policies.organization);
+        let caller = charge("caller", format!("{{{subject}}}:{caller}"), self.policies.caller);
+        let organization = match errand {
+            Errand::WaysIn => None,
+            Errand::Work => charge("organization", format!("{{{subject}}}:organization"), self.policies.organization),
+        };
         let charges: Vec<Charge> = caller.into_iter().chain(organization).collect();
         self.admit(&subject, &charges).await
     }

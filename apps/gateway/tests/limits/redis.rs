@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crm_gateway::limits::{Limits, Policies};
+use crm_gateway::limits::{Errand, Limits, Policies};
 use crm_kernel::{Context, Error, OrganizationId, Role, UserId};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
@@ -82,15 +82,15 @@ async fn processes_count_together_and_alike_in_redis() {
     let alone = Limits::new(policies("4/3600"));
     let (caller, other) = (somebody(), somebody());
     for limits in [&here, &there, &here, &there] {
-        limits.admit_caller(&caller, is_in()).await.unwrap();
-        alone.admit_caller(&caller, is_in()).await.unwrap();
+        limits.admit_caller(&caller, Errand::Work, is_in()).await.unwrap();
+        alone.admit_caller(&caller, Errand::Work, is_in()).await.unwrap();
     }
     for limits in [&here, &there, &alone] {
-        let Err(Error::Limited { retry_after_seconds }) = limits.admit_caller(&caller, is_in()).await else {
+        let Err(Error::Limited { retry_after_seconds }) = limits.admit_caller(&caller, Errand::Work, is_in()).await else {
             panic!("one too many")
         };
         assert!((898..=900).contains(&retry_after_seconds), "one of four in an hour: {retry_after_seconds}");
-        limits.admit_caller(&other, is_in()).await.unwrap();
+        limits.admit_caller(&other, Errand::Work, is_in()).await.unwrap();
     }
     assert_eq!((here.is_shared(), alone.is_shared()), (Some(true), None));
 }
@@ -101,10 +101,10 @@ async fn a_bucket_in_redis_refills_and_is_forgotten_when_it_is_full() {
     let limits = Limits::in_redis(policies("2/1"), &server.url()).await.unwrap();
     let caller = somebody();
     for _ in 0..2 {
-        limits.admit_caller(&caller, is_in()).await.unwrap();
+        limits.admit_caller(&caller, Errand::Work, is_in()).await.unwrap();
     }
-    limits.admit_caller(&caller, is_in()).await.unwrap_err();
-    until("half a second gives one back", async || limits.admit_caller(&caller, is_in()).await.is_ok()).await;
+    limits.admit_caller(&caller, Errand::Work, is_in()).await.unwrap_err();
+    until("half a second gives one back", async || limits.admit_caller(&caller, Errand::Work, is_in()).await.is_ok()).await;
     until("nothing is kept of a full bucket", async || {
         let output = Command::new("redis-cli").args(["-p", &server.port.to_string(), "DBSIZE"]).output().await.unwrap();
         output.stdout == b"0\n"
@@ -118,24 +118,24 @@ async fn without_redis_requests_go_on_and_with_it_they_count_together_again() {
     let limits = Limits::in_redis(policies("3/3600"), &server.url()).await.unwrap();
     let caller = somebody();
     for _ in 0..3 {
-        limits.admit_caller(&caller, is_in()).await.unwrap();
+        limits.admit_caller(&caller, Errand::Work, is_in()).await.unwrap();
     }
     server.kill().await;
     for _ in 0..3 {
         let began = Instant::now();
-        limits.admit_caller(&caller, is_in()).await.expect("counted here, from the beginning");
+        limits.admit_caller(&caller, Errand::Work, is_in()).await.expect("counted here, from the beginning");
         assert!(began.elapsed() < Duration::from_millis(500), "nobody waits for what is gone: {:?}", began.elapsed());
     }
-    limits.admit_caller(&caller, is_in()).await.expect_err("there is a limit here, too");
+    limits.admit_caller(&caller, Errand::Work, is_in()).await.expect_err("there is a limit here, too");
     assert_eq!(limits.is_shared(), Some(false));
     server.restart().await;
     let stranger = somebody();
     until("it is found again", async || {
-        let _ = limits.admit_caller(&stranger, is_in()).await;
+        let _ = limits.admit_caller(&stranger, Errand::Work, is_in()).await;
         limits.is_shared() == Some(true)
     })
     .await;
-    limits.admit_caller(&caller, is_in()).await.expect("the new server knows of nothing");
+    limits.admit_caller(&caller, Errand::Work, is_in()).await.expect("the new server knows of nothing");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -143,12 +143,12 @@ async fn a_redis_that_does_not_answer_slows_nobody() {
     let server = Server::start().await;
     let limits = Limits::in_redis(policies("100000/60"), &server.url()).await.unwrap();
     let caller = somebody();
-    limits.admit_caller(&caller, is_in()).await.unwrap();
+    limits.admit_caller(&caller, Errand::Work, is_in()).await.unwrap();
     server.signal(Signal::STOP);
     let (began, mut slow) = (Instant::now(), 0);
     for _ in 0..500 {
         let one = Instant::now();
-        limits.admit_caller(&caller, is_in()).await.unwrap();
+        limits.admit_caller(&caller, Errand::Work, is_in()).await.unwrap();
         slow += u32::from(one.elapsed() > Duration::from_millis(25));
     }
     let took = began.elapsed();
@@ -157,7 +157,7 @@ async fn a_redis_that_does_not_answer_slows_nobody() {
     assert_eq!(limits.is_shared(), Some(false));
     server.signal(Signal::CONT);
     until("it answers again", async || {
-        limits.admit_caller(&caller, is_in()).await.unwrap();
+        limits.admit_caller(&caller, Errand::Work, is_in()).await.unwrap();
         limits.is_shared() == Some(true)
     })
     .await;

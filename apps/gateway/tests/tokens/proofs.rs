@@ -1,5 +1,6 @@
 //! Whoever has got into a session for some minutes makes no API token that stays, and those that are there can be ended at once.
 
+use crm_kernel::Role;
 use serde_json::json;
 
 use crate::{
@@ -86,6 +87,76 @@ async fn making_an_owner_or_an_admin_takes_the_password_too() {
     admin.patch(&member, &json!({ "role": "owner" })).await.problem(403, "forbidden");
     admin.post(INVITATIONS, &json!({ "email": "x@elsewhere.example", "role": "owner" })).await.problem(403, "forbidden");
     admin.post(INVITATIONS, &json!({ "email": "y@elsewhere.example", "role": "member" })).await.expect(201);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_owner_or_an_admin_comes_back_with_the_password_alone() {
+    let app = App::start().await;
+    let world = World::create(&app, "Acme").await;
+    let owner = world.owner();
+    for role in [Role::Owner, Role::Admin] {
+        let person = world.newcomer(&app, role, &format!("suspended-{role}")).await;
+        let member = format!("/api/v1/organizations/current/members/{}", person.context.user_id);
+        owner.patch(&member, &json!({ "status": "suspended" })).await.expect(200);
+        for body in [json!({ "status": "active" }), json!({ "status": "active", "password": "a guess" })] {
+            owner.patch(&member, &body).await.problem(422, "invalid").names(&["/password"]);
+        }
+        owner.patch(&member, &json!({ "status": "active", "role": "member" })).await.expect(200);
+        owner.patch(&member, &json!({ "status": "suspended" })).await.expect(200);
+        owner.patch(&member, &json!({ "status": "active" })).await.expect(200);
+    }
+    let person = world.newcomer(&app, Role::Admin, "back").await;
+    let member = format!("/api/v1/organizations/current/members/{}", person.context.user_id);
+    owner.patch(&member, &json!({ "status": "suspended" })).await.expect(200);
+    owner.patch(&member, &with_password(&json!({ "status": "active" }))).await.expect(200);
+
+    let service_users = "/api/v1/organizations/current/service-users";
+    let program = owner.post(service_users, &json!({ "name": "Sync", "role": "viewer" })).await.expect(201).id();
+    let program = format!("{service_users}/{program}");
+    for body in [json!({ "role": "admin" }), json!({ "role": "admin", "password": "a guess" })] {
+        owner.patch(&program, &body).await.problem(422, "invalid").names(&["/password"]);
+    }
+    owner.patch(&program, &json!({ "role": "member" })).await.expect(200);
+    owner.patch(&program, &with_password(&json!({ "role": "admin" }))).await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invitation_of_an_admin_that_has_expired_stays_so() {
+    let app = App::start().await;
+    let world = World::create(&app, "Acme").await;
+    let admin = world.newcomer(&app, Role::Admin, "leaver").await;
+    let mut invitations = Vec::new();
+    for (role, email) in [("admin", "dead@elsewhere.example"), ("member", "alive@elsewhere.example")] {
+        let body = with_password(&json!({ "email": email, "role": role }));
+        invitations.push(admin.caller.post(INVITATIONS, &body).await.expect(201).id());
+    }
+    let resend = async |id: &str| world.owner().call("POST", &format!("{INVITATIONS}/{id}/resend")).send().await;
+    resend(&invitations[0]).await.expect(200);
+    let back = format!("UPDATE identity.invitations SET invited_by_id = '{}'", admin.context.user_id);
+    app.database.execute(&back).await;
+    let gone = format!("/api/v1/organizations/current/members/{}", admin.context.user_id);
+    world.owner().call("DELETE", &gone).send().await.expect(200);
+    resend(&invitations[0]).await.problem(422, "invalid");
+    resend(&invitations[1]).await.expect(200);
+
+    let own = with_password(&json!({ "email": "late@elsewhere.example", "role": "owner" }));
+    let late = world.owner().post(INVITATIONS, &own).await.expect(201).id();
+    app.database.execute("UPDATE identity.invitations SET expires_at = now() - interval '1 second'").await;
+    resend(&late).await.problem(422, "invalid");
+    resend(&invitations[1]).await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_password_closes_what_its_person_wrote_and_another_sent_again() {
+    let app = App::start().await;
+    let world = World::create(&app, "Acme").await;
+    let body = json!({ "email": "thief@elsewhere.example", "role": "member" });
+    let id = world.owner().post(INVITATIONS, &body).await.expect(201).id();
+    world.caller("admin").call("POST", &format!("{INVITATIONS}/{id}/resend")).send().await.expect(200);
+    let change = json!({ "current_password": crm_testkit::PASSWORD, "new_password": "another passphrase" });
+    world.owner().post("/api/v1/auth/password/change", &change).await.expect(200);
+    let status = world.caller("admin").get(&format!("{INVITATIONS}/{id}")).await.expect(200).body["status"].clone();
+    assert_eq!(status, json!("revoked"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

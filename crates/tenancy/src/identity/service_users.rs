@@ -12,6 +12,7 @@ use diesel::{ExpressionMethods, QueryDsl, Queryable, Selectable, SelectableHelpe
 use diesel_async::RunQueryDsl;
 use serde::{Deserialize, Serialize};
 
+use super::password_proof;
 use crate::{
     Counted, Db, Entity, Expect, Matching, Tx,
     members::{self, MemberKind, MemberStatus},
@@ -66,7 +67,7 @@ pub struct NewServiceUser {
 }
 
 /// Changes of a service user: what is absent stays.
-#[derive(Debug, Clone, Default, Deserialize, garde::Validate)]
+#[derive(Clone, Default, Deserialize, garde::Validate)]
 #[cfg_attr(feature = "openapi", derive(paperclip::actix::Apiv2Schema))]
 #[serde(deny_unknown_fields)]
 pub struct ServiceUserChanges {
@@ -78,6 +79,17 @@ pub struct ServiceUserChanges {
     #[serde(default)]
     #[garde(skip)]
     pub role: Option<ServiceRole>,
+    /// The current password of who makes it an admin and has one: its tokens are there already.
+    #[serde(default)]
+    #[garde(length(bytes, max = 1024))]
+    pub password: Option<String>,
+}
+
+impl std::fmt::Debug for ServiceUserChanges {
+    /// Without the password.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("ServiceUserChanges").field("name", &self.name).field("role", &self.role).finish_non_exhaustive()
+    }
 }
 
 const CREATED_AT: Field = Field::shown("created_at", Kind::Timestamp).sortable();
@@ -109,7 +121,7 @@ pub trait ServiceUsers: Send + Sync {
     /// A new one. `Conflict` when there are a hundred.
     async fn create(&self, context: &Context, new: &NewServiceUser) -> Result<ServiceUser>;
 
-    /// Changes what is named and leaves the rest.
+    /// Changes what is named and leaves the rest. Making it an admin takes the password of who does so.
     async fn update(&self, context: &Context, id: UserId, changes: &ServiceUserChanges) -> Result<ServiceUser>;
 
     /// Takes its membership and all its tokens away. Records go on naming it.
@@ -179,6 +191,12 @@ impl ServiceUsers for PgServiceUsers {
     async fn update(&self, context: &Context, id: UserId, changes: &ServiceUserChanges) -> Result<ServiceUser> {
         let mut tx = self.begin(context, Some(id)).await?;
         validation::check(changes)?;
+        if changes.role == Some(ServiceRole::Admin) {
+            // No transaction waits for a password.
+            drop(tx);
+            password_proof::require_in_session(&self.db, context, changes.password.as_deref()).await?;
+            tx = self.begin(context, Some(id)).await?;
+        }
         let call = sql::update_service_user(id, changes.name.as_deref(), changes.role.map(ServiceRole::as_str));
         found(diesel::select(call).get_result(&mut tx).await.expect_any(SERVICE_USER)?)?;
         let user = find(&mut tx, id).await?;

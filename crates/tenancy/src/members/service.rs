@@ -7,7 +7,9 @@ use crm_kernel::{
 
 use super::{
     handover,
-    model::{Handover, Led, Member, MemberChanges, MemberStatus, OwnedCollection, OwnedRecords, ReassignedCollection},
+    model::{
+        Handover, Led, Member, MemberChanges, MemberStatus, OwnedCollection, OwnedRecords, ReassignedCollection, SettableStatus,
+    },
     store,
 };
 use crate::{Db, Tx, identity::password_proof};
@@ -104,7 +106,7 @@ impl Members for PgMembers {
         if (MemberChanges { password: None, ..changes.clone() }) == MemberChanges::default() {
             return store::get(&mut tx, id).await;
         }
-        if changes.role.is_some_and(Role::is_manager) {
+        if makes_a_manager(&mut tx, id, changes).await? {
             // No transaction waits for a password.
             drop(tx);
             password_proof::require_in_session(&self.db, context, changes.password.as_deref()).await?;
@@ -189,6 +191,18 @@ async fn receiver(tx: &mut Tx, from: UserId, to: UserId, pointer: &'static str) 
 }
 
 /// What the member has goes to `to`, or is only counted.
+/// Whether somebody is an active owner or admin afterwards who was none before, or one by another role.
+async fn makes_a_manager(tx: &mut Tx, id: UserId, changes: &MemberChanges) -> Result<bool> {
+    match (changes.role, changes.status) {
+        (Some(role), _) => Ok(role.is_manager()),
+        (None, Some(SettableStatus::Active)) => {
+            let member = store::get(tx, id).await?;
+            Ok(member.role.is_manager() && member.status != MemberStatus::Active)
+        }
+        _ => Ok(false),
+    }
+}
+
 async fn hand_over(tx: &mut Tx, from: UserId, to: Option<UserId>, operation_id: OperationId) -> Result<Handover> {
     let still_active = store::get(tx, from).await?.status == MemberStatus::Active;
     let (records, led_moved) = match to {
