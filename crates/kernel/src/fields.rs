@@ -49,7 +49,7 @@ pub struct Field {
     pub comparable: bool,
     /// The column that an index holds in place of the field's own, in the shape that its kind has: lower case for
     /// `Caseless`; thousandths for `Decimal`, the number for `Integer`, with the largest bigint where the field is NULL;
-    /// the date for `Date`, with infinity where it is NULL; for other kinds the column itself, where the view calls it
+    /// the date for `Date` and the instant for a `Timestamp` that may be NULL, with infinity where it is; for other kinds the column itself, where the view calls it
     /// otherwise.
     pub key: Option<&'static str>,
     /// Whether lists sort by it; every one that does has an index.

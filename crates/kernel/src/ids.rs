@@ -132,6 +132,10 @@ id_newtype!(
     ProjectId
 );
 id_newtype!(
+    /// A task.
+    TaskId
+);
+id_newtype!(
     /// A sales pipeline with its stages.
     PipelineId
 );

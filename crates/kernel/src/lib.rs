@@ -31,7 +31,7 @@ pub use fields::{Field, Kind, Parent, Vocabulary};
 pub use filter::{Comparison, Condition, FieldPath, Filter, FilterValue, Moment, Operator, Period, Relative, Span};
 pub use ids::{
     ActivityId, CompanyId, ContactId, CustomFieldId, DealId, ExternalIdentityId, InvitationId, LineItemId, OperationId,
-    OrganizationId, PipelineId, ProductId, ProjectId, SessionId, TeamId, TokenId, UserId,
+    OrganizationId, PipelineId, ProductId, ProjectId, SessionId, TaskId, TeamId, TokenId, UserId,
 };
 pub use page::{Cursor, Page, PageInfo, Position, Total};
 pub use query::{Cost, Count, Deleted, Direction, ListQuery, Sort};

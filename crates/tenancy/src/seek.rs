@@ -59,6 +59,19 @@ impl ToSql<sql_types::Date, Pg> for NoDate {
     }
 }
 
+/// The same for a generated key of instants.
+#[derive(Debug, Clone, Copy, AsExpression)]
+#[diesel(sql_type = sql_types::Timestamptz)]
+pub struct NoTime;
+
+impl ToSql<sql_types::Timestamptz, Pg> for NoTime {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
+        // An instant travels as microseconds since 2000; the largest number stands for infinity.
+        out.write_all(&i64::MAX.to_be_bytes())?;
+        Ok(IsNull::No)
+    }
+}
+
 /// Orders `$rows` by a key that is never NULL and continues behind `$query.after`, whose key is read as `$type`.
 #[macro_export]
 macro_rules! seek {

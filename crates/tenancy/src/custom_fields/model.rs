@@ -29,6 +29,8 @@ crm_kernel::text_enum!(
         Deal = "deal",
         /// Of projects.
         Project = "project",
+        /// Of tasks.
+        Task = "task",
     }
 );
 

@@ -77,7 +77,8 @@ impl PgCustomFieldDefinitions {
 }
 
 /// Every kind of record that has custom fields.
-const KINDS: [RecordKind; 4] = [RecordKind::Company, RecordKind::Contact, RecordKind::Deal, RecordKind::Project];
+const KINDS: [RecordKind; 5] =
+    [RecordKind::Company, RecordKind::Contact, RecordKind::Deal, RecordKind::Project, RecordKind::Task];
 
 #[async_trait]
 impl CustomFieldDefinitions for PgCustomFieldDefinitions {

@@ -16,6 +16,7 @@ use super::{
 /// What generated keys hold where the field is NULL.
 const NO_NUMBER: &str = "9223372036854775807";
 const NO_DATE: &str = "'infinity'::date";
+const NO_TIME: &str = "'infinity'::timestamptz";
 
 /// `row` is what columns belong to.
 pub(super) struct Writer {
@@ -351,6 +352,7 @@ fn marked(field: &'static Field) -> Option<(&'static str, &'static str)> {
     match field.kind {
         Kind::Integer | Kind::Decimal => field.key.map(|key| (key, NO_NUMBER)),
         Kind::Date => field.key.map(|key| (key, NO_DATE)),
+        Kind::Timestamp if field.nullable => field.key.map(|key| (key, NO_TIME)),
         _ => None,
     }
 }
@@ -359,6 +361,7 @@ fn marked(field: &'static Field) -> Option<(&'static str, &'static str)> {
 fn own_column(field: &'static Field) -> &'static str {
     match field.kind {
         Kind::Caseless | Kind::Integer | Kind::Decimal | Kind::Date => field.name,
+        Kind::Timestamp if field.nullable => field.name,
         _ => field.key.unwrap_or(field.name),
     }
 }

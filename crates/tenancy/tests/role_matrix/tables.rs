@@ -44,6 +44,7 @@ const COMPANY: (&str, &str) = ("id, name, slug, owner_id", "'{new}', 'New', 'new
 const CONTACT: (&str, &str) = ("id, first_name, last_name, owner_id", "'{new}', 'New', 'One', '{user}'");
 const DEAL: (&str, &str) = ("id, name, owner_id", "'{new}', 'New', '{user}'");
 const PROJECT: (&str, &str) = ("id, name, owner_id", "'{new}', 'New', '{user}'");
+const TASK: (&str, &str) = ("id, title, assigned_to_id", "'{new}', 'New', '{user}'");
 const PIPELINE: (&str, &str) = ("id, name", "'{new}', 'New'");
 const STAGE: (&str, &str) = ("pipeline_id, key, label", "'{id}', '{new}', 'New'");
 const MEMBER: (&str, &str) = ("user_id, role", "'{user}', 'owner'");
@@ -142,6 +143,14 @@ pub const TABLES: &[Table] = &[
         "id = '{id}'",
         PROJECT,
         "name = name || '!'",
+    ),
+    table(
+        "public.crm_tasks",
+        "INSERT INTO crm_tasks (organization_id, id, title, assigned_to_id, created_by_id)
+         VALUES ('{org}', '{id}', 'Task', '{user}', '{user}')",
+        "id = '{id}'",
+        TASK,
+        "title = title || '!'",
     ),
     table(
         "public.crm_deal_contacts",
@@ -360,4 +369,5 @@ pub const TABLES: &[Table] = &[
     table("public.q_pipeline_stages", "", "pipeline_id = '{id}'", STAGE, "label = label || '!'"),
     table("public.q_products", "", "id = '{id}'", ("id, name", "'{new}', 'New'"), "name = name || '!'"),
     table("public.q_projects", "", "id = '{id}'", PROJECT, "name = name || '!'"),
+    table("public.q_tasks", "", "id = '{id}'", TASK, "title = title || '!'"),
 ];

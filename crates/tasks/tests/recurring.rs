@@ -1,0 +1,150 @@
+//! A task that comes again is followed by one task when it is completed.
+
+use crm_kernel::{Context, Expected, Timestamp};
+use crm_tasks::{NewTask, PgTasks, RelatedType, Task, TaskChanges, TaskStatus, Tasks};
+use crm_testkit::{Tenant, TestDatabase, refusals};
+use time::{Duration, Time};
+
+struct Bench {
+    database: TestDatabase,
+    tenant: Tenant,
+    tasks: PgTasks,
+}
+
+impl Bench {
+    async fn new() -> Self {
+        let database = TestDatabase::create().await;
+        let tenant = database.tenant("Acme").await;
+        let tasks = PgTasks::new(database.db());
+        Self { database, tenant, tasks }
+    }
+
+    fn member(&self) -> &Context {
+        &self.tenant.member
+    }
+
+    async fn made(&self, new: NewTask) -> Task {
+        self.tasks.create(self.member(), new).await.expect("a member creates")
+    }
+
+    async fn completed(&self, task: &Task) -> Task {
+        self.tasks.complete(self.member(), task.id, &Expected::Any).await.expect("its own")
+    }
+}
+
+/// Due tomorrow at this hour in UTC.
+fn tomorrow(hour: u8) -> Timestamp {
+    let day = Timestamp::now().0.date() + Duration::days(1);
+    Timestamp(day.with_time(Time::from_hms(hour, 0, 0).expect("an hour")).assume_utc())
+}
+
+fn every(rule: &str, due: Timestamp) -> NewTask {
+    NewTask { title: "Ask".into(), due_date: Some(due), recurrence: Some(rule.into()), ..NewTask::default() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn completing_makes_the_next_one_with_its_fields_and_its_reminder() {
+    let bench = Bench::new().await;
+    let due = tomorrow(9);
+    let company = bench.database.company(bench.member(), "Ours").await;
+    let remind = Timestamp(due.0 - Duration::minutes(30));
+    let new = NewTask {
+        remind_at: Some(remind),
+        related_to_type: Some(RelatedType::Company),
+        related_to_id: Some(company),
+        tags: Some(crm_kernel::Tags(vec!["weekly".into()])),
+        ..every("FREQ=WEEKLY", due)
+    };
+    let task = bench.made(new).await;
+    let done = bench.completed(&task).await;
+    assert!(done.completed_at.is_some() && done.status == TaskStatus::Completed);
+    let next = bench.tasks.get(bench.member(), done.next_id.expect("one follows")).await.expect("it is there");
+    assert_eq!(next.due_date, Some(Timestamp(due.0 + Duration::days(7))));
+    assert_eq!(next.remind_at, Some(Timestamp(remind.0 + Duration::days(7))));
+    assert_eq!((next.status, next.completed_at, next.next_id), (TaskStatus::Pending, None, None));
+    assert_eq!((&next.tags, next.related_to_id, next.assigned_to_id), (&task.tags, Some(company), task.assigned_to_id));
+
+    // Opened and completed once more, in whichever way, there is no second one.
+    let open = bench.tasks.reopen(bench.member(), task.id, &Expected::Any).await.expect("its own");
+    assert_eq!((open.status, open.completed_at, open.next_id), (TaskStatus::Pending, None, done.next_id));
+    let patched = TaskChanges { status: Some(TaskStatus::Completed), ..TaskChanges::default() };
+    let again = bench.tasks.update(bench.member(), task.id, &Expected::Any, &patched).await.expect("its own");
+    assert_eq!(again.next_id, done.next_id);
+    assert_eq!(bench.database.number("SELECT count(*) FROM crm_tasks").await, 2);
+    let same = bench.completed(&again).await;
+    assert_eq!(same.version, again.version, "completing what is completed changes nothing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_who_complete_it_at_once_make_one_next() {
+    let bench = Bench::new().await;
+    let task = bench.made(every("FREQ=DAILY", tomorrow(9))).await;
+    let mut asked = tokio::task::JoinSet::new();
+    for context in [&bench.tenant.member, &bench.tenant.owner, &bench.tenant.admin, &bench.tenant.member].map(Clone::clone) {
+        let tasks = bench.tasks.clone();
+        asked.spawn(async move { tasks.complete(&context, task.id, &Expected::Any).await });
+    }
+    let answers = asked.join_all().await;
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    assert_eq!(bench.database.number("SELECT count(*) FROM crm_tasks").await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rule_that_ends_makes_no_more() {
+    let bench = Bench::new().await;
+    let mut task = bench.made(every("FREQ=DAILY;COUNT=3", tomorrow(9))).await;
+    for left in [2, 1] {
+        let done = bench.completed(&task).await;
+        task = bench.tasks.get(bench.member(), done.next_id.expect("one follows")).await.expect("it is there");
+        assert!(task.recurrence.as_ref().is_some_and(|rule| rule.contains(&format!("COUNT={left}"))), "{:?}", task.recurrence);
+    }
+    assert_eq!(bench.completed(&task).await.next_id, None, "that was the last of three");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_clock_is_that_of_the_person_and_a_day_stays_a_day() {
+    let bench = Bench::new().await;
+    let user = bench.tenant.colleague.user_id;
+    bench.database.execute(&format!("UPDATE users SET time_zone = 'Europe/Berlin' WHERE id = '{user}'")).await;
+    // Nine in the morning there, on both sides of a change of the clocks.
+    let due = "2039-03-25T08:00:00Z".parse().expect("a time");
+    let theirs = bench.made(NewTask { assigned_to_id: Some(user), ..every("FREQ=DAILY;INTERVAL=4", due) }).await;
+    let done = bench.completed(&theirs).await;
+    let next = bench.tasks.get(bench.member(), done.next_id.expect("one follows")).await.expect("it is there");
+    assert_eq!(next.due_date.map(|due| due.to_string()).as_deref(), Some("2039-03-29T07:00:00Z"));
+
+    let day = NewTask { is_all_day: Some(true), assigned_to_id: Some(user), ..every("FREQ=MONTHLY", tomorrow(0)) };
+    let day = bench.made(day).await;
+    let done = bench.completed(&day).await;
+    let next = bench.tasks.get(bench.member(), done.next_id.expect("one follows")).await.expect("it is there");
+    assert!(next.is_all_day && next.due_date.is_some_and(|due| due.0.time() == Time::MIDNIGHT), "{next:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn work_is_done_also_when_nothing_can_follow() {
+    let bench = Bench::new().await;
+    let company = bench.database.company(bench.member(), "Ours").await;
+    let about =
+        NewTask { related_to_type: Some(RelatedType::Company), related_to_id: Some(company), ..every("FREQ=DAILY", tomorrow(9)) };
+    let task = bench.made(about).await;
+    bench.database.delete_company(company).await;
+    let done = bench.completed(&task).await;
+    assert_eq!((done.status, done.next_id), (TaskStatus::Completed, None));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_come_again_is_refused_where_the_fault_is() {
+    let bench = Bench::new().await;
+    let member = bench.member();
+    let undated = NewTask { due_date: None, ..every("FREQ=DAILY", tomorrow(9)) };
+    refusals::invalid(bench.tasks.create(member, undated).await, "/recurrence", "due", "when?");
+    for rule in ["FREQ=HOURLY", "every day", "FREQ=DAILY\nRDATE:20390101T000000Z", "FREQ=MONTHLY;BYMONTHDAY=40"] {
+        refusals::invalid(bench.tasks.create(member, every(rule, tomorrow(9))).await, "/recurrence", "recurrence", rule);
+    }
+    let task = bench.made(every("FREQ=DAILY", tomorrow(9))).await;
+    let undated = TaskChanges { due_date: Some(None), ..TaskChanges::default() };
+    let refused = bench.tasks.update(member, task.id, &Expected::Any, &undated).await;
+    refusals::invalid(refused, "/due_date", "due", "it comes again");
+    let noon = NewTask { is_all_day: Some(true), ..every("FREQ=DAILY", tomorrow(12)) };
+    refusals::invalid(bench.tasks.create(member, noon).await, "/due_date", "day", "noon is no day");
+}
