@@ -8,6 +8,7 @@ use crm_contacts::{Contacts, PgContacts};
 use crm_deals::{Deals, PgDeals, PgPipelines, PgProducts, Pipelines, Products};
 use crm_kernel::Result;
 use crm_projects::{PgProjects, Projects};
+use crm_tasks::{PgTasks, Tasks};
 use crm_tenancy::{
     CustomFieldDefinitions, Db, Identity, Members, Organizations, PgCustomFieldDefinitions, PgIdentity, PgMembers,
     PgOrganizations, PgTeams, Teams,
@@ -92,6 +93,8 @@ pub struct Services {
     pub products: Arc<dyn Products>,
     /// Projects.
     pub projects: Arc<dyn Projects>,
+    /// Tasks.
+    pub tasks: Arc<dyn Tasks>,
     /// Pipelines and what stands in them.
     pub pipelines: Arc<dyn Pipelines>,
     /// What the organisation defines beside the fields of its records.
@@ -172,6 +175,7 @@ impl Services {
             products: Arc::new(PgProducts::new(db.clone())),
             deals: Arc::new(PgDeals::new(db.clone())),
             projects: Arc::new(PgProjects::new(db.clone())),
+            tasks: Arc::new(PgTasks::new(db.clone())),
             pipelines: Arc::new(PgPipelines::new(db.clone())),
             custom_fields: Arc::new(PgCustomFieldDefinitions::new(db.clone())),
             activities: Arc::new(PgActivities::new(db.clone())),

@@ -1,4 +1,4 @@
--- One organisation with as many companies, contacts and deals as it is told, and a fifth as many projects as deals, the same ones each time, through every guard and trigger.
+-- One organisation with as many companies, contacts and deals as it is told, and a fifth as many projects as deals, as many tasks, the same ones each time, through every guard and trigger.
 -- Temporary functions: they go with the connection that calls them.
 
 CREATE FUNCTION pg_temp.chance(number bigint, salt bigint, below bigint) RETURNS bigint LANGUAGE sql IMMUTABLE
@@ -192,6 +192,34 @@ BEGIN
           FROM generate_series(begins, least(begins + at_once - 1, deals / 5)) AS n;
         COMMIT;
     END LOOP;
+    -- As many tasks as deals, most of them done long ago.
+    FOR begins IN SELECT generate_series(1, deals, at_once) LOOP
+        PERFORM pg_temp.enter(people);
+        INSERT INTO crm_tasks (
+            id, title, related_to_type, related_to_id, task_type, status, priority, due_date, completed_at, assigned_to_id, tags,
+            custom_fields, created_at, updated_at, deleted_at)
+        SELECT pg_temp.id('task', n, deals),
+               format('%s about %s', (ARRAY['Call', 'Write', 'Meet', 'Ask'])[1 + pg_temp.chance(n, 1, 4)],
+                      adjectives[1 + pg_temp.chance(n, 2, 15)] || ' ' || n),
+               CASE WHEN n % 8 = 0 THEN NULL WHEN n % 3 = 0 THEN 'contact' WHEN n % 5 = 0 THEN 'deal' ELSE 'company' END,
+               CASE WHEN n % 8 = 0 THEN NULL
+                    WHEN n % 3 = 0 THEN pg_temp.id('contact', pg_temp.living(1 + pg_temp.chance(n, 3, contacts), contacts), contacts)
+                    WHEN n % 5 = 0 THEN pg_temp.id('deal', pg_temp.living(1 + pg_temp.chance(n, 4, deals), deals), deals)
+                    ELSE pg_temp.id('company', pg_temp.living(1 + pg_temp.chance(n, 5, companies), companies), companies) END,
+               CASE WHEN n % 1000 = 0 THEN 'demo' ELSE (ARRAY['call', 'email', 'meeting', 'todo', 'follow_up'])[1 + pg_temp.chance(n, 6, 5)] END,
+               CASE WHEN n % 20 = 0 THEN 'pending' WHEN n % 400 = 7 THEN 'in_progress' WHEN n % 9 = 0 THEN 'cancelled' ELSE 'completed' END,
+               CASE WHEN n % 500 = 0 THEN 'urgent' ELSE (ARRAY['low', 'medium', 'medium', 'high'])[1 + pg_temp.chance(n, 7, 4)] END,
+               CASE WHEN n % 15 <> 0 THEN pg_temp.moment(n, deals) + make_interval(days => pg_temp.chance(n, 8, 400)::integer) END,
+               CASE WHEN n % 20 = 0 OR n % 400 = 7 OR n % 9 = 0 THEN NULL ELSE standing END,
+               CASE WHEN n % 50 = 0 THEN NULL ELSE people[3 + pg_temp.chance(n, 9, 200)] END,
+               pg_temp.tags(n),
+               jsonb_build_object('source_id', 'T' || n),
+               pg_temp.moment(n, deals),
+               pg_temp.moment(n, deals) + (standing - pg_temp.moment(n, deals)) * pg_temp.chance(n, 13, 1000) / 1000,
+               CASE WHEN n % 50 = 7 THEN standing END
+          FROM generate_series(begins, least(begins + at_once - 1, deals)) AS n;
+        COMMIT;
+    END LOOP;
     -- Where the triggers sleep, what they keep is written at once.
     PERFORM pg_temp.enter(people);
     INSERT INTO crm_record_times (organization_id, entity, record_id, in_bin, updated_at, last_activity_at)
@@ -202,6 +230,8 @@ BEGIN
     SELECT organization_id, 'deal', id, deleted_at IS NOT NULL, updated_at, updated_at FROM crm_deals WHERE organization_id = people[1]
     UNION ALL
     SELECT organization_id, 'project', id, deleted_at IS NOT NULL, updated_at, updated_at FROM crm_projects WHERE organization_id = people[1]
+    UNION ALL
+    SELECT organization_id, 'task', id, deleted_at IS NOT NULL, updated_at, updated_at FROM crm_tasks WHERE organization_id = people[1]
         ON CONFLICT DO NOTHING;
     COMMIT;
 END

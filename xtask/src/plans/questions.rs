@@ -11,10 +11,11 @@ pub enum Noun {
     Contacts,
     Deals,
     Projects,
+    Tasks,
 }
 
 impl Noun {
-    pub const ALL: [Self; 4] = [Self::Companies, Self::Contacts, Self::Deals, Self::Projects];
+    pub const ALL: [Self; 5] = [Self::Companies, Self::Contacts, Self::Deals, Self::Projects, Self::Tasks];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -22,6 +23,7 @@ impl Noun {
             Self::Contacts => "contacts",
             Self::Deals => "deals",
             Self::Projects => "projects",
+            Self::Tasks => "tasks",
         }
     }
 
@@ -31,6 +33,7 @@ impl Noun {
             Self::Contacts => "q_contacts",
             Self::Deals => "q_deals",
             Self::Projects => "q_projects",
+            Self::Tasks => "q_tasks",
         }
     }
 
@@ -40,6 +43,7 @@ impl Noun {
             Self::Contacts => "crm_contacts",
             Self::Deals => "crm_deals",
             Self::Projects => "crm_projects",
+            Self::Tasks => "crm_tasks",
         }
     }
 
@@ -49,6 +53,7 @@ impl Noun {
             Self::Contacts => crm_contacts::VOCABULARY,
             Self::Deals => crm_deals::VOCABULARY,
             Self::Projects => crm_projects::VOCABULARY,
+            Self::Tasks => crm_tasks::VOCABULARY,
         }
     }
 
@@ -62,6 +67,7 @@ impl Noun {
             Self::Contacts => crm_contacts::default_sort(),
             Self::Deals => crm_deals::default_sort(),
             Self::Projects => crm_projects::default_sort(),
+            Self::Tasks => crm_tasks::default_sort(),
         }
     }
 }

@@ -8,6 +8,7 @@ use crm_contacts::{Contacts, PgContacts};
 use crm_deals::{Deals, PgDeals};
 use crm_kernel::{Context, Direction, Error, ListQuery, OrganizationId};
 use crm_projects::{PgProjects, Projects};
+use crm_tasks::{PgTasks, Tasks};
 use crm_tenancy::cost::Estimate;
 use crm_tenancy::{Db, Matching, Tx, cost, seek};
 use diesel::QueryResult;
@@ -48,6 +49,7 @@ async fn listed(db: &Db, context: &Context, noun: Noun, query: &ListQuery) -> cr
         Noun::Contacts => PgContacts::new(db.clone()).list(context, query).await?.data.len(),
         Noun::Deals => PgDeals::new(db.clone()).list(context, query).await?.data.len(),
         Noun::Projects => PgProjects::new(db.clone()).list(context, query).await?.data.len(),
+        Noun::Tasks => PgTasks::new(db.clone()).list(context, query).await?.data.len(),
     })
 }
 

@@ -39,6 +39,7 @@ const TEXTS: &[(&str, &str)] = &[
     ("organization_name", "Acme"),
     ("password", "correct horse battery staple"),
     ("phone", "+31 10 123 4567"),
+    ("recurrence", "FREQ=WEEKLY;BYDAY=MO"),
     ("refresh_token", "7c9e6679f7425d40aa6e1b2f0d0f1d5e"),
     ("slug", "acme-shipping"),
     ("sort", "-created_at"),

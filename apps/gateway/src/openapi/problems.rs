@@ -85,6 +85,7 @@ const BESIDES: &[(&str, &[&str])] = &[
     ("deal:below", &["too_costly"]),
     ("product:list", &["too_costly"]),
     ("project:list", &["too_costly"]),
+    ("task:list", &["too_costly"]),
     ("activity:list", &["too_costly"]),
     ("audit:list", &["too_costly"]),
     ("custom_field:retire", &["conflict"]),

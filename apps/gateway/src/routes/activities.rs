@@ -67,6 +67,7 @@ pub const LOGGED: &[&str] = &[
     "project",
     "second_factor",
     "session",
+    "task",
     "team",
     "user",
 ];

@@ -11,11 +11,12 @@ use crm_contacts::Contact;
 use crm_deals::Deal;
 use crm_kernel::{CompanyId, Context, Field, ListQuery, Page, Result, Sort, Vocabulary, validation};
 use crm_projects::Project;
+use crm_tasks::Task;
 use crm_tenancy::custom_fields::RecordKind;
 use paperclip::actix::{api_v2_operation, web};
 use uuid::Uuid;
 
-use super::{activities::ActivityNoun, contacts::ContactNoun, deals::DealNoun, projects::ProjectNoun};
+use super::{activities::ActivityNoun, contacts::ContactNoun, deals::DealNoun, projects::ProjectNoun, tasks::TaskNoun};
 use crate::{
     answer::{Created, Empty, Found, Listed, Plain, Record, if_match},
     body::{Body, EitherBody, Input},
@@ -54,6 +55,7 @@ pub fn scope() -> web::Scope {
         .route("/{id}/contacts", web::get().to(list_contacts))
         .route("/{id}/deals", web::get().to(list_deals))
         .route("/{id}/projects", web::get().to(list_projects))
+        .route("/{id}/tasks", web::get().to(list_tasks))
         .route("/{id}/activities", web::get().to(list_activities))
 }
 
@@ -318,6 +320,20 @@ async fn list_projects(
     let (query, shape) = question.read_within(&services, &caller, "company_id", id.uuid()).await?;
     services.companies.get(&caller.context, *id).await?;
     let page = services.projects.list(&caller.context, &query).await?;
+    Ok(shape.page(&services, &caller, page).await?)
+}
+
+/// List the tasks about a company
+#[api_v2_operation(operation_id = "listCompanyTasks", tags("Companies"))]
+async fn list_tasks(
+    caller: Caller,
+    id: Path<CompanyId>,
+    question: Question<TaskNoun>,
+    services: Data<Services>,
+) -> Answer<Listed<Task>> {
+    let (query, shape) = question.read_within(&services, &caller, "related_to_id", id.uuid()).await?;
+    services.companies.get(&caller.context, *id).await?;
+    let page = services.tasks.list(&caller.context, &query).await?;
     Ok(shape.page(&services, &caller, page).await?)
 }
 

@@ -9,11 +9,12 @@ use crm_activities::Activity;
 use crm_contacts::{BulkContacts, Contact, ContactChanges, NewContact, within};
 use crm_deals::Deal;
 use crm_kernel::{ContactId, Context, Field, ListQuery, Page, Result, Sort, Vocabulary, validation};
+use crm_tasks::Task;
 use crm_tenancy::custom_fields::RecordKind;
 use paperclip::actix::{api_v2_operation, web};
 use uuid::Uuid;
 
-use super::{activities::ActivityNoun, deals::DealNoun};
+use super::{activities::ActivityNoun, deals::DealNoun, tasks::TaskNoun};
 use crate::{
     answer::{Created, Empty, Found, Listed, Plain, Record, if_match},
     body::{Body, EitherBody, Input},
@@ -50,6 +51,7 @@ pub fn scope() -> web::Scope {
         .route("/{id}/external-ids/{source}/{external_id}", web::put().to(attach_external_id))
         .route("/{id}/external-ids/{source}/{external_id}", web::delete().to(detach_external_id))
         .route("/{id}/deals", web::get().to(list_deals))
+        .route("/{id}/tasks", web::get().to(list_tasks))
         .route("/{id}/activities", web::get().to(list_activities))
 }
 
@@ -286,6 +288,20 @@ async fn list_deals(
     let (query, shape) = question.read_within(&services, &caller, "primary_contact_id", id.uuid()).await?;
     services.contacts.get(&caller.context, *id).await?;
     let page = services.deals.list(&caller.context, &query).await?;
+    Ok(shape.page(&services, &caller, page).await?)
+}
+
+/// List the tasks about a contact
+#[api_v2_operation(operation_id = "listContactTasks", tags("Contacts"))]
+async fn list_tasks(
+    caller: Caller,
+    id: Path<ContactId>,
+    question: Question<TaskNoun>,
+    services: Data<Services>,
+) -> Answer<Listed<Task>> {
+    let (query, shape) = question.read_within(&services, &caller, "related_to_id", id.uuid()).await?;
+    services.contacts.get(&caller.context, *id).await?;
+    let page = services.tasks.list(&caller.context, &query).await?;
     Ok(shape.page(&services, &caller, page).await?)
 }
 

@@ -12,6 +12,7 @@ use crm_deals::{
 };
 use crm_kernel::{Condition, Context, DealId, Error, Field, Filter, ListQuery, Page, Result, Sort, Vocabulary, validation};
 use crm_projects::{BulkProjects, Project, ProjectOfDeal};
+use crm_tasks::Task;
 use crm_tenancy::custom_fields::RecordKind;
 use paperclip::actix::{api_v2_operation, web};
 use uuid::Uuid;
@@ -19,6 +20,7 @@ use uuid::Uuid;
 use super::{
     activities::ActivityNoun,
     projects::{self, ProjectNoun},
+    tasks::TaskNoun,
 };
 use crate::{
     answer::{Created, Empty, Found, Listed, Plain, Record, if_match},
@@ -68,6 +70,7 @@ pub fn scope() -> web::Scope {
         .route("/{id}/contacts", web::put().to(replace_contacts))
         .route("/{id}/projects", web::get().to(list_projects))
         .route("/{id}/projects", web::post().to(create_project))
+        .route("/{id}/tasks", web::get().to(list_tasks))
         .route("/{id}/activities", web::get().to(list_activities))
 }
 
@@ -489,6 +492,20 @@ async fn create_project(
         Ok((created(projects::COLLECTION, &project)?, vec![project.id.uuid()]))
     })
     .await
+}
+
+/// List the tasks about a deal
+#[api_v2_operation(operation_id = "listDealTasks", tags("Deals"))]
+async fn list_tasks(
+    caller: Caller,
+    id: Path<DealId>,
+    question: Question<TaskNoun>,
+    services: Data<Services>,
+) -> Answer<Listed<Task>> {
+    let (query, shape) = question.read_within(&services, &caller, "related_to_id", id.uuid()).await?;
+    services.deals.get(&caller.context, *id).await?;
+    let page = services.tasks.list(&caller.context, &query).await?;
+    Ok(shape.page(&services, &caller, page).await?)
 }
 
 /// List what happened to a deal

@@ -12,3 +12,4 @@ pub mod organizations;
 pub mod pipelines;
 pub mod products;
 pub mod projects;
+pub mod tasks;

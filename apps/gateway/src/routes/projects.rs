@@ -8,11 +8,12 @@ use async_trait::async_trait;
 use crm_activities::Activity;
 use crm_kernel::{Context, DealId, Field, ListQuery, Page, ProjectId, Result, Sort, Vocabulary, validation};
 use crm_projects::{BulkProjects, NewProject, Project, ProjectChanges, ProjectOfDeal, ProjectProgress, within};
+use crm_tasks::Task;
 use crm_tenancy::custom_fields::RecordKind;
 use paperclip::actix::{api_v2_operation, web};
 use uuid::Uuid;
 
-use super::activities::ActivityNoun;
+use super::{activities::ActivityNoun, tasks::TaskNoun};
 use crate::{
     answer::{Created, Empty, Found, Listed, Plain, Record, if_match},
     body::{Body, EitherBody, Input},
@@ -49,6 +50,7 @@ pub fn scope() -> web::Scope {
         .route("/{id}/external-ids/{source}/{external_id}", web::put().to(attach_external_id))
         .route("/{id}/external-ids/{source}/{external_id}", web::delete().to(detach_external_id))
         .route("/{id}/progress", web::get().to(progress))
+        .route("/{id}/tasks", web::get().to(list_tasks))
         .route("/{id}/activities", web::get().to(list_activities))
 }
 
@@ -288,6 +290,20 @@ async fn detach_external_id(
 #[api_v2_operation(operation_id = "getProjectProgress", tags("Projects"))]
 async fn progress(caller: Caller, id: Path<ProjectId>, services: Data<Services>) -> Answer<Plain<ProjectProgress>> {
     Ok(Plain(services.projects.progress(&caller.context, *id).await?))
+}
+
+/// List the tasks about a project
+#[api_v2_operation(operation_id = "listProjectTasks", tags("Projects"))]
+async fn list_tasks(
+    caller: Caller,
+    id: Path<ProjectId>,
+    question: Question<TaskNoun>,
+    services: Data<Services>,
+) -> Answer<Listed<Task>> {
+    let (query, shape) = question.read_within(&services, &caller, "related_to_id", id.uuid()).await?;
+    services.projects.get(&caller.context, *id).await?;
+    let page = services.tasks.list(&caller.context, &query).await?;
+    Ok(shape.page(&services, &caller, page).await?)
 }
 
 /// List what happened to a project

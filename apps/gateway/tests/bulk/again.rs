@@ -38,8 +38,10 @@ async fn the_same_request_is_done_once_and_answered_alike() {
             let answer = keyed(world.member(), noun, "order-66", &body).await.expect(201);
             assert!(is_repetition(&answer), "{turn}: whoever has an answer may ask again at once");
             let mut wrong = body.clone();
-            wrong["owner_id"] = json!(uuid::Uuid::now_v7());
-            keyed(world.member(), noun, "order-67", &wrong).await.problem(422, "invalid").names(&["/owner_id"]);
+            let person = if noun == "tasks" { "assigned_to_id" } else { "owner_id" };
+            wrong[person] = json!(uuid::Uuid::now_v7());
+            let pointer = format!("/{person}");
+            keyed(world.member(), noun, "order-67", &wrong).await.problem(422, "invalid").names(&[&pointer]);
         }
 
         let escaped = format!("%{:02x}{}", noun.as_bytes()[0], &noun[1..]);

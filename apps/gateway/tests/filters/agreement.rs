@@ -30,6 +30,7 @@ async fn database_and_memory_agree_on_random_conditions() {
     let contacts = fill(&world, "contacts", 40, |number| contact(number, &companies)).await;
     let deals = fill(&world, "deals", 40, |number| deal(number, &companies, &contacts)).await;
     fill(&world, "projects", 40, |number| project(number, &companies, &deals)).await;
+    fill(&world, "tasks", 40, |number| task(number, &companies, &deals)).await;
     // Parents in the bin are parents still.
     for (noun, id) in [("companies", &companies[1]), ("contacts", &contacts[1]), ("deals", &deals[1])] {
         world.owner().delete(&format!("{noun}/{id}")).await.expect(204);
@@ -47,6 +48,7 @@ async fn database_and_memory_agree_on_random_conditions() {
             crm_projects::VOCABULARY,
             3_000,
         ),
+        noun("tasks?include=assigned_to,created_by&", "q_tasks", "id", crm_tasks::VOCABULARY, 3_000),
         noun("activities?include=user&", "q_activities", "id", crm_activities::VOCABULARY, 1_500),
         noun("/api/v1/organizations/current/members?", "q_members", "user_id", members, 500),
     ]
@@ -159,9 +161,13 @@ async fn made(caller: &Caller, noun: &str, mut body: Value) -> String {
         for pointer in answer.pointers() {
             body.as_object_mut().unwrap().remove(pointer.split('/').nth(1).unwrap());
         }
-        for (required, value) in [("name", "N"), ("first_name", "F"), ("last_name", "L")] {
-            let belongs = required == "name" || noun == "contacts";
-            if belongs && !(required == "name" && noun == "contacts") && body.get(required).is_none() {
+        for (required, value) in [("name", "N"), ("title", "T"), ("first_name", "F"), ("last_name", "L")] {
+            let belongs = match noun {
+                "contacts" => ["first_name", "last_name"].contains(&required),
+                "tasks" => required == "title",
+                _ => required == "name",
+            };
+            if belongs && body.get(required).is_none() {
                 body[required] = json!(value);
             }
         }
@@ -246,6 +252,22 @@ fn deal(number: usize, companies: &[String], contacts: &[String]) -> Value {
         "amount": or_null(number + 1, ["0", "0.01", "999999999999999.99", "1000"][number % 4]),
         "expected_close_date": or_null(number + 3, dates[number % 4]), "deal_source": or_null(number, text(number + 17)),
         "tags": tags(number + 2), "custom_fields": object(number + 5),
+    })
+}
+
+fn task(number: usize, companies: &[String], deals: &[String]) -> Value {
+    let times = ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z", "2024-02-29T12:00:00Z", "2026-11-22T00:00:00.000001Z"];
+    let (kind, id) = match number % 3 {
+        0 => (json!("company"), json!(companies[number % 4])),
+        1 => (json!("deal"), json!(deals[number % 4])),
+        _ => (Value::Null, Value::Null),
+    };
+    json!({
+        "title": text(number + 3), "description": or_null(number + 1, text(number + 19)), "related_to_type": kind, "related_to_id": id,
+        "task_type": one_of(&["call", "email", "meeting", "todo", "follow_up", "demo"], number),
+        "status": one_of(&["pending", "in_progress", "completed", "cancelled"], number),
+        "priority": one_of(&["low", "medium", "high", "urgent"], number + 1), "due_date": or_null(number + 3, times[number % 4]),
+        "remind_at": or_null(number, times[(number + 1) % 4]), "tags": tags(number + 2), "custom_fields": object(number + 5),
     })
 }
 

@@ -50,12 +50,25 @@ pub(super) async fn fill(database: &TestDatabase, context: &Context) {
                 CASE WHEN n % 1000 = 0 THEN 'urgent' ELSE 'medium' END, company, '2026-01-01'::date + n % 300,
                 CASE WHEN n % 50 <> 0 THEN '2026-01-01'::date + n % 300 END, {person},
                 (SELECT id FROM crm_deals WHERE organization_id = '{organization}' AND name = 'Deal 1'), jsonb_build_array('tag ' || n % 400)
+           FROM ids;
+         INSERT INTO crm_tasks (organization_id, assigned_to_id, created_by_id, title, status, priority, task_type, related_to_type,
+                related_to_id, due_date, completed_at, tags)
+         SELECT '{organization}', {person}, '{user}', 'Task ' || n,
+                CASE WHEN n % 1000 = 0 THEN 'in_progress' WHEN n % 50 = 0 THEN 'pending' ELSE 'completed' END,
+                CASE WHEN n % 1000 = 0 THEN 'urgent' ELSE 'medium' END, CASE WHEN n % 1000 = 0 THEN 'demo' ELSE 'call' END,
+                CASE WHEN n % 1000 = 0 THEN 'contact' ELSE 'company' END, CASE WHEN n % 1000 = 0 THEN contact ELSE company END,
+                CASE WHEN n % 7 <> 0 THEN '2026-01-01Z'::timestamptz + n % 300 * interval '1 day' END,
+                CASE WHEN n % 50 <> 0 THEN now() END, jsonb_build_array('tag ' || n % 400)
            FROM ids;"
     );
     database.execute(&sql).await;
-    for (table, entity) in
-        [("crm_companies", "company"), ("crm_contacts", "contact"), ("crm_deals", "deal"), ("crm_projects", "project")]
-    {
+    for (table, entity) in [
+        ("crm_companies", "company"),
+        ("crm_contacts", "contact"),
+        ("crm_deals", "deal"),
+        ("crm_projects", "project"),
+        ("crm_tasks", "task"),
+    ] {
         let times = format!(
             "INSERT INTO crm_record_times (organization_id, entity, record_id, in_bin, updated_at, last_activity_at)
              SELECT organization_id, '{entity}', id, false, updated_at - random() * interval '1000 days', updated_at - random() * interval '1000 days'
@@ -64,7 +77,7 @@ pub(super) async fn fill(database: &TestDatabase, context: &Context) {
         database.execute(&times).await;
     }
     // As the server does by itself when so much has come in.
-    for table in ["crm_companies", "crm_contacts", "crm_deals", "crm_projects", "crm_record_times"] {
+    for table in ["crm_companies", "crm_contacts", "crm_deals", "crm_projects", "crm_tasks", "crm_record_times"] {
         database.execute(&format!("VACUUM (ANALYZE) {table}")).await;
     }
 }
@@ -83,6 +96,11 @@ fn values(noun: &str, field: &str, database: &[(String, String)]) -> Vec<String>
         (_, "stage") => &["prospecting", "negotiation", "closed_won"],
         (_, "currency") => &["USD", "EUR", "JPY"],
         (_, "expected_close_date" | "actual_close_date") => &["2026-03-01", "2001-01-01", "null"],
+        ("tasks", "due_date") => &["2026-03-01T00:00:00Z", "2001-01-01T00:00:00Z", "null"],
+        ("tasks", "title") => &["TASK 77", "nobody's"],
+        ("tasks", "status") => &["completed", "in_progress", "cancelled"],
+        ("tasks", "task_type") => &["call", "demo", "email"],
+        ("tasks", "related_to_type") => &["company", "contact", "deal", "null"],
         (_, "due_date" | "open_due_date" | "completion_date") => &["2026-03-01", "2001-01-01", "null"],
         (_, "project_status") => &["completed", "on_hold", "cancelled"],
         (_, "priority") => &["medium", "urgent", "low"],
@@ -90,7 +108,7 @@ fn values(noun: &str, field: &str, database: &[(String, String)]) -> Vec<String>
         ("companies", "name") => &["COMPANY 77", "nobody's"],
         ("deals", "name") => &["DEAL 77", "nobody's"],
         ("projects", "name") => &["PROJECT 77", "nobody's"],
-        (_, "owner_id" | "project_manager_id") => &["me", "null"],
+        (_, "owner_id" | "project_manager_id" | "assigned_to_id") => &["me", "null"],
         _ => &[],
     };
     let ids = database.iter().filter(|(name, _)| name == field).map(|(_, id)| id.clone());
@@ -110,6 +128,7 @@ async fn every_filter_of_a_single_field_is_answered_by_an_index() {
         ("primary_contact_id", "crm_contacts"),
         ("pipeline_id", "crm_pipelines"),
         ("deal_id", "crm_deals"),
+        ("related_to_id", "crm_companies"),
         ("id", "crm_companies"),
     ] {
         let query = format!("SELECT id FROM {table} WHERE organization_id = '{organization}' ORDER BY id DESC LIMIT 1");
@@ -122,6 +141,7 @@ async fn every_filter_of_a_single_field_is_answered_by_an_index() {
         ("contacts", "q_contacts", crm_contacts::VOCABULARY),
         ("deals", "q_deals", crm_deals::VOCABULARY),
         ("projects", "q_projects", crm_projects::VOCABULARY),
+        ("tasks", "q_tasks", crm_tasks::VOCABULARY),
     ] {
         for field in vocabulary.fields.iter().filter(|field| field.filterable) {
             let values = values(noun, field.name, &ids);
@@ -221,6 +241,7 @@ async fn every_order_is_that_of_an_index() {
         ("contacts", "q_contacts", crm_contacts::VOCABULARY),
         ("deals", "q_deals", crm_deals::VOCABULARY),
         ("projects", "q_projects", crm_projects::VOCABULARY),
+        ("tasks", "q_tasks", crm_tasks::VOCABULARY),
     ] {
         for field in vocabulary.fields.iter().filter(|field| field.sortable) {
             let column = match field.name {

@@ -35,12 +35,13 @@ async fn fields_picks_fields() {
 }
 
 /// Where each relation leads, by its name.
-const TARGETS: [(&str, &str, &str); 11] = [
+const TARGETS: [(&str, &str, &str); 12] = [
     ("parent", "parent_id", "id"),
     ("company", "company_id", "id"),
     ("primary_contact", "primary_contact_id", "id"),
     ("deal", "deal_id", "id"),
     ("owner", "owner_id", "user_id"),
+    ("assigned_to", "assigned_to_id", "user_id"),
     ("project_manager", "project_manager_id", "user_id"),
     ("created_by", "created_by_id", "user_id"),
     ("manager", "manager_id", "user_id"),

@@ -139,6 +139,9 @@ pub fn example(schema: &str, label: &str) -> Value {
         "NewDeal" => {
             json!({ "name": format!("Deal {label}"), "amount": "1000.00", "tags": [label], "custom_fields": { "note": label } })
         }
+        "NewTask" => {
+            json!({ "title": format!("Task {label}"), "description": label, "tags": [label], "custom_fields": { "note": label } })
+        }
         "NewProject" => {
             json!({ "name": format!("Project {label}"), "description": label, "tags": [label], "custom_fields": { "note": label } })
         }
@@ -148,6 +151,7 @@ pub fn example(schema: &str, label: &str) -> Value {
         "CompanyChanges" => json!({ "industry": label }),
         "ContactChanges" => json!({ "title": label }),
         "DealChanges" => json!({ "name": format!("Deal {label}") }),
+        "TaskChanges" => json!({ "description": label }),
         "ProjectChanges" => json!({ "description": label }),
         "BulkRequest" => json!({ "operations": [{ "op": "delete", "id": uuid::Uuid::now_v7() }] }),
         "SearchRequest" => {

@@ -8,8 +8,13 @@ use serde_json::{Value, json};
 use super::{App, Caller, document::example};
 
 /// The nouns of the CRM: how addresses call them, and the schema of a new one.
-pub const NOUNS: [(&str, &str); 4] =
-    [("companies", "NewCompany"), ("contacts", "NewContact"), ("deals", "NewDeal"), ("projects", "NewProject")];
+pub const NOUNS: [(&str, &str); 5] = [
+    ("companies", "NewCompany"),
+    ("contacts", "NewContact"),
+    ("deals", "NewDeal"),
+    ("projects", "NewProject"),
+    ("tasks", "NewTask"),
+];
 
 /// The roles, as testkit calls its people.
 pub const ROLES: [&str; 4] = ["owner", "admin", "member", "viewer"];
@@ -49,6 +54,10 @@ impl World {
         match noun {
             "companies" => body["parent_id"] = json!(id(&earlier[0])),
             "contacts" => body["company_id"] = json!(self.first("companies")),
+            "tasks" => {
+                body["related_to_type"] = json!("company");
+                body["related_to_id"] = json!(self.first("companies"));
+            }
             "projects" => {
                 body["company_id"] = json!(self.first("companies"));
                 body["deal_id"] = json!(self.first("deals"));
