@@ -129,6 +129,7 @@ async fn tried(
     let base = match noun {
         "contacts" => json!({ "first_name": "F", "last_name": format!("L{number}") }),
         "deals" => json!({ "name": format!("N{number}"), "stage": "closed_lost", "lost_reason": "too naughty" }),
+        "tasks" => json!({ "title": format!("T{number}") }),
         _ => json!({ "name": format!("N{number}") }),
     };
     let (created, refused) = taken(async |body| caller.post(noun, body).await, &base, new, text).await;
@@ -190,6 +191,11 @@ async fn in_every_text_of_deals() {
 #[tokio::test(flavor = "multi_thread")]
 async fn in_every_text_of_projects() {
     in_every_place(NOUNS[3].0, NOUNS[3].1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_every_text_of_tasks() {
+    in_every_place(NOUNS[4].0, NOUNS[4].1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,4 +1,4 @@
-//! How far a project is, by its hours.
+//! How far a project is, by its hours and by its tasks.
 
 use bigdecimal::{BigDecimal, RoundingMode, ToPrimitive};
 use crm_kernel::{Date, Money, ProjectId};
@@ -20,20 +20,36 @@ pub struct ProjectProgress {
     pub actual_hours: Option<Money>,
     /// Hours taken of those estimated, in whole percent, rounded down; more than 100 when it took longer. Null without an estimate.
     pub hours_percent: Option<i64>,
+    /// How many tasks it has; those that were cancelled are not counted, nor those in the bin.
+    pub tasks: i64,
+    /// How many of them are completed.
+    pub tasks_completed: i64,
+    /// Tasks completed of those there are, in whole percent, rounded down. Null without tasks.
+    pub tasks_percent: Option<i64>,
     /// When it should be done.
     pub due_date: Option<Date>,
     /// Whether that was before today, in the organisation's time zone, and it is not done.
     pub is_overdue: bool,
 }
 
-impl From<Project> for ProjectProgress {
-    fn from(project: Project) -> Self {
+/// Living tasks of a project that were not cancelled.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct TaskCounts {
+    pub(crate) all: i64,
+    pub(crate) completed: i64,
+}
+
+impl ProjectProgress {
+    pub(crate) fn of(project: Project, tasks: TaskCounts) -> Self {
         Self {
             project_id: project.id,
             project_status: project.project_status,
             hours_percent: percent(project.actual_hours.as_ref(), project.estimated_hours.as_ref()),
             estimated_hours: project.estimated_hours,
             actual_hours: project.actual_hours,
+            tasks: tasks.all,
+            tasks_completed: tasks.completed,
+            tasks_percent: (tasks.completed * 100).checked_div(tasks.all),
             due_date: project.due_date,
             is_overdue: project.is_overdue,
         }

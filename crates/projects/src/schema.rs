@@ -76,6 +76,17 @@ diesel::table! {
 }
 
 diesel::table! {
+    /// Tasks, for how many of a project's are done.
+    q_tasks (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        status -> Text,
+        rel_project_id -> Nullable<Uuid>,
+        deleted_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
     /// The tenant, for its clock.
     organizations (id) {
         id -> Uuid,

@@ -136,6 +136,9 @@ impl Projects for PgProjects {
     }
 
     async fn progress(&self, context: &Context, id: ProjectId) -> Result<ProjectProgress> {
-        self.get(context, id).await.map(ProjectProgress::from)
+        let mut tx = self.db.begin(context).await?;
+        let project = store::get(&mut tx, id).await?;
+        let tasks = store::task_counts(&mut tx, id).await?;
+        Ok(ProjectProgress::of(project, tasks))
     }
 }

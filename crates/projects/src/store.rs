@@ -18,9 +18,9 @@ use crm_tenancy::{
     seek_id, seek_nullable,
 };
 use diesel::{
-    BoolExpressionMethods, ExpressionMethods, IntoSql, NullableExpressionMethods, OptionalExtension,
+    AggregateExpressionMethods, BoolExpressionMethods, ExpressionMethods, IntoSql, NullableExpressionMethods, OptionalExtension,
     PgTimestampExpressionMethods, QueryDsl, Queryable, Selectable, SelectableHelper,
-    dsl::{date, now},
+    dsl::{self, date, now},
     sql_types::{Bool, Timestamptz},
 };
 use diesel_async::RunQueryDsl;
@@ -29,7 +29,8 @@ use serde_json::{Value, json};
 use crate::{
     fields::{FIELDS, VIEW},
     model::{NewProject, Project, ProjectChanges, ProjectOrigin, ProjectStatus},
-    schema::{crm_projects as projects, organizations, q_deals, q_projects},
+    progress::TaskCounts,
+    schema::{crm_projects as projects, organizations, q_deals, q_projects, q_tasks},
 };
 
 pub(crate) const PROJECT: Entity = Entity { name: "project", table: "crm_projects" };
@@ -138,6 +139,15 @@ pub(crate) async fn today(tx: &mut Tx) -> Result<Date> {
     let own = organizations::table.filter(organizations::id.eq(tx.organization_id()));
     let here = now.into_sql::<Timestamptz>().at_time_zone(organizations::time_zone);
     own.select(date(here)).first(tx).await.expect_one(ORGANIZATION)
+}
+
+/// How many living tasks a project has that were not cancelled, and how many of them are completed.
+pub(crate) async fn task_counts(tx: &mut Tx, id: ProjectId) -> Result<TaskCounts> {
+    let own = q_tasks::table.filter(q_tasks::organization_id.eq(tx.organization_id())).filter(q_tasks::rel_project_id.eq(id));
+    let living = own.filter(q_tasks::deleted_at.is_null()).filter(q_tasks::status.ne("cancelled"));
+    let completed = dsl::count(q_tasks::id).aggregate_filter(q_tasks::status.eq("completed"));
+    let (all, completed) = living.select((dsl::count(q_tasks::id), completed)).first(tx).await.expect_one(PROJECT)?;
+    Ok(TaskCounts { all, completed })
 }
 
 /// What a project takes from the living deal that it is made of: its name and its company.

@@ -168,6 +168,28 @@ async fn progress_is_hours_taken_of_hours_estimated() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn progress_counts_living_tasks_that_were_not_cancelled() {
+    let bench = Bench::new().await;
+    let project = bench.made(named()).await;
+    let none = bench.projects.progress(bench.member(), project.id).await.expect("it lives");
+    assert_eq!((none.tasks, none.tasks_completed, none.tasks_percent), (0, 0, None));
+    let tasks = format!(
+        "INSERT INTO crm_tasks (organization_id, title, related_to_type, related_to_id, status, deleted_at)
+         SELECT '{}', 'Task', 'project', '{}', status, deleted_at
+           FROM (VALUES ('completed', NULL::timestamptz), ('completed', NULL), ('pending', NULL), ('cancelled', NULL),
+                        ('completed', now())) AS task (status, deleted_at)",
+        bench.member().organization_id,
+        project.id
+    );
+    bench.database.execute(&tasks).await;
+    let other = bench.made(named()).await;
+    for (id, counts) in [(project.id, (3, 2, Some(66))), (other.id, (0, 0, None))] {
+        let progress = bench.projects.progress(&bench.tenant.viewer, id).await.expect("a viewer reads");
+        assert_eq!((progress.tasks, progress.tasks_completed, progress.tasks_percent), counts);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_manages_a_project_may_change_it_and_must_be_there() {
     let bench = Bench::new().await;
     let (member, colleague) = (bench.member(), &bench.tenant.colleague);

@@ -75,7 +75,79 @@ fn moment(zoned: &Zoned) -> Result<Timestamp> {
 
 #[cfg(test)]
 mod tests {
-    use super::Borders;
+    use crm_kernel::{Context, Timestamp};
+    use crm_testkit::TestDatabase;
+
+    use super::{Borders, Part};
+    use crate::{NewTask, PgTasks, Tasks, store};
+
+    async fn task(tasks: &PgTasks, context: &Context, due: &str, is_all_day: bool) {
+        let due_date = Some(due.parse().expect("a time"));
+        let title = format!("{due}{}", if is_all_day { " day" } else { "" });
+        let new = NewTask { title, due_date, is_all_day: Some(is_all_day), ..NewTask::default() };
+        tasks.create(context, new).await.expect("a member creates");
+    }
+
+    /// Days turn over at midnight where the person is, and moments pass at once: on both sides of every border, in zones on both sides of
+    /// the date line, with half hours, and on days of 23 and 25 hours.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn at_every_border_a_task_is_on_its_side() {
+        let database = TestDatabase::create().await;
+        let acme = database.tenant("Acme").await;
+        let tasks = PgTasks::new(database.db());
+        let (before, on, after) = ("2026-03-28T00:00:00Z", "2026-03-29T00:00:00Z", "2026-03-30T00:00:00Z");
+        for due in [before, on, after] {
+            task(&tasks, &acme.member, due, true).await;
+        }
+        let days = |day: &str| format!("{day} day");
+        for (zone, begins, ends) in [
+            ("UTC", "2026-03-29T00:00:00Z", "2026-03-30T00:00:00Z"),
+            ("Pacific/Kiritimati", "2026-03-28T10:00:00Z", "2026-03-29T10:00:00Z"),
+            ("Pacific/Pago_Pago", "2026-03-29T11:00:00Z", "2026-03-30T11:00:00Z"),
+            ("Asia/Kathmandu", "2026-03-28T18:15:00Z", "2026-03-29T18:15:00Z"),
+            // Of 23 hours.
+            ("Europe/Berlin", "2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z"),
+            ("America/New_York", "2026-03-29T04:00:00Z", "2026-03-30T04:00:00Z"),
+        ] {
+            let (begins, ends): (Timestamp, Timestamp) = (begins.parse().expect("a time"), ends.parse().expect("a time"));
+            let moment = time::Duration::microseconds(1);
+            let last = Timestamp(ends.0 - moment);
+            let eve = Timestamp(begins.0 - moment);
+            for (now, overdue, today, upcoming) in [
+                (eve, vec![], vec![days(before)], vec![days(on), days(after)]),
+                (begins, vec![days(before)], vec![days(on)], vec![days(after)]),
+                (last, vec![days(before)], vec![days(on)], vec![days(after)]),
+                (ends, vec![days(before), days(on)], vec![days(after)], vec![]),
+            ] {
+                let borders = Borders::of(now, zone).expect("a zone");
+                let mut found = Vec::new();
+                for part in [Part::Overdue, Part::Today, Part::Upcoming] {
+                    let mut tx = database.db().begin(&acme.member).await.expect("a member");
+                    let rows = store::mine(&mut tx, part, &borders, 100).await.expect("mine");
+                    found.push(rows.into_iter().map(|task| task.title).collect::<Vec<_>>());
+                }
+                assert_eq!(found, [overdue, today, upcoming], "{zone} at {now}");
+            }
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_moment_is_over_after_it_and_tomorrow_begins_at_midnight_there() {
+        let database = TestDatabase::create().await;
+        let acme = database.tenant("Acme").await;
+        let tasks = PgTasks::new(database.db());
+        // A day of 25 hours in Berlin: it ends at 23:00 UTC.
+        let dues = ["2026-10-25T11:59:59.999999Z", "2026-10-25T12:00:00Z", "2026-10-25T22:59:59.999999Z", "2026-10-25T23:00:00Z"];
+        for due in dues {
+            task(&tasks, &acme.member, due, false).await;
+        }
+        let borders = Borders::of("2026-10-25T12:00:00Z".parse().expect("a time"), "Europe/Berlin").expect("a zone");
+        for (part, expected) in [(Part::Overdue, &dues[..1]), (Part::Today, &dues[1..3]), (Part::Upcoming, &dues[3..])] {
+            let mut tx = database.db().begin(&acme.member).await.expect("a member");
+            let rows = store::mine(&mut tx, part, &borders, 100).await.expect("mine");
+            assert_eq!(rows.iter().map(|task| task.title.as_str()).collect::<Vec<_>>(), expected, "{part:?}");
+        }
+    }
 
     #[test]
     fn a_day_begins_and_ends_where_its_person_is() {

@@ -8,6 +8,8 @@ use jiff::{Timestamp as Instant, tz::TimeZone};
 use rrule::{Frequency, RRule, RRuleSet, RRuleSetIter, Unvalidated};
 use time::OffsetDateTime;
 
+use crate::model::Task;
+
 /// Days of a rule that are looked at for the one after today: 27 years of a daily one.
 const MOST_DAYS: usize = 10_000;
 
@@ -37,6 +39,14 @@ fn read(text: &str) -> Option<RRule<Unvalidated>> {
 pub(crate) struct Next {
     pub(crate) due_date: Timestamp,
     pub(crate) recurrence: String,
+}
+
+impl Next {
+    /// When the person is to be reminded then: as long before, or after, as for the task before.
+    pub(crate) fn remind_at(&self, before: &Task) -> Option<Timestamp> {
+        let (remind, due) = (before.remind_at?, before.due_date?);
+        remind.0.checked_add(self.due_date.0 - due.0).map(Timestamp)
+    }
 }
 
 /// When a task is due.

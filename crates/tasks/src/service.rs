@@ -2,7 +2,7 @@
 //! written is in `within.rs`.
 
 use async_trait::async_trait;
-use crm_kernel::{Context, Count, Deleted, Expected, ListQuery, Page, Result, Role, TaskId, Timestamp, Total};
+use crm_kernel::{Context, Count, Deleted, Error, Expected, ListQuery, Page, Result, Role, TaskId, Timestamp, Total};
 use crm_tenancy::{Db, Tx};
 
 use crate::{
@@ -150,7 +150,7 @@ impl Tasks for PgTasks {
     async fn mine(&self, context: &Context) -> Result<MyTasks> {
         let mut tx = self.db.begin(context).await?;
         let caller = tx.user_id();
-        let time_zone = store::time_zone(&mut tx, caller).await?;
+        let time_zone = store::time_zone(&mut tx, caller).await?.ok_or(Error::NotFound("member"))?;
         let borders = Borders::of(Timestamp::now(), &time_zone)?;
         let overdue = part(&mut tx, Part::Overdue, &borders).await?;
         let today = part(&mut tx, Part::Today, &borders).await?;

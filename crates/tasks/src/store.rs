@@ -18,8 +18,10 @@ use crm_tenancy::{
     seek_id, seek_nullable,
 };
 use diesel::{
-    BoolExpressionMethods, ExpressionMethods, IntoSql, NullableExpressionMethods, OptionalExtension, QueryDsl, Queryable,
-    Selectable, SelectableHelper, dsl::now, sql_types::Bool,
+    BoolExpressionMethods, ExpressionMethods, Insertable, IntoSql, NullableExpressionMethods, OptionalExtension, QueryDsl,
+    Queryable, Selectable, SelectableHelper,
+    dsl::now,
+    sql_types::{Bool, Nullable, Text, Timestamptz, Uuid as SqlUuid},
 };
 use diesel_async::RunQueryDsl;
 use serde_json::{Value, json};
@@ -29,6 +31,7 @@ use crate::{
     fields::{FIELDS, VIEW},
     model::{NewTask, RelatedType, Task, TaskChanges, TaskStatus},
     my_tasks::{Borders, Part},
+    recurrence::Next,
     schema::{crm_tasks as tasks, q_members, q_tasks},
 };
 
@@ -47,6 +50,8 @@ pub(crate) struct Held {
     pub(crate) due_date: Option<Timestamp>,
     pub(crate) is_all_day: bool,
     pub(crate) recurrence: Option<String>,
+    pub(crate) next_id: Option<TaskId>,
+    pub(crate) assigned_to_id: Option<UserId>,
     version: i32,
 }
 
@@ -151,10 +156,10 @@ pub(crate) async fn mine(tx: &mut Tx, part: Part, borders: &Borders, most: i64) 
     rows.order((key.asc(), q_tasks::id.asc())).limit(most).select(Task::as_select()).load(tx).await.expect_any(TASK)
 }
 
-/// The time zone of a member.
-pub(crate) async fn time_zone(tx: &mut Tx, user: UserId) -> Result<String> {
+/// The time zone of a member, if there is such a member.
+pub(crate) async fn time_zone(tx: &mut Tx, user: UserId) -> Result<Option<String>> {
     let own = q_members::table.filter(q_members::organization_id.eq(tx.organization_id())).filter(q_members::user_id.eq(user));
-    own.select(q_members::time_zone).first(tx).await.expect_one(MEMBER)
+    own.select(q_members::time_zone).first(tx).await.optional().expect_any(MEMBER)
 }
 
 pub(crate) async fn insert(tx: &mut Tx, new: &NewTask) -> Result<Task> {
@@ -162,13 +167,43 @@ pub(crate) async fn insert(tx: &mut Tx, new: &NewTask) -> Result<Task> {
     get(tx, id).await
 }
 
-/// Makes the task that comes after this one, which is held, and tells it so; the one before is given back.
-pub(crate) async fn insert_next(tx: &mut Tx, before: TaskId, new: &NewTask) -> Result<Task> {
-    let next: TaskId =
-        diesel::insert_into(tasks::table).values(new).returning(tasks::id).get_result(tx).await.expect_one(TASK)?;
-    let changed = diesel::update(tasks::table.find((tx.organization_id(), before))).set(tasks::next_id.eq(next));
-    let id: TaskId = changed.returning(tasks::id).get_result(tx).await.expect_one(TASK)?;
-    get(tx, id).await
+/// Makes the task that comes after this one: as this one is, with what the rule says of the next.
+pub(crate) async fn insert_next(tx: &mut Tx, before: &Task, id: TaskId, next: &Next) -> Result<()> {
+    let later = next.remind_at(before);
+    let this = tasks::table.find((tx.organization_id(), before.id)).select((
+        id.into_sql::<SqlUuid>(),
+        tasks::title,
+        tasks::description,
+        tasks::related_to_type,
+        tasks::related_to_id,
+        tasks::task_type,
+        tasks::priority,
+        next.due_date.into_sql::<Timestamptz>().nullable(),
+        tasks::is_all_day,
+        later.into_sql::<Nullable<Timestamptz>>(),
+        next.recurrence.as_str().into_sql::<Text>().nullable(),
+        tasks::assigned_to_id,
+        tasks::tags,
+        tasks::custom_fields,
+    ));
+    let made = this.insert_into(tasks::table).into_columns((
+        tasks::id,
+        tasks::title,
+        tasks::description,
+        tasks::related_to_type,
+        tasks::related_to_id,
+        tasks::task_type,
+        tasks::priority,
+        tasks::due_date,
+        tasks::is_all_day,
+        tasks::remind_at,
+        tasks::recurrence,
+        tasks::assigned_to_id,
+        tasks::tags,
+        tasks::custom_fields,
+    ));
+    let _: TaskId = made.returning(tasks::id).get_result(tx).await.expect_one(TASK)?;
+    Ok(())
 }
 
 /// All of them with one statement, in this order. Each says its id.
@@ -190,11 +225,11 @@ pub(crate) async fn hold(tx: &mut Tx, id: TaskId, expected: &Expected) -> Result
     }
 }
 
-/// Changes a task that is held.
-pub(crate) async fn update(tx: &mut Tx, id: TaskId, changes: &TaskChanges) -> Result<Task> {
+/// Changes a task that is held; with `next` it also names the task that comes after it.
+pub(crate) async fn update(tx: &mut Tx, id: TaskId, changes: &TaskChanges, next: Option<TaskId>) -> Result<Task> {
     let custom_fields = patched!(tasks::custom_fields.nullable(), changes.custom_fields).assume_not_null();
     let changed: TaskId = diesel::update(tasks::table.find((tx.organization_id(), id)))
-        .set((changes, tasks::custom_fields.eq(custom_fields)))
+        .set((changes, tasks::custom_fields.eq(custom_fields), next.map(|next| tasks::next_id.eq(next))))
         .returning(tasks::id)
         .get_result(tx)
         .await

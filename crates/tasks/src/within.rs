@@ -12,8 +12,9 @@ use crm_tenancy::{
 
 use crate::{
     model::{NewTask, Task, TaskChanges, TaskStatus},
-    recurrence::{self, Due},
-    rules, store,
+    recurrence::{self, Due, Next},
+    rules,
+    store::{self, Held},
 };
 
 /// See [`Tasks::create`](crate::Tasks::create).
@@ -63,13 +64,17 @@ pub async fn replace(tx: &mut Tx, id: TaskId, expected: &Expected, new: NewTask)
 /// As there.
 pub async fn update(tx: &mut Tx, id: TaskId, expected: &Expected, changes: &TaskChanges) -> Result<Task> {
     // Definitions are held before the task is: whoever changes them takes both in this order.
-    let (custom_fields, faults) = judged_change(tx, RecordKind::Task, &changes.custom_fields).await?;
+    let (custom_fields, faults) = judged_change(tx, RecordKind::Task, id.uuid(), &changes.custom_fields).await?;
     let held = store::hold(tx, id, expected).await?;
     let changes = TaskChanges { custom_fields, ..changes.clone() };
     rules::judge_change(&held, &changes, faults)?;
-    let task = store::update(tx, id, &changes).await?;
-    let is_done_now = held.status != TaskStatus::Completed && task.status == TaskStatus::Completed;
-    if is_done_now && task.next_id.is_none() { followed(tx, task).await } else { Ok(task) }
+    let Some(next) = coming(tx, &held, &changes).await? else { return store::update(tx, id, &changes, None).await };
+    match tx.attempt(async |tx| followed(tx, id, &changes, &next).await).await {
+        // The work is done also when nothing can follow: the record is in the bin, the person has left, a value may be there once only.
+        // What is wrong with the change itself is said again.
+        Err(Error::Invalid(_) | Error::Conflict(_)) => store::update(tx, id, &changes, None).await,
+        made => made,
+    }
 }
 
 /// See [`Tasks::complete`](crate::Tasks::complete).
@@ -88,38 +93,31 @@ pub async fn reopen(tx: &mut Tx, id: TaskId, expected: &Expected) -> Result<Task
     let held = store::hold(tx, id, expected).await?;
     let is_open = matches!(held.status, TaskStatus::Pending | TaskStatus::InProgress);
     let status = if is_open { held.status } else { TaskStatus::Pending };
-    store::update(tx, id, &TaskChanges { status: Some(status), ..TaskChanges::default() }).await
+    store::update(tx, id, &TaskChanges { status: Some(status), ..TaskChanges::default() }, None).await
 }
 
-/// Makes the task that comes after one that was just completed, if one does. It does not come when its record lies in the bin or its
-/// person has left: the work is done all the same.
-async fn followed(tx: &mut Tx, task: Task) -> Result<Task> {
-    let (Some(rule), Some(due)) = (&task.recurrence, task.due_date) else { return Ok(task) };
-    let zone = store::time_zone(tx, task.assigned_to_id.unwrap_or(tx.user_id())).await?;
-    let begins = if task.is_all_day { Due::Day(due) } else { Due::Moment(due) };
-    let Some(next) = recurrence::after(rule, begins, Timestamp::now(), &zone) else { return Ok(task) };
-    let later = next.due_date.0 - due.0;
-    let new = NewTask {
-        id: Some(TaskId::generate()),
-        title: task.title.clone(),
-        description: task.description.clone(),
-        related_to_type: task.related_to_type,
-        related_to_id: task.related_to_id,
-        task_type: Some(task.task_type),
-        status: Some(TaskStatus::Pending),
-        priority: Some(task.priority),
-        due_date: Some(next.due_date),
-        is_all_day: Some(task.is_all_day),
-        remind_at: task.remind_at.and_then(|remind| remind.0.checked_add(later)).map(Timestamp),
-        recurrence: Some(next.recurrence),
-        assigned_to_id: task.assigned_to_id,
-        tags: Some(task.tags.clone()),
-        custom_fields: Some(task.custom_fields.clone()),
-    };
-    match tx.attempt(async |tx| store::insert_next(tx, task.id, &new).await).await {
-        Err(Error::Invalid(_)) => Ok(task),
-        made => made,
+/// When the task comes next, if this change completes it for the first time and it comes again.
+async fn coming(tx: &mut Tx, held: &Held, changes: &TaskChanges) -> Result<Option<Next>> {
+    let is_done_now = held.status != TaskStatus::Completed && changes.status == Some(TaskStatus::Completed);
+    let rule = changes.recurrence.as_ref().unwrap_or(&held.recurrence);
+    let (Some(rule), Some(due)) = (rule, changes.due_date.unwrap_or(held.due_date)) else { return Ok(None) };
+    if !is_done_now || held.next_id.is_some() {
+        return Ok(None);
     }
+    let person = changes.assigned_to_id.unwrap_or(held.assigned_to_id).unwrap_or(tx.user_id());
+    // A person who is not there is the change's fault, and is refused with it.
+    let Some(zone) = store::time_zone(tx, person).await? else { return Ok(None) };
+    let is_all_day = changes.is_all_day.unwrap_or(held.is_all_day);
+    let begins = if is_all_day { Due::Day(due) } else { Due::Moment(due) };
+    Ok(recurrence::after(rule, begins, Timestamp::now(), &zone))
+}
+
+/// Completes a task, and makes the one that comes after it. One change to each.
+async fn followed(tx: &mut Tx, id: TaskId, changes: &TaskChanges, next: &Next) -> Result<Task> {
+    let next_id = TaskId::generate();
+    let done = store::update(tx, id, changes, Some(next_id)).await?;
+    store::insert_next(tx, &done, next_id, next).await?;
+    Ok(done)
 }
 
 /// See [`Tasks::delete`](crate::Tasks::delete).

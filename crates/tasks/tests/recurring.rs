@@ -58,6 +58,9 @@ async fn completing_makes_the_next_one_with_its_fields_and_its_reminder() {
     let task = bench.made(new).await;
     let done = bench.completed(&task).await;
     assert!(done.completed_at.is_some() && done.status == TaskStatus::Completed);
+    assert_eq!(done.version, task.version + 1, "one change, which also names the next");
+    let logged = format!("SELECT count(*) FROM crm_activities WHERE entity_id = '{}'", task.id);
+    assert_eq!(bench.database.number(&logged).await, 2, "made, and completed");
     let next = bench.tasks.get(bench.member(), done.next_id.expect("one follows")).await.expect("it is there");
     assert_eq!(next.due_date, Some(Timestamp(due.0 + Duration::days(7))));
     assert_eq!(next.remind_at, Some(Timestamp(remind.0 + Duration::days(7))));
@@ -121,6 +124,34 @@ async fn the_clock_is_that_of_the_person_and_a_day_stays_a_day() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_completes_a_task_may_change_it_too_and_the_next_is_as_it_was_left() {
+    let bench = Bench::new().await;
+    let task = bench.made(every("FREQ=DAILY", tomorrow(9))).await;
+    let changes = TaskChanges {
+        title: Some("Ask again".into()),
+        status: Some(TaskStatus::Completed),
+        recurrence: Some(Some("FREQ=WEEKLY".into())),
+        due_date: Some(Some(tomorrow(11))),
+        assigned_to_id: Some(None),
+        ..TaskChanges::default()
+    };
+    let done =
+        bench.tasks.update(bench.member(), task.id, &Expected::OneOf(vec![task.version]), &changes).await.expect("its own");
+    assert_eq!((done.version, done.assigned_to_id), (task.version + 1, None));
+    let next = bench.tasks.get(bench.member(), done.next_id.expect("one follows")).await.expect("it is there");
+    assert_eq!(next.due_date, Some(Timestamp(tomorrow(11).0 + Duration::days(7))));
+    assert_eq!((next.title.as_str(), next.assigned_to_id), ("Ask again", None), "what was nobody's stays so");
+
+    // What is wrong with the change is refused, whether or not one would follow.
+    let stranger = bench.database.tenant("Umbrella").await;
+    let wrong = TaskChanges { assigned_to_id: Some(Some(stranger.member.user_id)), ..changes };
+    let task = bench.made(every("FREQ=DAILY", tomorrow(9))).await;
+    let refused = bench.tasks.update(bench.member(), task.id, &Expected::Any, &wrong).await;
+    refusals::invalid(refused, "/assigned_to_id", "reference", "nobody of this organisation");
+    assert_eq!(bench.tasks.get(bench.member(), task.id).await.expect("it is there"), task, "nothing happened");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn work_is_done_also_when_nothing_can_follow() {
     let bench = Bench::new().await;
     let company = bench.database.company(bench.member(), "Ours").await;
@@ -129,7 +160,7 @@ async fn work_is_done_also_when_nothing_can_follow() {
     let task = bench.made(about).await;
     bench.database.delete_company(company).await;
     let done = bench.completed(&task).await;
-    assert_eq!((done.status, done.next_id), (TaskStatus::Completed, None));
+    assert_eq!((done.status, done.next_id, done.version), (TaskStatus::Completed, None, task.version + 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -112,13 +112,30 @@ impl<N: Noun> Question<N> {
     /// # Errors
     /// `Malformed` with every bad parameter.
     pub async fn read_within(&self, services: &Services, caller: &Caller, field: &str, id: Uuid) -> Result<(ListQuery, Shape)> {
-        let field = fields::find(N::fields(), field).ok_or_else(|| Error::internal("a list below a record needs its field"))?;
+        let field = self.said_by_address(field)?;
         let mut query = every::<N>();
         query.filter = query.filter.and_id(field, id);
+        self.understand(services, caller, query).await
+    }
+
+    /// The same for what can be about several kinds of record: only what is about this record of this kind. An id alone does not say it,
+    /// clients choose ids and records of two kinds may have the same.
+    ///
+    /// # Errors
+    /// `Malformed` with every bad parameter.
+    pub async fn read_about(&self, services: &Services, caller: &Caller, kind: &str, id: Uuid) -> Result<(ListQuery, Shape)> {
+        let (of_kind, of_id) = (self.said_by_address("related_to_type")?, self.said_by_address("related_to_id")?);
+        let mut query = every::<N>();
+        query.filter = query.filter.and_word(of_kind, kind).and_id(of_id, id);
+        self.understand(services, caller, query).await
+    }
+
+    fn said_by_address(&self, field: &str) -> Result<&'static Field> {
+        let field = fields::find(N::fields(), field).ok_or_else(|| Error::internal("a list below a record needs its field"))?;
         if self.pairs.iter().any(|(name, _)| name == field.name) {
             return Err(Error::malformed(field.name, "repeated", "the address says it already"));
         }
-        self.understand(services, caller, query).await
+        Ok(field)
     }
 
     async fn understand(&self, services: &Services, caller: &Caller, mut query: ListQuery) -> Result<(ListQuery, Shape)> {

@@ -502,7 +502,7 @@ async fn list_tasks(
     question: Question<TaskNoun>,
     services: Data<Services>,
 ) -> Answer<Listed<Task>> {
-    let (query, shape) = question.read_within(&services, &caller, "related_to_id", id.uuid()).await?;
+    let (query, shape) = question.read_about(&services, &caller, "deal", id.uuid()).await?;
     services.deals.get(&caller.context, *id).await?;
     let page = services.tasks.list(&caller.context, &query).await?;
     Ok(shape.page(&services, &caller, page).await?)

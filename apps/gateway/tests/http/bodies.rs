@@ -59,14 +59,15 @@ async fn every_bad_field_is_named_at_once() {
         body["no_such_field"] = json!(1);
         body["a/b~c"] = json!(1);
         body["tags"] = json!("not a list");
-        body["owner_id"] = json!("not an id");
+        body[noun.person_id()] = json!("not an id");
         body[noun.name] = json!("x".repeat(300));
         let name = format!("/{}", noun.name);
-        let named = ["/no_such_field", "/a~1b~0c", "/tags", "/owner_id", &name];
+        let person = format!("/{}", noun.person_id());
+        let named = ["/no_such_field", "/a~1b~0c", "/tags", &person, &name];
         world.member().post(noun.path, &body).await.problem(400, "malformed").names(&named);
         let record = format!("{}/{}", noun.path, world.first(noun.path));
         world.member().put(&record, &body).await.problem(400, "malformed").names(&named);
-        let patch = json!({ "no_such_field": 1, "a/b~c": null, "tags": 1, "owner_id": [], noun.name: "x".repeat(300) });
+        let patch = json!({ "no_such_field": 1, "a/b~c": null, "tags": 1, noun.person_id(): [], noun.name: "x".repeat(300) });
         world.member().patch(&record, &patch).await.problem(400, "malformed").names(&named);
 
         let broken = json!({ noun.name: " ", "tags": ["a", "a"], noun.note: "x".repeat(20_000), "custom_fields": { "a": "\0" } });

@@ -94,7 +94,7 @@ async fn a_cursor_goes_on_with_its_own_question_only() {
     let app = App::start().await;
     let world = World::create(&app, "Acme").await;
     for noun in NOUNS {
-        let sort = if noun.path == "contacts" { "last_name" } else { "name" };
+        let (sort, person) = (noun.sort, noun.person);
         let all = world.owner().get(&format!("{}?sort={sort}", noun.path)).await.expect(200).ids();
         let mut seen = Vec::new();
         let mut address = format!("{}?sort={sort}&limit=1", noun.path);
@@ -113,7 +113,7 @@ async fn a_cursor_goes_on_with_its_own_question_only() {
             "sort=created_at",
             "",
             &format!("sort=-{sort}"),
-            &format!("sort={sort}&owner_id=me"),
+            &format!("sort={sort}&{person}_id=me"),
             &format!("sort={sort}&deleted=only"),
         ] {
             let answer = world.owner().get(&format!("{}?{other}&limit=1&cursor={cursor}", noun.path)).await;
@@ -121,7 +121,7 @@ async fn a_cursor_goes_on_with_its_own_question_only() {
         }
         world
             .owner()
-            .get(&format!("{}?sort={sort}&limit=2&fields=id&include=owner&count=true&cursor={cursor}", noun.path))
+            .get(&format!("{}?sort={sort}&limit=2&fields=id&include={person}&count=true&cursor={cursor}", noun.path))
             .await
             .expect(200);
         for other in NOUNS.iter().filter(|other| other.path != noun.path) {

@@ -10,6 +10,7 @@ mod routes;
 mod shapes;
 #[path = "../support/mod.rs"]
 mod support;
+mod tasks;
 mod versions;
 
 use serde_json::{Value, json};
@@ -25,17 +26,23 @@ struct Noun {
     name: &'static str,
     /// Text that may be null.
     note: &'static str,
+    /// Text that lists are sorted by.
+    sort: &'static str,
+    /// The person whose record it is, as relations call them.
+    person: &'static str,
     /// Unique among living records, with a value it may have.
     unique: Option<(&'static str, &'static str)>,
 }
 
-const NOUNS: [Noun; 4] = [
+const NOUNS: [Noun; 5] = [
     Noun {
         path: "companies",
         new: "NewCompany",
         changes: "CompanyChanges",
         name: "name",
         note: "industry",
+        sort: "name",
+        person: "owner",
         unique: Some(("slug", "taken")),
     },
     Noun {
@@ -44,13 +51,48 @@ const NOUNS: [Noun; 4] = [
         changes: "ContactChanges",
         name: "first_name",
         note: "title",
+        sort: "last_name",
+        person: "owner",
         unique: Some(("email", "taken@example.com")),
     },
-    Noun { path: "deals", new: "NewDeal", changes: "DealChanges", name: "name", note: "deal_source", unique: None },
-    Noun { path: "projects", new: "NewProject", changes: "ProjectChanges", name: "name", note: "description", unique: None },
+    Noun {
+        path: "deals",
+        new: "NewDeal",
+        changes: "DealChanges",
+        name: "name",
+        note: "deal_source",
+        sort: "name",
+        person: "owner",
+        unique: None,
+    },
+    Noun {
+        path: "projects",
+        new: "NewProject",
+        changes: "ProjectChanges",
+        name: "name",
+        note: "description",
+        sort: "name",
+        person: "owner",
+        unique: None,
+    },
+    Noun {
+        path: "tasks",
+        new: "NewTask",
+        changes: "TaskChanges",
+        name: "title",
+        note: "description",
+        sort: "title",
+        person: "assigned_to",
+        unique: None,
+    },
 ];
 
 impl Noun {
+    /// The field with the id of the person whose record it is.
+    fn person_id(&self) -> String {
+        format!("{}_id", self.person)
+    }
+
     /// A body with which nothing is wrong.
     fn body(&self, label: &str) -> Value {
         example(self.new, label)

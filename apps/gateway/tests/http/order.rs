@@ -101,11 +101,19 @@ async fn references_are_judged_before_collisions() {
     let app = App::start().await;
     let world = World::create(&app, "Acme").await;
     for noun in NOUNS {
-        let references: &[&str] = if noun.path == "companies" { &["owner_id"] } else { &["owner_id", "company_id"] };
+        let person = noun.person_id();
+        let references = match noun.path {
+            "companies" => vec![person.as_str()],
+            "tasks" => vec![person.as_str(), "related_to_id"],
+            _ => vec![person.as_str(), "company_id"],
+        };
         for reference in references {
             let mut body = noun.body("both");
             body["id"] = json!(world.first(noun.path));
-            body[*reference] = json!(Uuid::now_v7());
+            body[reference] = json!(Uuid::now_v7());
+            if reference == "related_to_id" {
+                body["related_to_type"] = json!("company");
+            }
             if let Some((unique, _)) = noun.unique {
                 body[unique] = world.records[noun.path][0][unique].clone();
             }

@@ -84,7 +84,7 @@ async fn a_known_record_is_not_sent_again() {
         for address in [
             format!("{}/{id}", noun.path),
             format!("{}/{id}?fields=id,version", noun.path),
-            format!("{}/{id}?include=owner", noun.path),
+            format!("{}/{id}?include={}", noun.path, noun.person),
         ] {
             let first = world.member().get(&address).await.expect(200);
             let tag = first.etag().to_owned();
@@ -129,7 +129,7 @@ async fn a_change_of_nothing_is_no_change() {
         let patched = world.member().patch(&record, &Noun::patch("tags", body["tags"].clone())).await.expect(200);
         assert_eq!((&patched.body, patched.etag()), (&created.body, created.etag()), "{}: PATCH with what is there", noun.path);
         let mut same = body.clone();
-        same["owner_id"] = created.body["owner_id"].clone();
+        same[noun.person_id()] = created.body[noun.person_id()].clone();
         let put = world.member().put(&record, &same).await.expect(200);
         assert_eq!((&put.body, put.etag()), (&created.body, created.etag()), "{}: PUT with what is there", noun.path);
         let log = world.owner().get(&format!("{record}/activities")).await.expect(200);
@@ -154,12 +154,16 @@ async fn put_replaces_every_field() {
         "currency",
         "project_status",
         "priority",
+        "task_type",
+        "status",
+        "is_all_day",
     ];
     for noun in NOUNS {
         let created = world.member().post(noun.path, &noun.body("full")).await.expect(201);
         let record = format!("{}/{}", noun.path, created.id());
         let small = match noun.path {
             "contacts" => json!({ "first_name": "New", "last_name": "Name" }),
+            "tasks" => json!({ "title": "New title" }),
             _ => json!({ "name": "New name" }),
         };
         // As the owner: a member would lose the record with its owner.

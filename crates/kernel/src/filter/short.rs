@@ -29,6 +29,13 @@ impl Filter {
         self
     }
 
+    /// Adds that `field` is this word, as the lists below a record do for what can hang on several kinds of record.
+    #[must_use]
+    pub fn and_word(mut self, field: &'static Field, word: &str) -> Self {
+        self.short.push(one(FieldPath::of(field), FilterValue::Text(word.to_owned())));
+        self
+    }
+
     /// Adds a condition of the language, for this caller and moment.
     ///
     /// # Errors

@@ -101,4 +101,13 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    /// Tasks, for what stands in their own.
+    q_tasks (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        custom_fields -> Jsonb,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(q_custom_fields, q_custom_field_work);

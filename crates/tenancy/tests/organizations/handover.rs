@@ -22,7 +22,8 @@ impl Scene {
                  SELECT {columns}, 'First', 'Last' FROM generate_series(1, 2);
                  INSERT INTO crm_deals (organization_id, owner_id, created_by_id, name, amount) VALUES ({columns}, 'Deal', 10);
                  INSERT INTO crm_projects (organization_id, owner_id, created_by_id, project_manager_id, name)
-                 VALUES ({columns}, '{}', 'Project')",
+                 VALUES ({columns}, '{}', 'Project');
+                 INSERT INTO crm_tasks (organization_id, assigned_to_id, created_by_id, title) VALUES ({columns}, 'Task')",
                 person.user_id
             ))
             .await;
@@ -52,7 +53,14 @@ async fn whoever_is_removed_hands_everything_over_in_one_operation() {
     let handover = scene.members.remove(&tenant.admin, member.user_id, &Expected::Any, Some(heir.user_id)).await.unwrap();
     assert_eq!(
         counts(&handover),
-        [("companies", 3, 0, 1), ("contacts", 2, 0, 0), ("deals", 1, 0, 0), ("projects", 1, 0, 0), ("projects", 1, 0, 0)]
+        [
+            ("companies", 3, 0, 1),
+            ("contacts", 2, 0, 0),
+            ("deals", 1, 0, 0),
+            ("projects", 1, 0, 0),
+            ("projects", 1, 0, 0),
+            ("tasks", 1, 0, 0)
+        ]
     );
     for (table, moved) in [("crm_companies", 3), ("crm_contacts", 2), ("crm_deals", 1), ("crm_projects", 1)] {
         assert_eq!(scene.owned(heir, table).await, moved);
@@ -61,7 +69,7 @@ async fn whoever_is_removed_hands_everything_over_in_one_operation() {
     assert_eq!(scene.owned(&tenant.admin, "crm_companies").await, 4, "others keep theirs");
     assert_eq!(scene.owned(&scene.stranger.member, "crm_companies").await, 4, "so does another organisation");
     let operation = format!("SELECT count(*) FROM crm_activities WHERE operation_id = '{}'", handover.operation_id);
-    assert_eq!(scene.number(&operation).await, 9, "seven records, one of them twice, and the membership, under one handle");
+    assert_eq!(scene.number(&operation).await, 10, "eight records, one of them twice, and the membership, under one handle");
     let created_by = format!("SELECT count(*) FROM crm_companies WHERE created_by_id = '{}'", member.user_id);
     assert_eq!(scene.number(&created_by).await, 4, "who made them stays known");
 }
@@ -74,18 +82,39 @@ async fn without_an_heir_records_stay_and_are_handed_over_later() {
     let handover = scene.members.remove(admin, member.user_id, &Expected::Any, None).await.unwrap();
     assert_eq!(
         counts(&handover),
-        [("companies", 0, 3, 1), ("contacts", 0, 2, 0), ("deals", 0, 1, 0), ("projects", 0, 1, 0), ("projects", 0, 1, 0)]
+        [
+            ("companies", 0, 3, 1),
+            ("contacts", 0, 2, 0),
+            ("deals", 0, 1, 0),
+            ("projects", 0, 1, 0),
+            ("projects", 0, 1, 0),
+            ("tasks", 0, 1, 0)
+        ]
     );
     assert_eq!(handover.reassigned_to, None);
     let later = scene.members.reassign(admin, member.user_id, heir.user_id).await.unwrap();
     assert_eq!(
         counts(&later),
-        [("companies", 3, 0, 1), ("contacts", 2, 0, 0), ("deals", 1, 0, 0), ("projects", 1, 0, 0), ("projects", 1, 0, 0)]
+        [
+            ("companies", 3, 0, 1),
+            ("contacts", 2, 0, 0),
+            ("deals", 1, 0, 0),
+            ("projects", 1, 0, 0),
+            ("projects", 1, 0, 0),
+            ("tasks", 1, 0, 0)
+        ]
     );
     let again = scene.members.reassign(admin, member.user_id, heir.user_id).await.unwrap();
     assert_eq!(
         counts(&again),
-        [("companies", 0, 0, 1), ("contacts", 0, 0, 0), ("deals", 0, 0, 0), ("projects", 0, 0, 0), ("projects", 0, 0, 0)]
+        [
+            ("companies", 0, 0, 1),
+            ("contacts", 0, 0, 0),
+            ("deals", 0, 0, 0),
+            ("projects", 0, 0, 0),
+            ("projects", 0, 0, 0),
+            ("tasks", 0, 0, 0)
+        ]
     );
 }
 
@@ -129,7 +158,14 @@ async fn a_member_who_leaves_hands_over_what_is_theirs_and_nothing_else() {
     let handover = scene.members.leave(member, Some(heir.user_id)).await.unwrap();
     assert_eq!(
         counts(&handover),
-        [("companies", 3, 0, 1), ("contacts", 2, 0, 0), ("deals", 1, 0, 0), ("projects", 1, 0, 0), ("projects", 1, 0, 0)]
+        [
+            ("companies", 3, 0, 1),
+            ("contacts", 2, 0, 0),
+            ("deals", 1, 0, 0),
+            ("projects", 1, 0, 0),
+            ("projects", 1, 0, 0),
+            ("tasks", 1, 0, 0)
+        ]
     );
     assert_eq!((handover.led_moved, handover.led_remaining), (Led { teams: 1, members: 1 }, Led::default()));
     assert_eq!(scene.owned(&tenant.admin, "crm_companies").await, 4);

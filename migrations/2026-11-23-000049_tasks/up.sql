@@ -41,6 +41,8 @@ CREATE TABLE crm_tasks (
     rel_contact_id  uuid GENERATED ALWAYS AS (CASE related_to_type WHEN 'contact' THEN related_to_id END) STORED,
     rel_deal_id     uuid GENERATED ALWAYS AS (CASE related_to_type WHEN 'deal'    THEN related_to_id END) STORED,
     rel_project_id  uuid GENERATED ALWAYS AS (CASE related_to_type WHEN 'project' THEN related_to_id END) STORED,
+    -- No task is about a campaign before crm_tasks_related_to_type_known says so; the column is there so that the table need not be written anew.
+    rel_campaign_id uuid GENERATED ALWAYS AS (CASE related_to_type WHEN 'campaign' THEN related_to_id END) STORED,
     CONSTRAINT crm_tasks_pkey PRIMARY KEY (organization_id, id),
     CONSTRAINT crm_tasks_title_length CHECK (length(btrim(title)) > 0),
     CONSTRAINT crm_tasks_description_length CHECK (length(description) <= 10000),
@@ -67,8 +69,9 @@ CREATE TABLE crm_tasks (
         REFERENCES crm_deals (organization_id, id),
     CONSTRAINT crm_tasks_rel_project_id_fkey FOREIGN KEY (organization_id, rel_project_id)
         REFERENCES crm_projects (organization_id, id),
+    -- Asked at the end of the transaction: the task that is completed names the next one before that is made, so that it changes once.
     CONSTRAINT crm_tasks_next_id_fkey FOREIGN KEY (organization_id, next_id)
-        REFERENCES crm_tasks (organization_id, id),
+        REFERENCES crm_tasks (organization_id, id) DEFERRABLE INITIALLY DEFERRED,
     CONSTRAINT crm_tasks_assigned_to_id_fkey FOREIGN KEY (organization_id, assigned_to_id)
         REFERENCES memberships (organization_id, user_id),
     CONSTRAINT crm_tasks_created_by_id_fkey FOREIGN KEY (organization_id, created_by_id)
@@ -94,6 +97,7 @@ CREATE INDEX crm_tasks_company_reference ON crm_tasks (organization_id, rel_comp
 CREATE INDEX crm_tasks_contact_reference ON crm_tasks (organization_id, rel_contact_id) WHERE rel_contact_id IS NOT NULL;
 CREATE INDEX crm_tasks_deal_reference    ON crm_tasks (organization_id, rel_deal_id) WHERE rel_deal_id IS NOT NULL;
 CREATE INDEX crm_tasks_project_reference ON crm_tasks (organization_id, rel_project_id) WHERE rel_project_id IS NOT NULL;
+CREATE INDEX crm_tasks_campaign_reference ON crm_tasks (organization_id, rel_campaign_id) WHERE rel_campaign_id IS NOT NULL;
 CREATE INDEX crm_tasks_next_reference    ON crm_tasks (organization_id, next_id) WHERE next_id IS NOT NULL;
 
 -- ---------------------------------------------------------------- guards
@@ -182,13 +186,8 @@ DECLARE
     related regclass;
 BEGIN
     IF TG_OP = 'INSERT' OR (NEW.related_to_type, NEW.related_to_id) IS DISTINCT FROM (OLD.related_to_type, OLD.related_to_id) THEN
-        related := CASE NEW.related_to_type
-            WHEN 'company' THEN 'public.crm_companies'::regclass
-            WHEN 'contact' THEN 'public.crm_contacts'::regclass
-            WHEN 'deal'    THEN 'public.crm_deals'::regclass
-            WHEN 'project' THEN 'public.crm_projects'::regclass
-        END;
-        -- Another word is the CHECK's to refuse, and so is half of the pair.
+        -- The table of a kind of record. What a task cannot be about is the CHECK's to refuse, and so is half of the pair.
+        related := app.custom_field_table(NEW.related_to_type);
         IF related IS NOT NULL THEN
             PERFORM app.require_parent(NEW.organization_id, TG_TABLE_NAME, related, NEW.related_to_id, 'related_to_id');
         END IF;
