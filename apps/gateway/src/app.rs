@@ -60,6 +60,7 @@ fn api(configuration: &mut web::ServiceConfig) {
                 .service(routes::products::scope())
                 .service(routes::deals::scope())
                 .service(routes::projects::scope())
+                .service(routes::notes::scope())
                 .service(routes::tasks::scope())
                 .service(routes::activities::scope())
                 .service(routes::custom_fields::scope()),

@@ -7,6 +7,7 @@ use crm_companies::{Companies, PgCompanies};
 use crm_contacts::{Contacts, PgContacts};
 use crm_deals::{Deals, PgDeals, PgPipelines, PgProducts, Pipelines, Products};
 use crm_kernel::Result;
+use crm_notes::{Notes, PgNotes};
 use crm_projects::{PgProjects, Projects};
 use crm_tasks::{PgTasks, Tasks};
 use crm_tenancy::{
@@ -93,6 +94,8 @@ pub struct Services {
     pub products: Arc<dyn Products>,
     /// Projects.
     pub projects: Arc<dyn Projects>,
+    /// Notes.
+    pub notes: Arc<dyn Notes>,
     /// Tasks.
     pub tasks: Arc<dyn Tasks>,
     /// Pipelines and what stands in them.
@@ -175,6 +178,7 @@ impl Services {
             products: Arc::new(PgProducts::new(db.clone())),
             deals: Arc::new(PgDeals::new(db.clone())),
             projects: Arc::new(PgProjects::new(db.clone())),
+            notes: Arc::new(PgNotes::new(db.clone())),
             tasks: Arc::new(PgTasks::new(db.clone())),
             pipelines: Arc::new(PgPipelines::new(db.clone())),
             custom_fields: Arc::new(PgCustomFieldDefinitions::new(db.clone())),

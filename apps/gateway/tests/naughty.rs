@@ -130,6 +130,7 @@ async fn tried(
         "contacts" => json!({ "first_name": "F", "last_name": format!("L{number}") }),
         "deals" => json!({ "name": format!("N{number}"), "stage": "closed_lost", "lost_reason": "too naughty" }),
         "tasks" => json!({ "title": format!("T{number}") }),
+        "notes" => json!({ "content": format!("N{number}") }),
         _ => json!({ "name": format!("N{number}") }),
     };
     let (created, refused) = taken(async |body| caller.post(noun, body).await, &base, new, text).await;
@@ -196,6 +197,11 @@ async fn in_every_text_of_projects() {
 #[tokio::test(flavor = "multi_thread")]
 async fn in_every_text_of_tasks() {
     in_every_place(NOUNS[4].0, NOUNS[4].1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_every_text_of_notes() {
+    in_every_place(NOUNS[5].0, NOUNS[5].1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -132,6 +132,10 @@ id_newtype!(
     ProjectId
 );
 id_newtype!(
+    /// A note.
+    NoteId
+);
+id_newtype!(
     /// A task.
     TaskId
 );

@@ -1,4 +1,4 @@
--- One organisation with as many companies, contacts and deals as it is told, and a fifth as many projects as deals, as many tasks, the same ones each time, through every guard and trigger.
+-- One organisation with as many companies, contacts and deals as it is told, and a fifth as many projects as deals, as many tasks and notes, the same ones each time, through every guard and trigger.
 -- Temporary functions: they go with the connection that calls them.
 
 CREATE FUNCTION pg_temp.chance(number bigint, salt bigint, below bigint) RETURNS bigint LANGUAGE sql IMMUTABLE
@@ -192,6 +192,27 @@ BEGIN
           FROM generate_series(begins, least(begins + at_once - 1, deals / 5)) AS n;
         COMMIT;
     END LOOP;
+    -- As many notes as deals, on companies mostly, and some pinned.
+    FOR begins IN SELECT generate_series(1, deals, at_once) LOOP
+        PERFORM pg_temp.enter(people);
+        INSERT INTO crm_notes (id, content, related_to_type, related_to_id, is_pinned, owner_id, tags, custom_fields, created_at, updated_at, deleted_at)
+        SELECT pg_temp.id('note', n, deals),
+               format('They want *%s*, said number %s.', adjectives[1 + pg_temp.chance(n, 1, 15)], n),
+               CASE WHEN n % 8 = 0 THEN NULL WHEN n % 3 = 0 THEN 'contact' ELSE 'company' END,
+               CASE WHEN n % 8 = 0 THEN NULL
+                    WHEN n % 3 = 0 THEN pg_temp.id('contact', pg_temp.living(1 + pg_temp.chance(n, 2, contacts), contacts), contacts)
+                    ELSE pg_temp.id('company', pg_temp.living(1 + pg_temp.chance(n, 3, companies), companies), companies) END,
+               n % 500 = 0,
+               CASE WHEN n % 50 = 0 THEN NULL ELSE people[3 + pg_temp.chance(n, 4, 200)] END,
+               pg_temp.tags(n),
+               jsonb_build_object('source_id', 'N' || n),
+               pg_temp.moment(n, deals),
+               pg_temp.moment(n, deals) + (standing - pg_temp.moment(n, deals)) * pg_temp.chance(n, 13, 1000) / 1000,
+               CASE WHEN n % 50 = 7 THEN standing END
+          FROM generate_series(begins, least(begins + at_once - 1, deals)) AS n;
+        COMMIT;
+    END LOOP;
+
     -- As many tasks as deals, most of them done long ago.
     FOR begins IN SELECT generate_series(1, deals, at_once) LOOP
         PERFORM pg_temp.enter(people);
@@ -230,6 +251,8 @@ BEGIN
     SELECT organization_id, 'deal', id, deleted_at IS NOT NULL, updated_at, updated_at FROM crm_deals WHERE organization_id = people[1]
     UNION ALL
     SELECT organization_id, 'project', id, deleted_at IS NOT NULL, updated_at, updated_at FROM crm_projects WHERE organization_id = people[1]
+    UNION ALL
+    SELECT organization_id, 'note', id, deleted_at IS NOT NULL, updated_at, updated_at FROM crm_notes WHERE organization_id = people[1]
     UNION ALL
     SELECT organization_id, 'task', id, deleted_at IS NOT NULL, updated_at, updated_at FROM crm_tasks WHERE organization_id = people[1]
         ON CONFLICT DO NOTHING;

@@ -12,10 +12,11 @@ pub enum Noun {
     Deals,
     Projects,
     Tasks,
+    Notes,
 }
 
 impl Noun {
-    pub const ALL: [Self; 5] = [Self::Companies, Self::Contacts, Self::Deals, Self::Projects, Self::Tasks];
+    pub const ALL: [Self; 6] = [Self::Companies, Self::Contacts, Self::Deals, Self::Projects, Self::Tasks, Self::Notes];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -24,6 +25,7 @@ impl Noun {
             Self::Deals => "deals",
             Self::Projects => "projects",
             Self::Tasks => "tasks",
+            Self::Notes => "notes",
         }
     }
 
@@ -34,6 +36,7 @@ impl Noun {
             Self::Deals => "q_deals",
             Self::Projects => "q_projects",
             Self::Tasks => "q_tasks",
+            Self::Notes => "q_notes",
         }
     }
 
@@ -44,6 +47,7 @@ impl Noun {
             Self::Deals => "crm_deals",
             Self::Projects => "crm_projects",
             Self::Tasks => "crm_tasks",
+            Self::Notes => "crm_notes",
         }
     }
 
@@ -54,6 +58,7 @@ impl Noun {
             Self::Deals => crm_deals::VOCABULARY,
             Self::Projects => crm_projects::VOCABULARY,
             Self::Tasks => crm_tasks::VOCABULARY,
+            Self::Notes => crm_notes::VOCABULARY,
         }
     }
 
@@ -68,6 +73,7 @@ impl Noun {
             Self::Deals => crm_deals::default_sort(),
             Self::Projects => crm_projects::default_sort(),
             Self::Tasks => crm_tasks::default_sort(),
+            Self::Notes => crm_notes::default_sort(),
         }
     }
 }

@@ -7,6 +7,7 @@ use crm_companies::{Companies, PgCompanies};
 use crm_contacts::{Contacts, PgContacts};
 use crm_deals::{Deals, PgDeals};
 use crm_kernel::{Context, Direction, Error, ListQuery, OrganizationId};
+use crm_notes::{Notes, PgNotes};
 use crm_projects::{PgProjects, Projects};
 use crm_tasks::{PgTasks, Tasks};
 use crm_tenancy::cost::Estimate;
@@ -49,6 +50,7 @@ async fn listed(db: &Db, context: &Context, noun: Noun, query: &ListQuery) -> cr
         Noun::Contacts => PgContacts::new(db.clone()).list(context, query).await?.data.len(),
         Noun::Deals => PgDeals::new(db.clone()).list(context, query).await?.data.len(),
         Noun::Projects => PgProjects::new(db.clone()).list(context, query).await?.data.len(),
+        Noun::Notes => PgNotes::new(db.clone()).list(context, query).await?.data.len(),
         Noun::Tasks => PgTasks::new(db.clone()).list(context, query).await?.data.len(),
     })
 }

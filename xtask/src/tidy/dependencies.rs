@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::environment::Environment;
 use crate::tidy::Findings;
 
-pub const DOMAINS: [&str; 8] = ["companies", "contacts", "deals", "campaigns", "projects", "tasks", "activities", "ai"];
+pub const DOMAINS: [&str; 9] = ["companies", "contacts", "deals", "campaigns", "projects", "tasks", "notes", "activities", "ai"];
 const CAPABILITIES: [&str; 10] =
     ["timeline", "search", "reports", "exchange", "events", "webhooks", "files", "mail", "calendar", "jobs"];
 

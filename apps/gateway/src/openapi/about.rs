@@ -60,6 +60,7 @@ const TAGS: &[(&str, &str)] = &[
     ("Pipelines", "The stages that deals go through."),
     ("Products", "What is sold, for the lines of deals."),
     ("Projects", "Work for companies, and for the deals that sold it."),
+    ("Notes", "What somebody wrote about a record, in Markdown."),
     ("Tasks", "What somebody is to do, by when, and about which record."),
     ("Custom fields", "What the organisation defines beside the fields of its records."),
     ("Activities", "The log of what happened, written by the system alone."),

@@ -86,6 +86,7 @@ const BESIDES: &[(&str, &[&str])] = &[
     ("product:list", &["too_costly"]),
     ("project:list", &["too_costly"]),
     ("task:list", &["too_costly"]),
+    ("note:list", &["too_costly"]),
     ("activity:list", &["too_costly"]),
     ("audit:list", &["too_costly"]),
     ("custom_field:retire", &["conflict"]),

@@ -68,6 +68,7 @@ pub const LOGGED: &[&str] = &[
     "second_factor",
     "session",
     "task",
+    "note",
     "team",
     "user",
 ];

@@ -10,13 +10,16 @@ use crm_companies::{BulkCompanies, Company, CompanyChanges, NewCompany, within};
 use crm_contacts::Contact;
 use crm_deals::Deal;
 use crm_kernel::{CompanyId, Context, Field, ListQuery, Page, Result, Sort, Vocabulary, validation};
+use crm_notes::Note;
 use crm_projects::Project;
 use crm_tasks::Task;
 use crm_tenancy::custom_fields::RecordKind;
 use paperclip::actix::{api_v2_operation, web};
 use uuid::Uuid;
 
-use super::{activities::ActivityNoun, contacts::ContactNoun, deals::DealNoun, projects::ProjectNoun, tasks::TaskNoun};
+use super::{
+    activities::ActivityNoun, contacts::ContactNoun, deals::DealNoun, notes::NoteNoun, projects::ProjectNoun, tasks::TaskNoun,
+};
 use crate::{
     answer::{Created, Empty, Found, Listed, Plain, Record, if_match},
     body::{Body, EitherBody, Input},
@@ -56,6 +59,7 @@ pub fn scope() -> web::Scope {
         .route("/{id}/deals", web::get().to(list_deals))
         .route("/{id}/projects", web::get().to(list_projects))
         .route("/{id}/tasks", web::get().to(list_tasks))
+        .route("/{id}/notes", web::get().to(list_notes))
         .route("/{id}/activities", web::get().to(list_activities))
 }
 
@@ -334,6 +338,20 @@ async fn list_tasks(
     let (query, shape) = question.read_about(&services, &caller, "company", id.uuid()).await?;
     services.companies.get(&caller.context, *id).await?;
     let page = services.tasks.list(&caller.context, &query).await?;
+    Ok(shape.page(&services, &caller, page).await?)
+}
+
+/// List the notes about a company
+#[api_v2_operation(operation_id = "listCompanyNotes", tags("Companies"))]
+async fn list_notes(
+    caller: Caller,
+    id: Path<CompanyId>,
+    question: Question<NoteNoun>,
+    services: Data<Services>,
+) -> Answer<Listed<Note>> {
+    let (query, shape) = question.read_about(&services, &caller, "company", id.uuid()).await?;
+    services.companies.get(&caller.context, *id).await?;
+    let page = services.notes.list(&caller.context, &query).await?;
     Ok(shape.page(&services, &caller, page).await?)
 }
 

@@ -9,12 +9,13 @@ use crm_activities::Activity;
 use crm_contacts::{BulkContacts, Contact, ContactChanges, NewContact, within};
 use crm_deals::Deal;
 use crm_kernel::{ContactId, Context, Field, ListQuery, Page, Result, Sort, Vocabulary, validation};
+use crm_notes::Note;
 use crm_tasks::Task;
 use crm_tenancy::custom_fields::RecordKind;
 use paperclip::actix::{api_v2_operation, web};
 use uuid::Uuid;
 
-use super::{activities::ActivityNoun, deals::DealNoun, tasks::TaskNoun};
+use super::{activities::ActivityNoun, deals::DealNoun, notes::NoteNoun, tasks::TaskNoun};
 use crate::{
     answer::{Created, Empty, Found, Listed, Plain, Record, if_match},
     body::{Body, EitherBody, Input},
@@ -52,6 +53,7 @@ pub fn scope() -> web::Scope {
         .route("/{id}/external-ids/{source}/{external_id}", web::delete().to(detach_external_id))
         .route("/{id}/deals", web::get().to(list_deals))
         .route("/{id}/tasks", web::get().to(list_tasks))
+        .route("/{id}/notes", web::get().to(list_notes))
         .route("/{id}/activities", web::get().to(list_activities))
 }
 
@@ -302,6 +304,20 @@ async fn list_tasks(
     let (query, shape) = question.read_about(&services, &caller, "contact", id.uuid()).await?;
     services.contacts.get(&caller.context, *id).await?;
     let page = services.tasks.list(&caller.context, &query).await?;
+    Ok(shape.page(&services, &caller, page).await?)
+}
+
+/// List the notes about a contact
+#[api_v2_operation(operation_id = "listContactNotes", tags("Contacts"))]
+async fn list_notes(
+    caller: Caller,
+    id: Path<ContactId>,
+    question: Question<NoteNoun>,
+    services: Data<Services>,
+) -> Answer<Listed<Note>> {
+    let (query, shape) = question.read_about(&services, &caller, "contact", id.uuid()).await?;
+    services.contacts.get(&caller.context, *id).await?;
+    let page = services.notes.list(&caller.context, &query).await?;
     Ok(shape.page(&services, &caller, page).await?)
 }
 

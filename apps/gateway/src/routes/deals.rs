@@ -11,6 +11,7 @@ use crm_deals::{
     LineItemsRequest, NewDeal, PipelineSummary, StageHistory, StageStep, WinLoss, within,
 };
 use crm_kernel::{Condition, Context, DealId, Error, Field, Filter, ListQuery, Page, Result, Sort, Vocabulary, validation};
+use crm_notes::Note;
 use crm_projects::{BulkProjects, Project, ProjectOfDeal};
 use crm_tasks::Task;
 use crm_tenancy::custom_fields::RecordKind;
@@ -71,6 +72,7 @@ pub fn scope() -> web::Scope {
         .route("/{id}/projects", web::get().to(list_projects))
         .route("/{id}/projects", web::post().to(create_project))
         .route("/{id}/tasks", web::get().to(list_tasks))
+        .route("/{id}/notes", web::get().to(list_notes))
         .route("/{id}/activities", web::get().to(list_activities))
 }
 
@@ -505,6 +507,20 @@ async fn list_tasks(
     let (query, shape) = question.read_about(&services, &caller, "deal", id.uuid()).await?;
     services.deals.get(&caller.context, *id).await?;
     let page = services.tasks.list(&caller.context, &query).await?;
+    Ok(shape.page(&services, &caller, page).await?)
+}
+
+/// List the notes about a deal
+#[api_v2_operation(operation_id = "listDealNotes", tags("Deals"))]
+async fn list_notes(
+    caller: Caller,
+    id: Path<DealId>,
+    question: Question<NoteNoun>,
+    services: Data<Services>,
+) -> Answer<Listed<Note>> {
+    let (query, shape) = question.read_about(&services, &caller, "deal", id.uuid()).await?;
+    services.deals.get(&caller.context, *id).await?;
+    let page = services.notes.list(&caller.context, &query).await?;
     Ok(shape.page(&services, &caller, page).await?)
 }
 

@@ -8,6 +8,7 @@ pub mod custom_fields;
 pub mod deals;
 pub mod docs;
 pub mod health;
+pub mod notes;
 pub mod organizations;
 pub mod pipelines;
 pub mod products;

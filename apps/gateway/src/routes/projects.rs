@@ -7,13 +7,14 @@ use actix_web::{
 use async_trait::async_trait;
 use crm_activities::Activity;
 use crm_kernel::{Context, DealId, Field, ListQuery, Page, ProjectId, Result, Sort, Vocabulary, validation};
+use crm_notes::Note;
 use crm_projects::{BulkProjects, NewProject, Project, ProjectChanges, ProjectOfDeal, ProjectProgress, within};
 use crm_tasks::Task;
 use crm_tenancy::custom_fields::RecordKind;
 use paperclip::actix::{api_v2_operation, web};
 use uuid::Uuid;
 
-use super::{activities::ActivityNoun, tasks::TaskNoun};
+use super::{activities::ActivityNoun, notes::NoteNoun, tasks::TaskNoun};
 use crate::{
     answer::{Created, Empty, Found, Listed, Plain, Record, if_match},
     body::{Body, EitherBody, Input},
@@ -51,6 +52,7 @@ pub fn scope() -> web::Scope {
         .route("/{id}/external-ids/{source}/{external_id}", web::delete().to(detach_external_id))
         .route("/{id}/progress", web::get().to(progress))
         .route("/{id}/tasks", web::get().to(list_tasks))
+        .route("/{id}/notes", web::get().to(list_notes))
         .route("/{id}/activities", web::get().to(list_activities))
 }
 
@@ -303,6 +305,20 @@ async fn list_tasks(
     let (query, shape) = question.read_about(&services, &caller, "project", id.uuid()).await?;
     services.projects.get(&caller.context, *id).await?;
     let page = services.tasks.list(&caller.context, &query).await?;
+    Ok(shape.page(&services, &caller, page).await?)
+}
+
+/// List the notes about a project
+#[api_v2_operation(operation_id = "listProjectNotes", tags("Projects"))]
+async fn list_notes(
+    caller: Caller,
+    id: Path<ProjectId>,
+    question: Question<NoteNoun>,
+    services: Data<Services>,
+) -> Answer<Listed<Note>> {
+    let (query, shape) = question.read_about(&services, &caller, "project", id.uuid()).await?;
+    services.projects.get(&caller.context, *id).await?;
+    let page = services.notes.list(&caller.context, &query).await?;
     Ok(shape.page(&services, &caller, page).await?)
 }
 

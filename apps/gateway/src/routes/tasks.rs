@@ -7,12 +7,13 @@ use actix_web::{
 use async_trait::async_trait;
 use crm_activities::Activity;
 use crm_kernel::{Context, Field, ListQuery, Page, Result, Sort, TaskId, Vocabulary, validation};
+use crm_notes::Note;
 use crm_tasks::{BulkTasks, MyTasks, NewTask, Task, TaskChanges, within};
 use crm_tenancy::custom_fields::RecordKind;
 use paperclip::actix::{api_v2_operation, web};
 use uuid::Uuid;
 
-use super::activities::ActivityNoun;
+use super::{activities::ActivityNoun, notes::NoteNoun};
 use crate::{
     answer::{Created, Empty, Found, Listed, Plain, Record, if_match},
     body::{Body, EitherBody, Input},
@@ -51,6 +52,7 @@ pub fn scope() -> web::Scope {
         .route("/{id}/external-ids/{source}/{external_id}", web::delete().to(detach_external_id))
         .route("/{id}/complete", web::put().to(complete))
         .route("/{id}/reopen", web::put().to(reopen))
+        .route("/{id}/notes", web::get().to(list_notes))
         .route("/{id}/activities", web::get().to(list_activities))
 }
 
@@ -281,6 +283,20 @@ async fn reopen(caller: RecordCaller, request: HttpRequest, id: Path<TaskId>, se
     let context = caller.allowed(services.tasks.get(&caller.context, *id)).await?;
     let task = services.tasks.reopen(context, *id, &if_match(&request)).await?;
     Ok(Found::plain(&task)?)
+}
+
+/// List the notes about a task
+#[api_v2_operation(operation_id = "listTaskNotes", tags("Tasks"))]
+async fn list_notes(
+    caller: Caller,
+    id: Path<TaskId>,
+    question: Question<NoteNoun>,
+    services: Data<Services>,
+) -> Answer<Listed<Note>> {
+    let (query, shape) = question.read_about(&services, &caller, "task", id.uuid()).await?;
+    services.tasks.get(&caller.context, *id).await?;
+    let page = services.notes.list(&caller.context, &query).await?;
+    Ok(shape.page(&services, &caller, page).await?)
 }
 
 /// List what happened to a task

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::support::{
     Answer, App, Caller,
     document::example,
-    world::{NOUNS, World, id},
+    world::{NOUNS, World, id, text_of},
 };
 
 async fn bulk(caller: &Caller, noun: &str, operations: Value) -> Answer {
@@ -23,7 +23,7 @@ async fn results_stand_in_the_order_of_the_operations() {
     let world = World::create(&app, "Acme").await;
     for (noun, schema) in NOUNS {
         let (first, second) = (world.first(noun), id(&world.records[noun][2]));
-        let text = if noun == "contacts" { "last_name" } else { "name" };
+        let text = text_of(noun);
         let operations = json!([
             { "op": "create", "data": example(schema, &format!("{noun}-a")) },
             { "op": "update", "id": first, "version": 1, "data": { text: "Zoë 🦀" } },

@@ -190,7 +190,12 @@ async fn what_comes_back_from_the_bin_fits_the_type_of_today() {
             for value in ["7", "about 10"] {
                 let mut new = body(noun, &json!({ &key: value }));
                 if noun != "contacts" {
-                    new[if noun == "tasks" { "title" } else { "name" }] = json!(format!("{misfits} {value}"));
+                    let text = match noun {
+                        "tasks" => "title",
+                        "notes" => "content",
+                        _ => "name",
+                    };
+                    new[text] = json!(format!("{misfits} {value}"));
                 }
                 let record = world.owner().post(noun, &new).await.expect(201).id();
                 world.owner().delete(&format!("{noun}/{record}")).await.expect(204);

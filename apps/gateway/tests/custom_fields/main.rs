@@ -14,8 +14,14 @@ use serde_json::{Value, json};
 use crate::support::{App, Caller, world::World};
 
 /// The nouns: how addresses call them, what definitions call them, and a body that is right but for custom fields.
-const NOUNS: [(&str, &str); 5] =
-    [("companies", "company"), ("contacts", "contact"), ("deals", "deal"), ("projects", "project"), ("tasks", "task")];
+const NOUNS: [(&str, &str); 6] = [
+    ("companies", "company"),
+    ("contacts", "contact"),
+    ("deals", "deal"),
+    ("projects", "project"),
+    ("tasks", "task"),
+    ("notes", "note"),
+];
 
 async fn start() -> (App, World) {
     let app = App::start().await;
@@ -28,6 +34,7 @@ fn body(noun: &str, custom_fields: &Value) -> Value {
     match noun {
         "contacts" => json!({ "first_name": "A", "last_name": "B", "custom_fields": custom_fields }),
         "tasks" => json!({ "title": "A", "custom_fields": custom_fields }),
+        "notes" => json!({ "content": "A", "custom_fields": custom_fields }),
         _ => json!({ "name": "A", "custom_fields": custom_fields }),
     }
 }

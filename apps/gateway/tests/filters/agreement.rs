@@ -31,6 +31,7 @@ async fn database_and_memory_agree_on_random_conditions() {
     let deals = fill(&world, "deals", 40, |number| deal(number, &companies, &contacts)).await;
     fill(&world, "projects", 40, |number| project(number, &companies, &deals)).await;
     fill(&world, "tasks", 40, |number| task(number, &companies, &deals)).await;
+    fill(&world, "notes", 40, |number| note(number, &companies, &deals)).await;
     // Parents in the bin are parents still.
     for (noun, id) in [("companies", &companies[1]), ("contacts", &contacts[1]), ("deals", &deals[1])] {
         world.owner().delete(&format!("{noun}/{id}")).await.expect(204);
@@ -49,6 +50,7 @@ async fn database_and_memory_agree_on_random_conditions() {
             3_000,
         ),
         noun("tasks?include=assigned_to,created_by&", "q_tasks", "id", crm_tasks::VOCABULARY, 3_000),
+        noun("notes?include=owner,created_by&", "q_notes", "id", crm_notes::VOCABULARY, 3_000),
         noun("activities?include=user&", "q_activities", "id", crm_activities::VOCABULARY, 1_500),
         noun("/api/v1/organizations/current/members?", "q_members", "user_id", members, 500),
     ]
@@ -161,10 +163,11 @@ async fn made(caller: &Caller, noun: &str, mut body: Value) -> String {
         for pointer in answer.pointers() {
             body.as_object_mut().unwrap().remove(pointer.split('/').nth(1).unwrap());
         }
-        for (required, value) in [("name", "N"), ("title", "T"), ("first_name", "F"), ("last_name", "L")] {
+        for (required, value) in [("name", "N"), ("title", "T"), ("content", "C"), ("first_name", "F"), ("last_name", "L")] {
             let belongs = match noun {
                 "contacts" => ["first_name", "last_name"].contains(&required),
                 "tasks" => required == "title",
+                "notes" => required == "content",
                 _ => required == "name",
             };
             if belongs && body.get(required).is_none() {
@@ -252,6 +255,18 @@ fn deal(number: usize, companies: &[String], contacts: &[String]) -> Value {
         "amount": or_null(number + 1, ["0", "0.01", "999999999999999.99", "1000"][number % 4]),
         "expected_close_date": or_null(number + 3, dates[number % 4]), "deal_source": or_null(number, text(number + 17)),
         "tags": tags(number + 2), "custom_fields": object(number + 5),
+    })
+}
+
+fn note(number: usize, companies: &[String], deals: &[String]) -> Value {
+    let (kind, id) = match number % 3 {
+        0 => (json!("company"), json!(companies[number % 4])),
+        1 => (json!("deal"), json!(deals[number % 4])),
+        _ => (Value::Null, Value::Null),
+    };
+    json!({
+        "content": text(number + 3), "related_to_type": kind, "related_to_id": id, "is_pinned": number % 4 == 0, "tags": tags(number + 2),
+        "custom_fields": object(number + 5),
     })
 }
 

@@ -186,12 +186,13 @@ async fn a_day_is_the_callers() {
 
 #[test]
 fn a_parent_is_described_as_it_describes_itself() {
-    let nouns: [(&str, &[Field], Vocabulary); 6] = [
+    let nouns: [(&str, &[Field], Vocabulary); 7] = [
         ("q_companies", crm_companies::FIELDS, crm_companies::VOCABULARY),
         ("q_contacts", crm_contacts::FIELDS, crm_contacts::VOCABULARY),
         ("q_deals", crm_deals::FIELDS, crm_deals::VOCABULARY),
         ("q_projects", crm_projects::FIELDS, crm_projects::VOCABULARY),
         ("q_tasks", crm_tasks::FIELDS, crm_tasks::VOCABULARY),
+        ("q_notes", crm_notes::FIELDS, crm_notes::VOCABULARY),
         ("q_members", members::FIELDS, Vocabulary { fields: members::FIELDS, parents: &[] }),
     ];
     let mut compared = 0;
@@ -213,7 +214,7 @@ fn a_parent_is_described_as_it_describes_itself() {
 async fn fields_are_told_with_all_that_can_be_asked_of_them() {
     let app = App::start().await;
     let world = World::create(&app, "Acme").await;
-    for noun in ["companies", "contacts", "deals", "projects", "tasks", "activities"] {
+    for noun in ["companies", "contacts", "deals", "projects", "tasks", "notes", "activities"] {
         let told = world.caller("viewer").get(&format!("{noun}/fields")).await.expect(200);
         let parents = told.body["parents"].as_array().unwrap();
         let of_parents = parents.iter().flat_map(|parent| {

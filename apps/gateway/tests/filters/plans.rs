@@ -59,6 +59,11 @@ pub(super) async fn fill(database: &TestDatabase, context: &Context) {
                 CASE WHEN n % 1000 = 0 THEN 'contact' ELSE 'company' END, CASE WHEN n % 1000 = 0 THEN contact ELSE company END,
                 CASE WHEN n % 7 <> 0 THEN '2026-01-01Z'::timestamptz + n % 300 * interval '1 day' END,
                 CASE WHEN n % 50 <> 0 THEN now() END, jsonb_build_array('tag ' || n % 400)
+           FROM ids;
+         INSERT INTO crm_notes (organization_id, owner_id, created_by_id, content, is_pinned, related_to_type, related_to_id, mentions, tags)
+         SELECT '{organization}', {person}, '{user}', 'Note ' || n, n % 1000 = 0,
+                CASE WHEN n % 1000 = 0 THEN 'contact' ELSE 'company' END, CASE WHEN n % 1000 = 0 THEN contact ELSE company END,
+                CASE WHEN n % 400 = 0 THEN jsonb_build_array('{user}') ELSE '[]' END, jsonb_build_array('tag ' || n % 400)
            FROM ids;"
     );
     database.execute(&sql).await;
@@ -68,6 +73,7 @@ pub(super) async fn fill(database: &TestDatabase, context: &Context) {
         ("crm_deals", "deal"),
         ("crm_projects", "project"),
         ("crm_tasks", "task"),
+        ("crm_notes", "note"),
     ] {
         let times = format!(
             "INSERT INTO crm_record_times (organization_id, entity, record_id, in_bin, updated_at, last_activity_at)
@@ -77,7 +83,7 @@ pub(super) async fn fill(database: &TestDatabase, context: &Context) {
         database.execute(&times).await;
     }
     // As the server does by itself when so much has come in.
-    for table in ["crm_companies", "crm_contacts", "crm_deals", "crm_projects", "crm_tasks", "crm_record_times"] {
+    for table in ["crm_companies", "crm_contacts", "crm_deals", "crm_projects", "crm_tasks", "crm_notes", "crm_record_times"] {
         database.execute(&format!("VACUUM (ANALYZE) {table}")).await;
     }
 }
@@ -100,7 +106,9 @@ fn values(noun: &str, field: &str, database: &[(String, String)]) -> Vec<String>
         ("tasks", "title") => &["TASK 77", "nobody's"],
         ("tasks", "status") => &["completed", "in_progress", "cancelled"],
         ("tasks", "task_type") => &["call", "demo", "email"],
-        ("tasks", "related_to_type") => &["company", "contact", "deal", "null"],
+        (_, "is_pinned") => &["true"],
+        (_, "mentions") => &["me too", "nobody"],
+        (_, "related_to_type") => &["company", "contact", "deal", "null"],
         (_, "due_date" | "open_due_date" | "completion_date") => &["2026-03-01", "2001-01-01", "null"],
         (_, "project_status") => &["completed", "on_hold", "cancelled"],
         (_, "priority") => &["medium", "urgent", "low"],
@@ -142,6 +150,7 @@ async fn every_filter_of_a_single_field_is_answered_by_an_index() {
         ("deals", "q_deals", crm_deals::VOCABULARY),
         ("projects", "q_projects", crm_projects::VOCABULARY),
         ("tasks", "q_tasks", crm_tasks::VOCABULARY),
+        ("notes", "q_notes", crm_notes::VOCABULARY),
     ] {
         for field in vocabulary.fields.iter().filter(|field| field.filterable) {
             let values = values(noun, field.name, &ids);
@@ -242,6 +251,7 @@ async fn every_order_is_that_of_an_index() {
         ("deals", "q_deals", crm_deals::VOCABULARY),
         ("projects", "q_projects", crm_projects::VOCABULARY),
         ("tasks", "q_tasks", crm_tasks::VOCABULARY),
+        ("notes", "q_notes", crm_notes::VOCABULARY),
     ] {
         for field in vocabulary.fields.iter().filter(|field| field.sortable) {
             let column = match field.name {

@@ -5,6 +5,7 @@ mod bin;
 mod bodies;
 mod contract;
 mod lists;
+mod notes;
 mod order;
 mod routes;
 mod shapes;

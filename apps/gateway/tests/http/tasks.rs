@@ -32,7 +32,10 @@ async fn below_a_record_is_what_is_about_it_and_not_what_is_about_another_kind_w
             let name = said.split('=').next().unwrap();
             world.owner().get(&format!("{address}?{said}")).await.problem(400, "malformed").names(&[name]);
         }
-        assert!(world.member().get(&format!("{address}?status=completed")).await.expect(200).ids().is_empty(), "filters narrow it");
+        assert!(
+            world.member().get(&format!("{address}?status=completed")).await.expect(200).ids().is_empty(),
+            "filters narrow it"
+        );
         stranger.owner().get(&address).await.problem(404, "not_found");
         app.nobody().get(&address).await.problem(401, "unauthenticated");
     }

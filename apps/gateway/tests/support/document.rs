@@ -139,6 +139,7 @@ pub fn example(schema: &str, label: &str) -> Value {
         "NewDeal" => {
             json!({ "name": format!("Deal {label}"), "amount": "1000.00", "tags": [label], "custom_fields": { "note": label } })
         }
+        "NewNote" => json!({ "content": format!("Note {label}"), "tags": [label], "custom_fields": { "note": label } }),
         "NewTask" => {
             json!({ "title": format!("Task {label}"), "description": label, "tags": [label], "custom_fields": { "note": label } })
         }
@@ -151,6 +152,7 @@ pub fn example(schema: &str, label: &str) -> Value {
         "CompanyChanges" => json!({ "industry": label }),
         "ContactChanges" => json!({ "title": label }),
         "DealChanges" => json!({ "name": format!("Deal {label}") }),
+        "NoteChanges" => json!({ "content": label }),
         "TaskChanges" => json!({ "description": label }),
         "ProjectChanges" => json!({ "description": label }),
         "BulkRequest" => json!({ "operations": [{ "op": "delete", "id": uuid::Uuid::now_v7() }] }),

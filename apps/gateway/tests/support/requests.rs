@@ -22,6 +22,7 @@ pub const THINGS: &[&str] = &[
     "deals",
     "projects",
     "tasks",
+    "notes",
     "activities",
     "pipelines",
     "products",
@@ -209,7 +210,7 @@ impl World {
         let (organization, user) = (self.tenant.organization_id, person.context.user_id);
         let found = async |query: String| app.database.texts(&query).await.remove(0);
         match kind {
-            "companies" | "contacts" | "deals" | "projects" | "tasks" => self.fresh(kind, label).await,
+            "companies" | "contacts" | "deals" | "projects" | "tasks" | "notes" => self.fresh(kind, label).await,
             "activities" => {
                 let query = "SELECT id FROM crm_activities WHERE entity_type = 'company'";
                 found(format!("{query} AND organization_id = '{organization}' LIMIT 1")).await

@@ -8,13 +8,24 @@ use serde_json::{Value, json};
 use super::{App, Caller, document::example};
 
 /// The nouns of the CRM: how addresses call them, and the schema of a new one.
-pub const NOUNS: [(&str, &str); 5] = [
+pub const NOUNS: [(&str, &str); 6] = [
     ("companies", "NewCompany"),
     ("contacts", "NewContact"),
     ("deals", "NewDeal"),
     ("projects", "NewProject"),
     ("tasks", "NewTask"),
+    ("notes", "NewNote"),
 ];
+
+/// The text that every record of the noun has.
+pub fn text_of(noun: &str) -> &'static str {
+    match noun {
+        "contacts" => "last_name",
+        "tasks" => "title",
+        "notes" => "content",
+        _ => "name",
+    }
+}
 
 /// The roles, as testkit calls its people.
 pub const ROLES: [&str; 4] = ["owner", "admin", "member", "viewer"];
@@ -54,7 +65,7 @@ impl World {
         match noun {
             "companies" => body["parent_id"] = json!(id(&earlier[0])),
             "contacts" => body["company_id"] = json!(self.first("companies")),
-            "tasks" => {
+            "tasks" | "notes" => {
                 body["related_to_type"] = json!("company");
                 body["related_to_id"] = json!(self.first("companies"));
             }

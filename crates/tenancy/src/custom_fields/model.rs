@@ -31,6 +31,8 @@ crm_kernel::text_enum!(
         Project = "project",
         /// Of tasks.
         Task = "task",
+        /// Of notes.
+        Note = "note",
     }
 );
 

@@ -102,6 +102,15 @@ diesel::table! {
 }
 
 diesel::table! {
+    /// Notes, for what stands in their own.
+    q_notes (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        custom_fields -> Jsonb,
+    }
+}
+
+diesel::table! {
     /// Tasks, for what stands in their own.
     q_tasks (organization_id, id) {
         organization_id -> Uuid,

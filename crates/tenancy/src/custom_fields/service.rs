@@ -77,8 +77,8 @@ impl PgCustomFieldDefinitions {
 }
 
 /// Every kind of record that has custom fields.
-const KINDS: [RecordKind; 5] =
-    [RecordKind::Company, RecordKind::Contact, RecordKind::Deal, RecordKind::Project, RecordKind::Task];
+const KINDS: [RecordKind; 6] =
+    [RecordKind::Company, RecordKind::Contact, RecordKind::Deal, RecordKind::Project, RecordKind::Task, RecordKind::Note];
 
 #[async_trait]
 impl CustomFieldDefinitions for PgCustomFieldDefinitions {

@@ -23,7 +23,8 @@ impl Scene {
                  INSERT INTO crm_deals (organization_id, owner_id, created_by_id, name, amount) VALUES ({columns}, 'Deal', 10);
                  INSERT INTO crm_projects (organization_id, owner_id, created_by_id, project_manager_id, name)
                  VALUES ({columns}, '{}', 'Project');
-                 INSERT INTO crm_tasks (organization_id, assigned_to_id, created_by_id, title) VALUES ({columns}, 'Task')",
+                 INSERT INTO crm_tasks (organization_id, assigned_to_id, created_by_id, title) VALUES ({columns}, 'Task');
+                 INSERT INTO crm_notes (organization_id, owner_id, created_by_id, content) VALUES ({columns}, 'Note')",
                 person.user_id
             ))
             .await;
@@ -69,7 +70,7 @@ async fn whoever_is_removed_hands_everything_over_in_one_operation() {
     assert_eq!(scene.owned(&tenant.admin, "crm_companies").await, 4, "others keep theirs");
     assert_eq!(scene.owned(&scene.stranger.member, "crm_companies").await, 4, "so does another organisation");
     let operation = format!("SELECT count(*) FROM crm_activities WHERE operation_id = '{}'", handover.operation_id);
-    assert_eq!(scene.number(&operation).await, 10, "eight records, one of them twice, and the membership, under one handle");
+    assert_eq!(scene.number(&operation).await, 11, "nine records, one of them twice, and the membership, under one handle");
     let created_by = format!("SELECT count(*) FROM crm_companies WHERE created_by_id = '{}'", member.user_id);
     assert_eq!(scene.number(&created_by).await, 4, "who made them stays known");
 }

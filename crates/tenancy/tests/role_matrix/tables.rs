@@ -44,6 +44,7 @@ const COMPANY: (&str, &str) = ("id, name, slug, owner_id", "'{new}', 'New', 'new
 const CONTACT: (&str, &str) = ("id, first_name, last_name, owner_id", "'{new}', 'New', 'One', '{user}'");
 const DEAL: (&str, &str) = ("id, name, owner_id", "'{new}', 'New', '{user}'");
 const PROJECT: (&str, &str) = ("id, name, owner_id", "'{new}', 'New', '{user}'");
+const NOTE: (&str, &str) = ("id, content, owner_id", "'{new}', 'New', '{user}'");
 const TASK: (&str, &str) = ("id, title, assigned_to_id", "'{new}', 'New', '{user}'");
 const PIPELINE: (&str, &str) = ("id, name", "'{new}', 'New'");
 const STAGE: (&str, &str) = ("pipeline_id, key, label", "'{id}', '{new}', 'New'");
@@ -151,6 +152,14 @@ pub const TABLES: &[Table] = &[
         "id = '{id}'",
         TASK,
         "title = title || '!'",
+    ),
+    table(
+        "public.crm_notes",
+        "INSERT INTO crm_notes (organization_id, id, content, owner_id, created_by_id)
+         VALUES ('{org}', '{id}', 'Note', '{user}', '{user}')",
+        "id = '{id}'",
+        NOTE,
+        "content = content || '!'",
     ),
     table(
         "public.crm_deal_contacts",
@@ -370,4 +379,5 @@ pub const TABLES: &[Table] = &[
     table("public.q_products", "", "id = '{id}'", ("id, name", "'{new}', 'New'"), "name = name || '!'"),
     table("public.q_projects", "", "id = '{id}'", PROJECT, "name = name || '!'"),
     table("public.q_tasks", "", "id = '{id}'", TASK, "title = title || '!'"),
+    table("public.q_notes", "", "id = '{id}'", NOTE, "content = content || '!'"),
 ];

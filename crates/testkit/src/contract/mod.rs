@@ -252,6 +252,7 @@ fn compared(kind: Kind, left: &Value, right: &Value) -> Ordering {
             let amount = |text: &str| text.parse::<Money>().expect("a decimal's JSON is a decimal");
             amount(left).cmp(&amount(right))
         }
+        (_, Value::Bool(left), Value::Bool(right)) => left.cmp(right),
         (_, Value::Number(left), Value::Number(right)) => left.as_i64().cmp(&right.as_i64()),
         // Text in the order of its bytes, as collation "C" has it; dates sort as they are written.
         (_, Value::String(left), Value::String(right)) => left.cmp(right),
