@@ -63,6 +63,8 @@ CREATE INDEX crm_notes_related ON crm_notes (organization_id, related_to_id, is_
 CREATE INDEX crm_notes_of_type ON crm_notes (organization_id, related_to_type, id) WHERE deleted_at IS NULL;
 CREATE INDEX crm_notes_owner   ON crm_notes (organization_id, owner_id, id) WHERE deleted_at IS NULL;
 CREATE INDEX crm_notes_bin     ON crm_notes (organization_id, id) WHERE deleted_at IS NOT NULL;
+-- The bin in the order that lists have unless they are asked for another.
+CREATE INDEX crm_notes_pinned_bin ON crm_notes (organization_id, is_pinned, id) WHERE deleted_at IS NOT NULL;
 CREATE INDEX crm_notes_facets ON crm_notes
     USING gin (organization_id, tags jsonb_path_ops, custom_fields jsonb_path_ops, mentions jsonb_path_ops);
 -- Purging looks from a record for what refers to it, in the bin too; the indexes of lists know the living only.

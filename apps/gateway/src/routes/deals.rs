@@ -20,6 +20,7 @@ use uuid::Uuid;
 
 use super::{
     activities::ActivityNoun,
+    notes::NoteNoun,
     projects::{self, ProjectNoun},
     tasks::TaskNoun,
 };
