@@ -195,7 +195,8 @@ BEGIN
     -- As many notes as deals, on companies mostly, and some pinned.
     FOR begins IN SELECT generate_series(1, deals, at_once) LOOP
         PERFORM pg_temp.enter(people);
-        INSERT INTO crm_notes (id, content, related_to_type, related_to_id, is_pinned, owner_id, tags, custom_fields, created_at, updated_at, deleted_at)
+        INSERT INTO crm_notes (id, content, related_to_type, related_to_id, is_pinned, mentions, owner_id, tags, custom_fields, created_at,
+                               updated_at, deleted_at)
         SELECT pg_temp.id('note', n, deals),
                format('They want *%s*, said number %s.', adjectives[1 + pg_temp.chance(n, 1, 15)], n),
                CASE WHEN n % 8 = 0 THEN NULL WHEN n % 3 = 0 THEN 'contact' ELSE 'company' END,
@@ -203,6 +204,7 @@ BEGIN
                     WHEN n % 3 = 0 THEN pg_temp.id('contact', pg_temp.living(1 + pg_temp.chance(n, 2, contacts), contacts), contacts)
                     ELSE pg_temp.id('company', pg_temp.living(1 + pg_temp.chance(n, 3, companies), companies), companies) END,
                n % 500 = 0,
+               CASE WHEN n % 100 = 0 THEN jsonb_build_array(people[3 + pg_temp.chance(n, 5, 200)]) ELSE '[]' END,
                CASE WHEN n % 50 = 0 THEN NULL ELSE people[3 + pg_temp.chance(n, 4, 200)] END,
                pg_temp.tags(n),
                jsonb_build_object('source_id', 'N' || n),

@@ -175,6 +175,8 @@ fn many(noun: Noun) -> Vec<(String, String)> {
         Noun::Contacts => ("title", "custom_fields.language", "company.industry"),
         Noun::Deals => ("name", "custom_fields.product", "company.industry"),
         Noun::Projects => ("name", "custom_fields.source_id", "company.industry"),
+        Noun::Tasks => ("description", "custom_fields.source_id", "assigned_to.team_name"),
+        Noun::Notes => ("content", "custom_fields.source_id", "owner.team_name"),
     };
     let joined = |of: &dyn Fn(usize) -> String, count: usize| (0..count).map(of).collect::<Vec<_>>().join(" OR ");
     let mut many = Vec::new();

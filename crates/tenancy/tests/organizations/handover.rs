@@ -58,6 +58,7 @@ async fn whoever_is_removed_hands_everything_over_in_one_operation() {
             ("companies", 3, 0, 1),
             ("contacts", 2, 0, 0),
             ("deals", 1, 0, 0),
+            ("notes", 1, 0, 0),
             ("projects", 1, 0, 0),
             ("projects", 1, 0, 0),
             ("tasks", 1, 0, 0)
@@ -87,6 +88,7 @@ async fn without_an_heir_records_stay_and_are_handed_over_later() {
             ("companies", 0, 3, 1),
             ("contacts", 0, 2, 0),
             ("deals", 0, 1, 0),
+            ("notes", 0, 1, 0),
             ("projects", 0, 1, 0),
             ("projects", 0, 1, 0),
             ("tasks", 0, 1, 0)
@@ -100,6 +102,7 @@ async fn without_an_heir_records_stay_and_are_handed_over_later() {
             ("companies", 3, 0, 1),
             ("contacts", 2, 0, 0),
             ("deals", 1, 0, 0),
+            ("notes", 1, 0, 0),
             ("projects", 1, 0, 0),
             ("projects", 1, 0, 0),
             ("tasks", 1, 0, 0)
@@ -112,6 +115,7 @@ async fn without_an_heir_records_stay_and_are_handed_over_later() {
             ("companies", 0, 0, 1),
             ("contacts", 0, 0, 0),
             ("deals", 0, 0, 0),
+            ("notes", 0, 0, 0),
             ("projects", 0, 0, 0),
             ("projects", 0, 0, 0),
             ("tasks", 0, 0, 0)
@@ -163,6 +167,7 @@ async fn a_member_who_leaves_hands_over_what_is_theirs_and_nothing_else() {
             ("companies", 3, 0, 1),
             ("contacts", 2, 0, 0),
             ("deals", 1, 0, 0),
+            ("notes", 1, 0, 0),
             ("projects", 1, 0, 0),
             ("projects", 1, 0, 0),
             ("tasks", 1, 0, 0)
