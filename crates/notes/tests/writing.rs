@@ -18,7 +18,7 @@ async fn a_text_is_kept_to_the_letter_and_its_html_is_safe() {
     let database = TestDatabase::create().await;
     let (acme, umbrella) = (database.tenant("Acme").await, database.tenant("Umbrella").await);
     let notes = PgNotes::new(database.db());
-    let text = "  # Hi\r\n\r\n<script>alert(1)</script>[x](javascript:alert(1)) \u{202e}*e\u{301}*\t\n\n";
+    let text = "  # Hi\r\n\r\n<script>alert(1)</script>\r\n\r\n[x](javascript:alert(1)) \u{202e} *e\u{301}*\t\n\n";
     let note = notes.create(&acme.member, written(text)).await.expect("a member creates");
     let read = notes.get(&acme.viewer, note.id).await.expect("a viewer reads");
     assert_eq!((note.content.as_str(), read.content.as_str()), (text, text));
