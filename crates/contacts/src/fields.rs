@@ -28,6 +28,7 @@ pub static FIELDS: &[Field] = &[
     Field::shown("created_by_id", Kind::Member).nullable(),
     Field::shown("social_profiles", Kind::Object).nullable(),
     Field::shown("preferences", Kind::Object).nullable(),
+    Field::shown("opted_out", Kind::Boolean),
     Field::shown("tags", Kind::Tags).filterable(),
     Field::shown("custom_fields", Kind::Object),
     CREATED_AT,

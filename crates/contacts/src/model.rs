@@ -14,7 +14,7 @@ crm_kernel::text_enum!(
     ContactStatus {
         /// Yes.
         Active = "active",
-        /// Not any more: has left, or does not want to.
+        /// Not any more: has left. Who does not want to be reached has opted out.
         Inactive = "inactive",
         /// Mail to the address came back.
         Bounced = "bounced",
@@ -58,6 +58,8 @@ pub struct Contact {
     pub social_profiles: Option<Object>,
     /// What the person prefers: language, channel, times.
     pub preferences: Option<Object>,
+    /// Whether the person wants to hear of no campaign: they become a member of none, and are unsubscribed where they were one.
+    pub opted_out: bool,
     /// Words attached to it.
     pub tags: Tags,
     /// The organisation's own fields.
@@ -125,6 +127,9 @@ pub struct NewContact {
     /// What the person prefers: language, channel, times.
     #[serde(default)]
     pub preferences: Option<Object>,
+    /// Whether the person wants to hear of no campaign; `false` when absent, and as it is when replacing.
+    #[serde(default)]
+    pub opted_out: Option<bool>,
     /// Words attached to it.
     #[serde(default)]
     pub tags: Option<Tags>,
@@ -193,6 +198,10 @@ pub struct ContactChanges {
     #[diesel(skip_update)]
     #[garde(custom(validation::object_change))]
     pub preferences: ObjectChange,
+    /// Whether the person wants to hear of no campaign. Who opts out is unsubscribed from every campaign, and stays so there when they
+    /// come back.
+    #[serde(deserialize_with = "present")]
+    pub opted_out: Option<bool>,
     /// Words attached to it, all of them.
     #[serde(deserialize_with = "present")]
     #[garde(inner(custom(validation::tags)))]
@@ -221,6 +230,8 @@ impl From<NewContact> for ContactChanges {
             owner_id: Some(new.owner_id),
             social_profiles: ObjectChange::Replace(new.social_profiles),
             preferences: ObjectChange::Replace(new.preferences),
+            // Who does not say it does not mean that they want to be written to again.
+            opted_out: new.opted_out,
             tags: Some(new.tags.unwrap_or_default()),
             custom_fields: ObjectChange::Replace(Some(new.custom_fields.unwrap_or_default())),
         }

@@ -15,6 +15,7 @@ pub static FIELDS: &[Field] = &[
     Field::shown("name", Kind::Caseless).key("name_key").filterable().sortable(),
     Field::shown("company_id", Kind::Id).nullable().filterable(),
     Field::shown("primary_contact_id", Kind::Id).nullable().filterable(),
+    Field::shown("campaign_id", Kind::Id).nullable().filterable(),
     Field::shown("pipeline_id", Kind::Id).filterable(),
     Field::shown("stage", Kind::Text).filterable(),
     Field::shown("probability", Kind::Integer),
@@ -72,12 +73,26 @@ static CONTACT: &[Field] = &[
     Field::shown("deleted_at", Kind::Timestamp).nullable(),
 ];
 
+static CAMPAIGN: &[Field] = &[
+    Field::shown("id", Kind::Id).filterable(),
+    Field::shown("name", Kind::Caseless).key("name_key").filterable().sortable(),
+    Field::shown("campaign_type", Kind::Choice(&["email", "social", "webinar", "event", "content", "other"])).filterable(),
+    Field::shown("status", Kind::Choice(&["planning", "active", "paused", "completed", "cancelled"])).filterable(),
+    Field::shown("start_date", Kind::Date).key("start_key").nullable().filterable().sortable(),
+    Field::shown("end_date", Kind::Date).key("end_key").nullable().filterable().sortable(),
+    Field::shown("owner_id", Kind::Member).nullable().filterable(),
+    Field::shown("tags", Kind::Tags).filterable(),
+    Field::shown("custom_fields", Kind::Object),
+    Field::shown("deleted_at", Kind::Timestamp).nullable(),
+];
+
 /// What a filter of deals may name.
 pub static VOCABULARY: Vocabulary = Vocabulary {
     fields: FIELDS,
     parents: &[
         Parent { name: "company", key: "company_id", fields: COMPANY, view: "q_companies", entity: "company" },
         Parent { name: "primary_contact", key: "primary_contact_id", fields: CONTACT, view: "q_contacts", entity: "contact" },
+        Parent { name: "campaign", key: "campaign_id", fields: CAMPAIGN, view: "q_campaigns", entity: "campaign" },
         Parent { name: "owner", key: "owner_id", fields: members::FIELDS, view: members::VIEW, entity: "member" },
         Parent { name: "created_by", key: "created_by_id", fields: members::FIELDS, view: members::VIEW, entity: "member" },
     ],

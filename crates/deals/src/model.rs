@@ -2,7 +2,7 @@
 //! rules that need more than one value are in `rules.rs`, those of closing in `stage.rs`.
 
 use crm_kernel::{
-    CompanyId, ContactId, Date, DealId, Money, Object, ObjectChange, PipelineId, Tags, Timestamp, UserId, validation,
+    CampaignId, CompanyId, ContactId, Date, DealId, Money, Object, ObjectChange, PipelineId, Tags, Timestamp, UserId, validation,
     values::{nullable, present},
 };
 use diesel::{AsChangeset, Insertable, Queryable, Selectable};
@@ -23,6 +23,8 @@ pub struct Deal {
     pub company_id: Option<CompanyId>,
     /// The contact it is talked over with.
     pub primary_contact_id: Option<ContactId>,
+    /// The campaign that it came of.
+    pub campaign_id: Option<CampaignId>,
     /// The pipeline it is in.
     pub pipeline_id: PipelineId,
     /// The key of the stage of that pipeline it stands in.
@@ -90,6 +92,9 @@ pub struct NewDeal {
     /// The contact it is talked over with.
     #[serde(default)]
     pub primary_contact_id: Option<ContactId>,
+    /// The campaign that it came of.
+    #[serde(default)]
+    pub campaign_id: Option<CampaignId>,
     /// The pipeline it is in; the default one when absent. When replacing: absent, or as it is.
     #[serde(default)]
     pub pipeline_id: Option<PipelineId>,
@@ -146,6 +151,9 @@ pub struct DealChanges {
     /// The contact it is talked over with.
     #[serde(deserialize_with = "nullable")]
     pub primary_contact_id: Option<Option<ContactId>>,
+    /// The campaign that it came of.
+    #[serde(deserialize_with = "nullable")]
+    pub campaign_id: Option<Option<CampaignId>>,
     /// How likely it is to be won, in percent: 0 to 100. Cannot change once the deal is closed.
     #[serde(deserialize_with = "present")]
     #[garde(range(min = 0, max = 100))]
@@ -186,6 +194,7 @@ impl From<NewDeal> for DealChanges {
             name: Some(new.name),
             company_id: Some(new.company_id),
             primary_contact_id: Some(new.primary_contact_id),
+            campaign_id: Some(new.campaign_id),
             probability: new.probability,
             amount: Some(new.amount),
             currency: new.currency,

@@ -140,6 +140,14 @@ id_newtype!(
     TaskId
 );
 id_newtype!(
+    /// A campaign.
+    CampaignId
+);
+id_newtype!(
+    /// A contact's membership in a campaign.
+    CampaignContactId
+);
+id_newtype!(
     /// A sales pipeline with its stages.
     PipelineId
 );

@@ -183,7 +183,7 @@ fn sentence(code: &str) -> String {
         }
         "parent_depth" => "the hierarchy would be too deep".into(),
         "owner_not_active" => "this member is no longer active".into(),
-        "currency_in_use" => "deals with amounts are summed in the currency that the organisation has".into(),
+        "currency_in_use" => "deals and campaigns with amounts are counted in the currency that the organisation has".into(),
         "time_zone_unknown" => "not a time zone of the IANA database".into(),
         "second_factor_missing" => "log in with a second factor first: whoever requires one must have given one".into(),
         "token_lifetime" => "this organisation wants its tokens to end sooner".into(),
@@ -198,6 +198,9 @@ fn sentence(code: &str) -> String {
         "deal_close_date" => "a closed deal has the date of its closing, an open one has none".into(),
         "deal_not_won" => "only a won deal becomes a project".into(),
         "deal_kept" => "a project that came from a deal keeps it".into(),
+        "campaign_status_order" => "a campaign goes forward only: planning, active or paused, then completed or cancelled".into(),
+        "member_status_order" => "a member of a campaign goes forward only".into(),
+        "member_not_opted_out" => "whoever unsubscribes opts out: their contact does".into(),
         "order" => "ends before it begins".into(),
         "completed" => "what is completed has the day of its completion, all else has none".into(),
         "pair" => "a kind of record and its id belong together".into(),

@@ -33,6 +33,8 @@ crm_kernel::text_enum!(
         Task = "task",
         /// Of notes.
         Note = "note",
+        /// Of campaigns.
+        Campaign = "campaign",
     }
 );
 

@@ -119,4 +119,13 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    /// Campaigns, for what stands in their own.
+    q_campaigns (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        custom_fields -> Jsonb,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(q_custom_fields, q_custom_field_work);

@@ -77,8 +77,15 @@ impl PgCustomFieldDefinitions {
 }
 
 /// Every kind of record that has custom fields.
-const KINDS: [RecordKind; 6] =
-    [RecordKind::Company, RecordKind::Contact, RecordKind::Deal, RecordKind::Project, RecordKind::Task, RecordKind::Note];
+const KINDS: [RecordKind; 7] = [
+    RecordKind::Company,
+    RecordKind::Contact,
+    RecordKind::Deal,
+    RecordKind::Campaign,
+    RecordKind::Project,
+    RecordKind::Task,
+    RecordKind::Note,
+];
 
 #[async_trait]
 impl CustomFieldDefinitions for PgCustomFieldDefinitions {

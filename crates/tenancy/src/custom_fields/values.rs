@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::{
     model::{CustomFieldDefinition, RecordKind},
-    schema::{q_companies, q_contacts, q_deals, q_notes, q_projects, q_tasks},
+    schema::{q_campaigns, q_companies, q_contacts, q_deals, q_notes, q_projects, q_tasks},
     store,
 };
 use crate::{Expect, Tx, schema::q_members};
@@ -241,6 +241,7 @@ impl Stored {
             Self::In(RecordKind::Project, id) => values_in!(q_projects, id),
             Self::In(RecordKind::Task, id) => values_in!(q_tasks, id),
             Self::In(RecordKind::Note, id) => values_in!(q_notes, id),
+            Self::In(RecordKind::Campaign, id) => values_in!(q_campaigns, id),
         };
         // A record that is not there has no values; whoever changes it is told so.
         match found.optional().expect_any(store::CUSTOM_FIELD)? {

@@ -23,6 +23,10 @@ pub const CALLABLE: &[(&str, &str)] = &[
     ),
     ("app.custom_conversion_report(uuid, text, jsonb, integer)", "as convert_custom_field; changes nothing"),
     ("app.custom_field_work(integer)", "puts values in order and converts them, by fixed rules, for every tenant"),
+    (
+        "app.unsubscribe_member(uuid, uuid)",
+        "opts a contact out that may be another's; asks whether the campaign, which it is a member of, is the caller's to change",
+    ),
     ("app.hold_custom_fields()", "takes a lock by a number that is the caller's organisation's"),
     ("identity.find_login(text)", "a password is compared before the person is known"),
     ("identity.list_organizations(uuid)", "whoever signs in chooses a tenant"),
