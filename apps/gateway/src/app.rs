@@ -62,6 +62,7 @@ fn api(configuration: &mut web::ServiceConfig) {
                 .service(routes::projects::scope())
                 .service(routes::notes::scope())
                 .service(routes::tasks::scope())
+                .service(routes::campaigns::scope())
                 .service(routes::activities::scope())
                 .service(routes::custom_fields::scope()),
         ),

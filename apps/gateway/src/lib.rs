@@ -8,6 +8,7 @@
 pub mod address;
 pub mod answer;
 pub mod app;
+pub mod audience;
 pub mod body;
 pub mod bulk;
 pub mod caller;

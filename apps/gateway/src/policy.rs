@@ -170,6 +170,7 @@ pub const OPERATIONS: &[Operation] = &[
     operation("GET", "/api/v1/a-crm/contacts/{id}/deals", "deal:list", Access::Read),
     operation("GET", "/api/v1/a-crm/contacts/{id}/tasks", "task:list", Access::Read),
     operation("GET", "/api/v1/a-crm/contacts/{id}/notes", "note:list", Access::Read),
+    operation("GET", "/api/v1/a-crm/contacts/{id}/campaigns", "campaign_contact:list", Access::Read),
     operation("GET", "/api/v1/a-crm/contacts/{id}/activities", "activity:list", Access::Read),
     operation("GET", "/api/v1/a-crm/pipelines", "pipeline:list", Access::Read),
     operation("POST", "/api/v1/a-crm/pipelines", "pipeline:create", Access::Manage),
@@ -272,6 +273,29 @@ pub const OPERATIONS: &[Operation] = &[
     operation("PUT", "/api/v1/a-crm/notes/{id}/external-ids/{source}/{external_id}", "note:attach", Access::Manage),
     operation("DELETE", "/api/v1/a-crm/notes/{id}/external-ids/{source}/{external_id}", "note:detach", Access::Manage),
     operation("GET", "/api/v1/a-crm/notes/{id}/activities", "activity:list", Access::Read),
+    operation("GET", "/api/v1/a-crm/campaigns", "campaign:list", Access::Read),
+    operation("POST", "/api/v1/a-crm/campaigns", "campaign:create", Access::Write),
+    operation("GET", "/api/v1/a-crm/campaigns/fields", "campaign:fields", Access::Read),
+    operation("POST", "/api/v1/a-crm/campaigns/search", "campaign:list", Access::Read),
+    operation("POST", "/api/v1/a-crm/campaigns/bulk", "campaign:bulk", Access::Write),
+    operation("GET", "/api/v1/a-crm/campaigns/by-external-id/{source}/{external_id}", "campaign:get", Access::Read),
+    operation("PUT", "/api/v1/a-crm/campaigns/by-external-id/{source}/{external_id}", "campaign:upsert", Access::Write),
+    operation("GET", "/api/v1/a-crm/campaigns/{id}", "campaign:get", Access::Read),
+    operation("PUT", "/api/v1/a-crm/campaigns/{id}", "campaign:replace", Access::Write),
+    operation("PATCH", "/api/v1/a-crm/campaigns/{id}", "campaign:update", Access::Write),
+    operation("DELETE", "/api/v1/a-crm/campaigns/{id}", "campaign:delete", Access::Write),
+    operation("POST", "/api/v1/a-crm/campaigns/{id}/restore", "campaign:restore", Access::Write),
+    operation("GET", "/api/v1/a-crm/campaigns/{id}/external-ids", "campaign:external_ids", Access::Read),
+    operation("PUT", "/api/v1/a-crm/campaigns/{id}/external-ids/{source}/{external_id}", "campaign:attach", Access::Manage),
+    operation("DELETE", "/api/v1/a-crm/campaigns/{id}/external-ids/{source}/{external_id}", "campaign:detach", Access::Manage),
+    operation("GET", "/api/v1/a-crm/campaigns/{id}/metrics", "campaign:metrics", Access::Read),
+    operation("GET", "/api/v1/a-crm/campaigns/{id}/contacts", "campaign_contact:list", Access::Read),
+    operation("POST", "/api/v1/a-crm/campaigns/{id}/contacts", "campaign_contact:add", Access::Write),
+    operation("DELETE", "/api/v1/a-crm/campaigns/{id}/contacts", "campaign_contact:remove", Access::Write),
+    operation("GET", "/api/v1/a-crm/campaigns/{id}/contacts/{contact_id}", "campaign_contact:get", Access::Read),
+    operation("PATCH", "/api/v1/a-crm/campaigns/{id}/contacts/{contact_id}", "campaign_contact:update", Access::Write),
+    operation("GET", "/api/v1/a-crm/campaigns/{id}/deals", "deal:list", Access::Read),
+    operation("GET", "/api/v1/a-crm/campaigns/{id}/activities", "activity:list", Access::Read),
     operation("GET", "/api/v1/a-crm/activities", "activity:list", Access::Read),
     operation("GET", "/api/v1/a-crm/activities/fields", "activity:fields", Access::Read),
     operation("GET", "/api/v1/a-crm/activities/{id}", "activity:get", Access::Read),
@@ -320,7 +344,7 @@ impl Operation {
 }
 
 /// What an answer may bring along of other records: named so, it is asked of narrowed tokens, and API tokens can be limited to it.
-const EMBEDDED: &[&str] = &["company:get", "contact:get", "member:get"];
+const EMBEDDED: &[&str] = &["campaign:get", "company:get", "contact:get", "member:get"];
 
 /// Whether an API token can be limited to an operation of this name.
 #[must_use]

@@ -33,6 +33,8 @@ pub enum Target {
     Contact,
     /// A deal.
     Deal,
+    /// A campaign.
+    Campaign,
     /// A member of the organisation.
     Member,
 }
@@ -45,6 +47,7 @@ impl Target {
             Self::Company => "company",
             Self::Contact => "contact",
             Self::Deal => "deal",
+            Self::Campaign => "campaign",
             Self::Member => "member",
         }
     }
@@ -88,6 +91,10 @@ async fn fetch(services: &Services, context: &Context, target: Target, ids: &Has
         Target::Deal => {
             let ids: Vec<_> = ids.iter().copied().map(crm_kernel::DealId).collect();
             by_id(services.deals.get_many(context, &ids).await?, |deal| deal.id.uuid())
+        }
+        Target::Campaign => {
+            let ids: Vec<_> = ids.iter().copied().map(crm_kernel::CampaignId).collect();
+            by_id(services.campaigns.get_many(context, &ids).await?, |campaign| campaign.id.uuid())
         }
         Target::Member => {
             let ids: Vec<_> = ids.iter().copied().map(crm_kernel::UserId).collect();

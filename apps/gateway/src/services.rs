@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crm_activities::{Activities, PgActivities};
+use crm_campaigns::{CampaignContacts, Campaigns, PgCampaignContacts, PgCampaigns};
 use crm_companies::{Companies, PgCompanies};
 use crm_contacts::{Contacts, PgContacts};
 use crm_deals::{Deals, PgDeals, PgPipelines, PgProducts, Pipelines, Products};
@@ -98,6 +99,10 @@ pub struct Services {
     pub notes: Arc<dyn Notes>,
     /// Tasks.
     pub tasks: Arc<dyn Tasks>,
+    /// Campaigns.
+    pub campaigns: Arc<dyn Campaigns>,
+    /// Members of campaigns.
+    pub campaign_contacts: Arc<dyn CampaignContacts>,
     /// Pipelines and what stands in them.
     pub pipelines: Arc<dyn Pipelines>,
     /// What the organisation defines beside the fields of its records.
@@ -180,6 +185,8 @@ impl Services {
             projects: Arc::new(PgProjects::new(db.clone())),
             notes: Arc::new(PgNotes::new(db.clone())),
             tasks: Arc::new(PgTasks::new(db.clone())),
+            campaigns: Arc::new(PgCampaigns::new(db.clone())),
+            campaign_contacts: Arc::new(PgCampaignContacts::new(db.clone())),
             pipelines: Arc::new(PgPipelines::new(db.clone())),
             custom_fields: Arc::new(PgCustomFieldDefinitions::new(db.clone())),
             activities: Arc::new(PgActivities::new(db.clone())),

@@ -205,6 +205,11 @@ async fn in_every_text_of_notes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn in_every_text_of_campaigns() {
+    in_every_place(NOUNS[6].0, NOUNS[6].1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stage_is_one_of_its_pipeline_and_no_other_text() {
     let app = App::start().await;
     let world = World::create(&app, "Acme").await;

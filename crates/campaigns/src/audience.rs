@@ -4,7 +4,7 @@
 //! added (the guard of the database holds that while they opt out); each step is a transaction of its own, so that nobody who opts out
 //! waits longer than one takes.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use crm_kernel::{CampaignId, ContactId, Error, Field, Filter, Result};
 use crm_tenancy::{Counted, Expect, Matching, Tx, cost};
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     member_store::MEMBER,
-    schema::{crm_campaign_contacts as members, q_campaign_contacts as q_members, q_contacts},
+    schema::{crm_campaign_contacts as members, q_contacts},
     store,
 };
 
@@ -46,7 +46,7 @@ pub struct MembersAdded {
     pub added: usize,
     /// How many were members already; they stay as they are.
     pub already_members: usize,
-    /// How many were left out because they opted out.
+    /// How many opted out: they are not added, and unsubscribed where they are a member from before.
     pub opted_out: usize,
     /// How many are no living contacts of the organisation.
     pub not_found: usize,
@@ -116,36 +116,36 @@ pub(crate) async fn add(tx: &mut Tx, campaign: CampaignId, contacts: &[ContactId
         .filter(q_contacts::id.eq_any(&asked))
         .filter(not(q_contacts::opted_out))
         .select((campaign.into_sql::<sql_types::Uuid>(), q_contacts::id));
-    let added = chosen
+    let added: HashSet<ContactId> = chosen
         .insert_into(members::table)
         .into_columns((members::campaign_id, members::contact_id))
         .on_conflict_do_nothing()
-        .execute(tx)
+        .returning(members::contact_id)
+        .get_results(tx)
         .await
-        .expect_any(MEMBER)?;
-    if added == asked.len() {
-        return Ok(MembersAdded { added, ..MembersAdded::default() });
+        .expect_any(MEMBER)?
+        .into_iter()
+        .collect();
+    let left: Vec<ContactId> = asked.into_iter().filter(|id| !added.contains(id)).collect();
+    let mut result = MembersAdded { added: added.len(), ..MembersAdded::default() };
+    if !left.is_empty() {
+        result.and(left_out(tx, &left).await?);
     }
-    left_out(tx, campaign, &asked, added).await
+    Ok(result)
 }
 
-/// Why those that were not added were not: asked behind the change, so that it tells of those too who opted out meanwhile.
-async fn left_out(tx: &mut Tx, campaign: CampaignId, asked: &[ContactId], added: usize) -> Result<MembersAdded> {
-    let there = q_members::table
-        .filter(q_members::organization_id.eq(tx.organization_id()))
-        .filter(q_members::campaign_id.eq(campaign))
-        .filter(q_members::contact_id.eq_any(asked));
-    let there: HashSet<ContactId> = there.select(q_members::contact_id).load(tx).await.expect_any(MEMBER)?.into_iter().collect();
-    let opted_out = living(tx).filter(q_contacts::id.eq_any(asked)).filter(q_contacts::opted_out);
-    let opted_out: HashSet<ContactId> = opted_out.select(q_contacts::id).load(tx).await.expect_any(MEMBER)?.into_iter().collect();
-
-    let mut result = MembersAdded { added, already_members: there.len().saturating_sub(added), ..MembersAdded::default() };
-    for id in asked.iter().filter(|id| !there.contains(*id)) {
-        let one = vec![*id];
-        result.and(match opted_out.contains(id) {
-            true => MembersAdded { opted_out: 1, opted_out_ids: one, ..MembersAdded::default() },
-            false => MembersAdded { not_found: 1, not_found_ids: one, ..MembersAdded::default() },
-        });
+/// Why these were not added: asked behind the change, so that it tells of those too who opted out meanwhile. Who is there and did not opt
+/// out was a member already. Not asked of the members: by then they may be a hundred times as many as these.
+async fn left_out(tx: &mut Tx, left: &[ContactId]) -> Result<MembersAdded> {
+    let found = living(tx).filter(q_contacts::id.eq_any(left)).select((q_contacts::id, q_contacts::opted_out));
+    let found: HashMap<ContactId, bool> = found.load::<(ContactId, bool)>(tx).await.expect_any(MEMBER)?.into_iter().collect();
+    let mut result = MembersAdded::default();
+    for id in left {
+        match found.get(id) {
+            Some(false) => result.already_members += 1,
+            Some(true) => result.and(MembersAdded { opted_out: 1, opted_out_ids: vec![*id], ..MembersAdded::default() }),
+            None => result.and(MembersAdded { not_found: 1, not_found_ids: vec![*id], ..MembersAdded::default() }),
+        }
     }
     Ok(result)
 }

@@ -17,7 +17,7 @@ pub mod within;
 pub use audience::{Audience, MOST_ADDED, MOST_IDS, MembersAdded, STEP};
 pub use bulk::BulkCampaigns;
 pub use fields::{FIELDS, MEMBER_FIELDS, MEMBER_VOCABULARY, VOCABULARY, default_sort};
-pub use member::{CampaignContact, CampaignContactChanges, MemberStatus};
+pub use member::{CampaignContact, CampaignContactChanges, MemberStatus, NewMembers};
 pub use member_service::{CampaignContacts, PgCampaignContacts};
 pub use metrics::{CampaignMetrics, MembersByStatus};
 pub use model::{Campaign, CampaignChanges, CampaignStatus, CampaignType, NewCampaign};

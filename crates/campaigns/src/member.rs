@@ -4,7 +4,7 @@ use crm_kernel::{CampaignContactId, CampaignId, ContactId, Timestamp, values::pr
 use diesel::{Queryable, Selectable};
 use serde::{Deserialize, Serialize};
 
-use crate::schema::q_campaign_contacts;
+use crate::{audience::MOST_IDS, schema::q_campaign_contacts};
 
 crm_kernel::text_enum!(
     /// How far a contact has come in a campaign.
@@ -85,4 +85,19 @@ pub struct CampaignContactChanges {
     /// always, and the contact opts out with it.
     #[serde(deserialize_with = "present")]
     pub status: Option<MemberStatus>,
+}
+
+/// Whom to add: either `contact_ids`, or the audience of a `filter`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, garde::Validate)]
+#[cfg_attr(feature = "openapi", derive(paperclip::actix::Apiv2Schema))]
+#[serde(deny_unknown_fields, default)]
+#[garde(allow_unvalidated)]
+pub struct NewMembers {
+    /// 1 to 1,000 contacts by their ids.
+    #[garde(inner(length(min = 1, max = MOST_IDS)))]
+    pub contact_ids: Option<Vec<ContactId>>,
+    /// In the filter language, in the words of contacts: up to 100,000 of them.
+    pub filter: Option<String>,
+    /// Whether only to say how many match the filter.
+    pub dry_run: Option<bool>,
 }

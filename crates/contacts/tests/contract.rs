@@ -36,6 +36,7 @@ fn new_contact(draft: Draft) -> NewContact {
         lead_score: (!every(4)).then(|| i32::try_from(number % 3 * 50).expect("a small number")),
         owner_id: draft.owner,
         social_profiles: every(2).then(|| object(&json!({ "mastodon": format!("@person{number}") }))),
+        opted_out: every(5).then_some(true),
         preferences: None,
         tags: Some(Tags(["vip", "east", "new"].iter().take(number % 4).map(ToString::to_string).collect())),
         custom_fields: Some(object(&json!({ "number": number, "nested": { "deep": [number] } }))),

@@ -131,7 +131,7 @@ pub(super) async fn run<N: Noun>(
 }
 
 /// What is known of the request, and nothing held of it any more: the next transaction asks again.
-async fn look(mut tx: Tx, request: Option<&Request>) -> Result<Run> {
+pub(crate) async fn look(mut tx: Tx, request: Option<&Request>) -> Result<Run> {
     let known = match request {
         Some(request) => idempotent_runs::look(&mut tx, request).await,
         None => Ok(Run::New),
@@ -218,7 +218,7 @@ impl Runner<'_> {
         let is_last = after.is_none();
         let done = State { operation_id: state.operation_id, matched: state.matched, after, tally };
         if is_last {
-            notes.end(tx, &done).await?;
+            notes.end(tx, &done.answer()).await?;
         } else {
             notes.done(tx, &done).await?;
         }

@@ -4,9 +4,9 @@
 //! operation id in the log.
 
 mod answer;
-mod by_filter;
+pub(crate) mod by_filter;
 mod operation;
-mod progress;
+pub(crate) mod progress;
 
 use async_trait::async_trait;
 use crm_kernel::{Context, Error, FieldError, ListQuery, Object, OperationId, Page, Result};

@@ -1,4 +1,4 @@
-//! How far a run by filter has come, and what became of the records so far.
+//! How far a run has come, and what became of the records so far.
 //!
 //! Must stay true: with a key, each step is noted in its own transaction, so that whoever sends the request again goes on behind it.
 
@@ -70,7 +70,7 @@ impl State {
 }
 
 /// The notes of a run; without a key nothing is noted.
-pub(super) struct Notes {
+pub(crate) struct Notes {
     request: Option<Request>,
     /// The last step that was noted.
     done: Option<u32>,
@@ -78,7 +78,7 @@ pub(super) struct Notes {
 
 impl Notes {
     /// Of a run that is to be begun, or went so far.
-    pub(super) fn new(request: Option<Request>, done: Option<u32>) -> Self {
+    pub(crate) fn new(request: Option<Request>, done: Option<u32>) -> Self {
         Self { request, done }
     }
 
@@ -86,7 +86,7 @@ impl Notes {
     ///
     /// # Errors
     /// `Conflict` when somebody else goes on with the run.
-    pub(super) async fn hold(&self, tx: &mut Tx) -> Result<()> {
+    pub(crate) async fn hold(&self, tx: &mut Tx) -> Result<()> {
         let Some(request) = &self.request else { return Ok(()) };
         idempotent_runs::hold(tx, request, self.done).await
     }
@@ -95,7 +95,7 @@ impl Notes {
     ///
     /// # Errors
     /// `Unavailable` when it was not done.
-    pub(super) async fn done(&mut self, mut tx: Tx, state: &State) -> Result<()> {
+    pub(crate) async fn done<S: Serialize>(&mut self, mut tx: Tx, state: &S) -> Result<()> {
         let step = self.done.map_or(0, |done| done + 1);
         if let Some(request) = &self.request {
             idempotent_runs::note(&mut tx, request, &progress(step, state, false)?).await?;
@@ -109,10 +109,10 @@ impl Notes {
     ///
     /// # Errors
     /// `Unavailable` when it was not done.
-    pub(super) async fn end(&self, mut tx: Tx, state: &State) -> Result<()> {
+    pub(crate) async fn end<A: Serialize>(&self, mut tx: Tx, answer: &A) -> Result<()> {
         if let Some(request) = &self.request {
             let status = i16::try_from(StatusCode::OK.as_u16()).map_err(Error::internal)?;
-            let body = Some(json(&state.answer())?);
+            let body = Some(json(answer)?);
             let answer = idempotency::Answer { status, etag: None, location: None, body, record_ids: Vec::new() };
             idempotency::keep(&mut tx, request, answer).await?;
         }
@@ -121,7 +121,7 @@ impl Notes {
 
     /// Says that nobody goes on with it, so that whoever sends it again need not wait until it counts as left. What cannot be said is
     /// found out by the time that passes.
-    pub(super) async fn leave(&self, services: &Services, caller: &Caller, state: &State) {
+    pub(crate) async fn leave<S: Serialize>(&self, services: &Services, caller: &Caller, state: &S) {
         let (Some(request), Some(done)) = (&self.request, self.done) else { return };
         let left = async {
             let mut tx = services.db.begin(&caller.context).await?;
@@ -135,6 +135,6 @@ impl Notes {
     }
 }
 
-fn progress(step: u32, state: &State, is_left: bool) -> Result<Progress> {
+fn progress<S: Serialize>(step: u32, state: &S, is_left: bool) -> Result<Progress> {
     Ok(Progress { step, is_left, state: serde_json::to_value(state).map_err(Error::internal)? })
 }

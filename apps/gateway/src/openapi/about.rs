@@ -62,6 +62,7 @@ const TAGS: &[(&str, &str)] = &[
     ("Projects", "Work for companies, and for the deals that sold it."),
     ("Notes", "What somebody wrote about a record, in Markdown."),
     ("Tasks", "What somebody is to do, by when, and about which record."),
+    ("Campaigns", "What is done to win people over, who takes part, and what comes of it."),
     ("Custom fields", "What the organisation defines beside the fields of its records."),
     ("Activities", "The log of what happened, written by the system alone."),
 ];

@@ -46,6 +46,8 @@ impl Noun for ActivityNoun {
 
 /// Kinds of records that the log speaks of.
 pub const LOGGED: &[&str] = &[
+    "campaign",
+    "campaign_contact",
     "api_token",
     "company",
     "contact",

@@ -6,6 +6,7 @@ use actix_web::{
 };
 use async_trait::async_trait;
 use crm_activities::Activity;
+use crm_campaigns::CampaignContact;
 use crm_contacts::{BulkContacts, Contact, ContactChanges, NewContact, within};
 use crm_deals::Deal;
 use crm_kernel::{ContactId, Context, Field, ListQuery, Page, Result, Sort, Vocabulary, validation};
@@ -15,7 +16,7 @@ use crm_tenancy::custom_fields::RecordKind;
 use paperclip::actix::{api_v2_operation, web};
 use uuid::Uuid;
 
-use super::{activities::ActivityNoun, deals::DealNoun, notes::NoteNoun, tasks::TaskNoun};
+use super::{activities::ActivityNoun, campaign_contacts::CampaignContactNoun, deals::DealNoun, notes::NoteNoun, tasks::TaskNoun};
 use crate::{
     answer::{Created, Empty, Found, Listed, Plain, Record, if_match},
     body::{Body, EitherBody, Input},
@@ -54,6 +55,7 @@ pub fn scope() -> web::Scope {
         .route("/{id}/deals", web::get().to(list_deals))
         .route("/{id}/tasks", web::get().to(list_tasks))
         .route("/{id}/notes", web::get().to(list_notes))
+        .route("/{id}/campaigns", web::get().to(list_campaigns))
         .route("/{id}/activities", web::get().to(list_activities))
 }
 
@@ -318,6 +320,20 @@ async fn list_notes(
     let (query, shape) = question.read_about(&services, &caller, "contact", id.uuid()).await?;
     services.contacts.get(&caller.context, *id).await?;
     let page = services.notes.list(&caller.context, &query).await?;
+    Ok(shape.page(&services, &caller, page).await?)
+}
+
+/// List the campaigns of a contact: how far it has come in each, which `include=campaign` shows
+#[api_v2_operation(operation_id = "listContactCampaigns", tags("Contacts"))]
+async fn list_campaigns(
+    caller: Caller,
+    id: Path<ContactId>,
+    question: Question<CampaignContactNoun>,
+    services: Data<Services>,
+) -> Answer<Listed<CampaignContact>> {
+    let (query, shape) = question.read_within(&services, &caller, "contact_id", id.uuid()).await?;
+    services.contacts.get(&caller.context, *id).await?;
+    let page = services.campaign_contacts.list(&caller.context, &query).await?;
     Ok(shape.page(&services, &caller, page).await?)
 }
 

@@ -96,6 +96,7 @@ impl Noun for DealNoun {
     const RELATIONS: &'static [Relation] = &[
         Relation { name: "company", key: "company_id", target: Target::Company },
         Relation { name: "primary_contact", key: "primary_contact_id", target: Target::Contact },
+        Relation { name: "campaign", key: "campaign_id", target: Target::Campaign },
         Relation { name: "owner", key: "owner_id", target: Target::Member },
         Relation { name: "created_by", key: "created_by_id", target: Target::Member },
     ];

@@ -2,6 +2,8 @@
 
 pub mod activities;
 pub mod auth;
+pub mod campaign_contacts;
+pub mod campaigns;
 pub mod companies;
 pub mod contacts;
 pub mod custom_fields;

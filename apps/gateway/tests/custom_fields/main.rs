@@ -14,13 +14,14 @@ use serde_json::{Value, json};
 use crate::support::{App, Caller, world::World};
 
 /// The nouns: how addresses call them, what definitions call them, and a body that is right but for custom fields.
-const NOUNS: [(&str, &str); 6] = [
+const NOUNS: [(&str, &str); 7] = [
     ("companies", "company"),
     ("contacts", "contact"),
     ("deals", "deal"),
     ("projects", "project"),
     ("tasks", "task"),
     ("notes", "note"),
+    ("campaigns", "campaign"),
 ];
 
 async fn start() -> (App, World) {

@@ -28,12 +28,14 @@ async fn database_and_memory_agree_on_random_conditions() {
     let members = Vocabulary { fields: members::FIELDS, parents: &[] };
     let companies = fill(&world, "companies", 40, company).await;
     let contacts = fill(&world, "contacts", 40, |number| contact(number, &companies)).await;
-    let deals = fill(&world, "deals", 40, |number| deal(number, &companies, &contacts)).await;
+    let campaigns = fill(&world, "campaigns", 40, campaign).await;
+    let deals = fill(&world, "deals", 40, |number| deal(number, &companies, &contacts, &campaigns)).await;
     fill(&world, "projects", 40, |number| project(number, &companies, &deals)).await;
     fill(&world, "tasks", 40, |number| task(number, &companies, &deals)).await;
     fill(&world, "notes", 40, |number| note(number, &companies, &deals)).await;
     // Parents in the bin are parents still.
-    for (noun, id) in [("companies", &companies[1]), ("contacts", &contacts[1]), ("deals", &deals[1])] {
+    let gone = [("companies", &companies[1]), ("contacts", &contacts[1]), ("deals", &deals[1]), ("campaigns", &campaigns[1])];
+    for (noun, id) in gone {
         world.owner().delete(&format!("{noun}/{id}")).await.expect(204);
     }
     let noun = |address, view, id, vocabulary, conditions| Noun { address, view, id, vocabulary, conditions };
@@ -41,7 +43,7 @@ async fn database_and_memory_agree_on_random_conditions() {
     for (seed, noun) in [
         noun("companies?include=parent,owner,created_by&", "q_companies", "id", crm_companies::VOCABULARY, 3_000),
         noun("contacts?include=company,owner,created_by&", "q_contacts", "id", crm_contacts::VOCABULARY, 3_000),
-        noun("deals?include=company,primary_contact,owner,created_by&", "q_deals", "id", crm_deals::VOCABULARY, 3_000),
+        noun("deals?include=company,primary_contact,campaign,owner,created_by&", "q_deals", "id", crm_deals::VOCABULARY, 3_000),
         noun(
             "projects?include=company,deal,owner,project_manager,created_by&",
             "q_projects",
@@ -51,6 +53,7 @@ async fn database_and_memory_agree_on_random_conditions() {
         ),
         noun("tasks?include=assigned_to,created_by&", "q_tasks", "id", crm_tasks::VOCABULARY, 3_000),
         noun("notes?include=owner,created_by&", "q_notes", "id", crm_notes::VOCABULARY, 3_000),
+        noun("campaigns?include=owner,created_by&", "q_campaigns", "id", crm_campaigns::VOCABULARY, 3_000),
         noun("activities?include=user&", "q_activities", "id", crm_activities::VOCABULARY, 1_500),
         noun("/api/v1/organizations/current/members?", "q_members", "user_id", members, 500),
     ]
@@ -247,11 +250,12 @@ fn contact(number: usize, companies: &[String]) -> Value {
     })
 }
 
-fn deal(number: usize, companies: &[String], contacts: &[String]) -> Value {
+fn deal(number: usize, companies: &[String], contacts: &[String], campaigns: &[String]) -> Value {
     let dates = ["0001-01-01", "9999-12-31", "2024-02-29", "2026-11-22"];
     json!({
         "name": text(number + 3), "company_id": or_null(number, companies[number % 4].as_str()),
         "primary_contact_id": or_null(number + 2, contacts[number % 4].as_str()),
+        "campaign_id": or_null(number + 3, campaigns[number % 4].as_str()),
         "amount": or_null(number + 1, ["0", "0.01", "999999999999999.99", "1000"][number % 4]),
         "expected_close_date": or_null(number + 3, dates[number % 4]), "deal_source": or_null(number, text(number + 17)),
         "tags": tags(number + 2), "custom_fields": object(number + 5),
@@ -283,6 +287,18 @@ fn task(number: usize, companies: &[String], deals: &[String]) -> Value {
         "status": one_of(&["pending", "in_progress", "completed", "cancelled"], number),
         "priority": one_of(&["low", "medium", "high", "urgent"], number + 1), "due_date": or_null(number + 3, times[number % 4]),
         "remind_at": or_null(number, times[(number + 1) % 4]), "tags": tags(number + 2), "custom_fields": object(number + 5),
+    })
+}
+
+fn campaign(number: usize) -> Value {
+    let dates = ["0001-01-01", "9999-12-31", "2024-02-29", "2026-11-22"];
+    json!({
+        "name": text(number + 5), "description": or_null(number + 1, text(number + 23)),
+        "campaign_type": one_of(&["email", "social", "webinar", "event", "content", "other"], number),
+        "status": one_of(&["planning", "active", "paused", "completed", "cancelled"], number + 1),
+        "start_date": or_null(number, dates[0]), "end_date": or_null(number + 3, dates[number % 4]),
+        "budget": or_null(number + 1, ["0", "0.01", "999999999999999", "12.50"][number % 4]),
+        "goals": object(number + 7), "tags": tags(number + 2), "custom_fields": object(number + 5),
     })
 }
 

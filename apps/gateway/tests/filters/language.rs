@@ -193,6 +193,8 @@ fn a_parent_is_described_as_it_describes_itself() {
         ("q_projects", crm_projects::FIELDS, crm_projects::VOCABULARY),
         ("q_tasks", crm_tasks::FIELDS, crm_tasks::VOCABULARY),
         ("q_notes", crm_notes::FIELDS, crm_notes::VOCABULARY),
+        ("q_campaigns", crm_campaigns::FIELDS, crm_campaigns::VOCABULARY),
+        ("q_campaign_contacts", crm_campaigns::MEMBER_FIELDS, crm_campaigns::MEMBER_VOCABULARY),
         ("q_members", members::FIELDS, Vocabulary { fields: members::FIELDS, parents: &[] }),
     ];
     let mut compared = 0;
@@ -214,7 +216,7 @@ fn a_parent_is_described_as_it_describes_itself() {
 async fn fields_are_told_with_all_that_can_be_asked_of_them() {
     let app = App::start().await;
     let world = World::create(&app, "Acme").await;
-    for noun in ["companies", "contacts", "deals", "projects", "tasks", "notes", "activities"] {
+    for noun in ["companies", "contacts", "deals", "projects", "tasks", "notes", "campaigns", "activities"] {
         let told = world.caller("viewer").get(&format!("{noun}/fields")).await.expect(200);
         let parents = told.body["parents"].as_array().unwrap();
         let of_parents = parents.iter().flat_map(|parent| {

@@ -14,7 +14,7 @@ use serde_json::json;
 /// A list may read so many rows for nothing.
 const MOST_WASTED: f64 = 5_000.0;
 
-/// Companies, contacts, deals and projects of the context's organisation. Triggers sleep: what is measured is reading.
+/// Companies, contacts, deals, projects and campaigns of the context's organisation. Triggers sleep: what is measured is reading.
 pub(super) async fn fill(database: &TestDatabase, context: &Context) {
     let (organization, user) = (context.organization_id, context.user_id);
     let own = format!("'{organization}', '{user}', '{user}'");
@@ -64,7 +64,16 @@ pub(super) async fn fill(database: &TestDatabase, context: &Context) {
          SELECT '{organization}', {person}, '{user}', 'Note ' || n, n % 1000 = 0,
                 CASE WHEN n % 1000 = 0 THEN 'contact' ELSE 'company' END, CASE WHEN n % 1000 = 0 THEN contact ELSE company END,
                 CASE WHEN n % 400 = 0 THEN jsonb_build_array('{user}') ELSE '[]' END, jsonb_build_array('tag ' || n % 400)
-           FROM ids;"
+           FROM ids;
+         INSERT INTO crm_campaigns (organization_id, owner_id, created_by_id, name, campaign_type, status, started_at, completed_at,
+                start_date, end_date, budget, tags)
+         SELECT {own}, 'Campaign ' || n, CASE WHEN n % 1000 = 0 THEN 'webinar' ELSE 'email' END,
+                CASE WHEN n % 1000 = 0 THEN 'active' ELSE 'completed' END, now(), CASE WHEN n % 1000 <> 0 THEN now() END,
+                '2026-01-01'::date + n % 300, '2027-01-01'::date + n % 300, n, jsonb_build_array('tag ' || n % 400)
+           FROM ids;
+         UPDATE crm_deals SET campaign_id = (
+                SELECT id FROM crm_campaigns WHERE organization_id = '{organization}' AND name = 'Campaign 1')
+          WHERE organization_id = '{organization}' AND stage = 'negotiation';"
     );
     database.execute(&sql).await;
     for (table, entity) in [
@@ -74,6 +83,7 @@ pub(super) async fn fill(database: &TestDatabase, context: &Context) {
         ("crm_projects", "project"),
         ("crm_tasks", "task"),
         ("crm_notes", "note"),
+        ("crm_campaigns", "campaign"),
     ] {
         let times = format!(
             "INSERT INTO crm_record_times (organization_id, entity, record_id, in_bin, updated_at, last_activity_at)
@@ -83,7 +93,9 @@ pub(super) async fn fill(database: &TestDatabase, context: &Context) {
         database.execute(&times).await;
     }
     // As the server does by itself when so much has come in.
-    for table in ["crm_companies", "crm_contacts", "crm_deals", "crm_projects", "crm_tasks", "crm_notes", "crm_record_times"] {
+    for table in [
+        "crm_companies", "crm_contacts", "crm_deals", "crm_projects", "crm_tasks", "crm_notes", "crm_campaigns", "crm_record_times",
+    ] {
         database.execute(&format!("VACUUM (ANALYZE) {table}")).await;
     }
 }
@@ -116,6 +128,10 @@ fn values(noun: &str, field: &str, database: &[(String, String)]) -> Vec<String>
         ("companies", "name") => &["COMPANY 77", "nobody's"],
         ("deals", "name") => &["DEAL 77", "nobody's"],
         ("projects", "name") => &["PROJECT 77", "nobody's"],
+        ("campaigns", "name") => &["CAMPAIGN 77", "nobody's"],
+        ("campaigns", "status") => &["completed", "active", "paused"],
+        (_, "campaign_type") => &["email", "webinar", "other"],
+        (_, "start_date" | "end_date") => &["2026-03-01", "2001-01-01", "null"],
         (_, "owner_id" | "project_manager_id" | "assigned_to_id") => &["me", "null"],
         _ => &[],
     };
@@ -137,6 +153,7 @@ async fn every_filter_of_a_single_field_is_answered_by_an_index() {
         ("pipeline_id", "crm_pipelines"),
         ("deal_id", "crm_deals"),
         ("related_to_id", "crm_companies"),
+        ("campaign_id", "crm_campaigns"),
         ("id", "crm_companies"),
     ] {
         let query = format!("SELECT id FROM {table} WHERE organization_id = '{organization}' ORDER BY id DESC LIMIT 1");
@@ -151,6 +168,7 @@ async fn every_filter_of_a_single_field_is_answered_by_an_index() {
         ("projects", "q_projects", crm_projects::VOCABULARY),
         ("tasks", "q_tasks", crm_tasks::VOCABULARY),
         ("notes", "q_notes", crm_notes::VOCABULARY),
+        ("campaigns", "q_campaigns", crm_campaigns::VOCABULARY),
     ] {
         for field in vocabulary.fields.iter().filter(|field| field.filterable) {
             let values = values(noun, field.name, &ids);
@@ -252,6 +270,7 @@ async fn every_order_is_that_of_an_index() {
         ("projects", "q_projects", crm_projects::VOCABULARY),
         ("tasks", "q_tasks", crm_tasks::VOCABULARY),
         ("notes", "q_notes", crm_notes::VOCABULARY),
+        ("campaigns", "q_campaigns", crm_campaigns::VOCABULARY),
     ] {
         for field in vocabulary.fields.iter().filter(|field| field.sortable) {
             let column = match field.name {

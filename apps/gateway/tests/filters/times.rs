@@ -72,7 +72,7 @@ async fn what_hangs_on_a_record_is_activity_and_what_the_system_does_is_not() {
 async fn every_record_has_its_times() {
     let app = App::start().await;
     let world = World::create(&app, "Acme").await;
-    for noun in ["companies", "contacts", "deals", "projects", "tasks", "notes"] {
+    for noun in ["companies", "contacts", "deals", "projects", "tasks", "notes", "campaigns"] {
         let id = world.first(noun);
         world.owner().patch(&format!("{noun}/{id}"), &json!({ "tags": ["touched"] })).await.expect(200);
         world.owner().delete(&format!("{noun}/{id}")).await.expect(204);
@@ -82,13 +82,16 @@ async fn every_record_has_its_times() {
         .await;
     app.database.execute("DELETE FROM crm_projects WHERE deal_id IS NOT NULL OR deleted_at IS NOT NULL").await;
     app.database.execute("DELETE FROM crm_deals WHERE deleted_at IS NOT NULL").await;
+    app.database.execute("UPDATE crm_deals SET campaign_id = NULL").await;
+    app.database.execute("DELETE FROM crm_campaigns WHERE deleted_at IS NOT NULL").await;
     let differ = "SELECT count(*)
                     FROM (SELECT 'company' AS entity, organization_id, id, updated_at, deleted_at FROM crm_companies
                           UNION ALL SELECT 'contact', organization_id, id, updated_at, deleted_at FROM crm_contacts
                           UNION ALL SELECT 'deal', organization_id, id, updated_at, deleted_at FROM crm_deals
                           UNION ALL SELECT 'project', organization_id, id, updated_at, deleted_at FROM crm_projects
                           UNION ALL SELECT 'task', organization_id, id, updated_at, deleted_at FROM crm_tasks
-                          UNION ALL SELECT 'note', organization_id, id, updated_at, deleted_at FROM crm_notes) AS record
+                          UNION ALL SELECT 'note', organization_id, id, updated_at, deleted_at FROM crm_notes
+                          UNION ALL SELECT 'campaign', organization_id, id, updated_at, deleted_at FROM crm_campaigns) AS record
                     FULL JOIN crm_record_times AS times
                       ON times.organization_id = record.organization_id AND times.entity = record.entity AND times.record_id = record.id
                    WHERE (record.updated_at, record.deleted_at IS NOT NULL) IS DISTINCT FROM (times.updated_at, times.in_bin)";

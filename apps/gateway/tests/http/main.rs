@@ -86,6 +86,16 @@ const NOUNS: [Noun; 5] = [
         person: "assigned_to",
         unique: None,
     },
+    Noun {
+        path: "campaigns",
+        new: "NewCampaign",
+        changes: "CampaignChanges",
+        name: "name",
+        note: "description",
+        sort: "name",
+        person: "owner",
+        unique: None,
+    },
 ];
 
 impl Noun {

@@ -40,6 +40,7 @@ const TARGETS: [(&str, &str, &str); 12] = [
     ("company", "company_id", "id"),
     ("primary_contact", "primary_contact_id", "id"),
     ("deal", "deal_id", "id"),
+    ("campaign", "campaign_id", "id"),
     ("owner", "owner_id", "user_id"),
     ("assigned_to", "assigned_to_id", "user_id"),
     ("project_manager", "project_manager_id", "user_id"),

@@ -157,6 +157,8 @@ async fn put_replaces_every_field() {
         "task_type",
         "status",
         "is_all_day",
+        "campaign_type",
+        "opted_out",
     ];
     for noun in NOUNS {
         let created = world.member().post(noun.path, &noun.body("full")).await.expect(201);

@@ -63,7 +63,9 @@ impl Operation {
     pub fn at(&self, id: &str) -> String {
         // What another system calls a record: so that its name is as good as an id.
         let own = if id.is_empty() { "42" } else { id };
-        self.path.replace("{id}", id).replace("{source}", "elsewhere").replace("{external_id}", own)
+        // A member of a campaign has the id of its campaign: `World::thing` makes it so.
+        let path = self.path.replace("{id}", id).replace("{contact_id}", id);
+        path.replace("{source}", "elsewhere").replace("{external_id}", own)
     }
 
     /// Whether the address names a record, or a name of a record, as another system does.
@@ -149,6 +151,12 @@ pub fn example(schema: &str, label: &str) -> Value {
         "NewProduct" => json!({ "name": format!("Product {label}"), "sku": label, "unit_price": "550.00" }),
         "ProductChanges" => json!({ "description": label }),
         "LineItemsRequest" => json!({ "data": [{ "name": label, "quantity": "2", "unit_price": "10.50" }] }),
+        "NewCampaign" => {
+            json!({ "name": format!("Campaign {label}"), "description": label, "tags": [label], "custom_fields": { "note": label } })
+        }
+        "CampaignChanges" => json!({ "description": label }),
+        "CampaignContactChanges" => json!({ "status": "sent" }),
+        "NewMembers" => json!({ "filter": "version >= 1", "dry_run": true }),
         "CompanyChanges" => json!({ "industry": label }),
         "ContactChanges" => json!({ "title": label }),
         "DealChanges" => json!({ "name": format!("Deal {label}") }),

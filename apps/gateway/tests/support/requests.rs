@@ -23,6 +23,7 @@ pub const THINGS: &[&str] = &[
     "projects",
     "tasks",
     "notes",
+    "campaigns",
     "activities",
     "pipelines",
     "products",
@@ -120,6 +121,17 @@ impl World {
         self.owner().call("PUT", &format!("{deal}/stage")).json(&json!({ "stage": "closed_won" })).send().await;
     }
 
+    /// Makes a contact with the id of this campaign a member of it: one id is enough for the address of a member.
+    async fn join(&self, app: &App, campaign: &str) {
+        let organization = self.tenant.organization_id;
+        let joined = format!(
+            "INSERT INTO crm_contacts (organization_id, id, first_name, last_name) VALUES ('{organization}', '{campaign}', 'Ada', 'Member');
+             INSERT INTO crm_campaign_contacts (organization_id, campaign_id, contact_id)
+             VALUES ('{organization}', '{campaign}', '{campaign}')"
+        );
+        app.database.execute(&joined).await;
+    }
+
     /// A body of this schema that names only what is there.
     async fn good_body(&self, app: &App, schema: &str, person: &Person, label: &str) -> Value {
         match schema {
@@ -211,6 +223,11 @@ impl World {
         let found = async |query: String| app.database.texts(&query).await.remove(0);
         match kind {
             "companies" | "contacts" | "deals" | "projects" | "tasks" | "notes" => self.fresh(kind, label).await,
+            "campaigns" => {
+                let id = self.fresh(kind, label).await;
+                self.join(app, &id).await;
+                id
+            }
             "activities" => {
                 let query = "SELECT id FROM crm_activities WHERE entity_type = 'company'";
                 found(format!("{query} AND organization_id = '{organization}' LIMIT 1")).await

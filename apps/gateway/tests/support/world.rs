@@ -8,13 +8,14 @@ use serde_json::{Value, json};
 use super::{App, Caller, document::example};
 
 /// The nouns of the CRM: how addresses call them, and the schema of a new one.
-pub const NOUNS: [(&str, &str); 6] = [
+pub const NOUNS: [(&str, &str); 7] = [
     ("companies", "NewCompany"),
     ("contacts", "NewContact"),
     ("deals", "NewDeal"),
     ("projects", "NewProject"),
     ("tasks", "NewTask"),
     ("notes", "NewNote"),
+    ("campaigns", "NewCampaign"),
 ];
 
 /// The text that every record of the noun has.
@@ -69,6 +70,7 @@ impl World {
                 body["related_to_type"] = json!("company");
                 body["related_to_id"] = json!(self.first("companies"));
             }
+            "campaigns" => {}
             "projects" => {
                 body["company_id"] = json!(self.first("companies"));
                 body["deal_id"] = json!(self.first("deals"));

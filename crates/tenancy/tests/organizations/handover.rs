@@ -21,6 +21,7 @@ impl Scene {
                  INSERT INTO crm_contacts (organization_id, owner_id, created_by_id, first_name, last_name)
                  SELECT {columns}, 'First', 'Last' FROM generate_series(1, 2);
                  INSERT INTO crm_deals (organization_id, owner_id, created_by_id, name, amount) VALUES ({columns}, 'Deal', 10);
+                 INSERT INTO crm_campaigns (organization_id, owner_id, created_by_id, name) VALUES ({columns}, 'Campaign');
                  INSERT INTO crm_projects (organization_id, owner_id, created_by_id, project_manager_id, name)
                  VALUES ({columns}, '{}', 'Project');
                  INSERT INTO crm_tasks (organization_id, assigned_to_id, created_by_id, title) VALUES ({columns}, 'Task');
@@ -55,6 +56,7 @@ async fn whoever_is_removed_hands_everything_over_in_one_operation() {
     assert_eq!(
         counts(&handover),
         [
+            ("campaigns", 1, 0, 0),
             ("companies", 3, 0, 1),
             ("contacts", 2, 0, 0),
             ("deals", 1, 0, 0),
@@ -64,14 +66,15 @@ async fn whoever_is_removed_hands_everything_over_in_one_operation() {
             ("tasks", 1, 0, 0)
         ]
     );
-    for (table, moved) in [("crm_companies", 3), ("crm_contacts", 2), ("crm_deals", 1), ("crm_projects", 1)] {
+    for (table, moved) in [("crm_companies", 3), ("crm_contacts", 2), ("crm_deals", 1), ("crm_projects", 1), ("crm_campaigns", 1)]
+    {
         assert_eq!(scene.owned(heir, table).await, moved);
     }
     assert_eq!(scene.owned(member, "crm_companies").await, 1, "what lies in the bin keeps whom it had");
     assert_eq!(scene.owned(&tenant.admin, "crm_companies").await, 4, "others keep theirs");
     assert_eq!(scene.owned(&scene.stranger.member, "crm_companies").await, 4, "so does another organisation");
     let operation = format!("SELECT count(*) FROM crm_activities WHERE operation_id = '{}'", handover.operation_id);
-    assert_eq!(scene.number(&operation).await, 11, "nine records, one of them twice, and the membership, under one handle");
+    assert_eq!(scene.number(&operation).await, 12, "ten records, one of them twice, and the membership, under one handle");
     let created_by = format!("SELECT count(*) FROM crm_companies WHERE created_by_id = '{}'", member.user_id);
     assert_eq!(scene.number(&created_by).await, 4, "who made them stays known");
 }
@@ -85,6 +88,7 @@ async fn without_an_heir_records_stay_and_are_handed_over_later() {
     assert_eq!(
         counts(&handover),
         [
+            ("campaigns", 0, 1, 0),
             ("companies", 0, 3, 1),
             ("contacts", 0, 2, 0),
             ("deals", 0, 1, 0),
@@ -99,6 +103,7 @@ async fn without_an_heir_records_stay_and_are_handed_over_later() {
     assert_eq!(
         counts(&later),
         [
+            ("campaigns", 1, 0, 0),
             ("companies", 3, 0, 1),
             ("contacts", 2, 0, 0),
             ("deals", 1, 0, 0),
@@ -112,6 +117,7 @@ async fn without_an_heir_records_stay_and_are_handed_over_later() {
     assert_eq!(
         counts(&again),
         [
+            ("campaigns", 0, 0, 0),
             ("companies", 0, 0, 1),
             ("contacts", 0, 0, 0),
             ("deals", 0, 0, 0),
@@ -164,6 +170,7 @@ async fn a_member_who_leaves_hands_over_what_is_theirs_and_nothing_else() {
     assert_eq!(
         counts(&handover),
         [
+            ("campaigns", 1, 0, 0),
             ("companies", 3, 0, 1),
             ("contacts", 2, 0, 0),
             ("deals", 1, 0, 0),

@@ -46,6 +46,8 @@ const DEAL: (&str, &str) = ("id, name, owner_id", "'{new}', 'New', '{user}'");
 const PROJECT: (&str, &str) = ("id, name, owner_id", "'{new}', 'New', '{user}'");
 const NOTE: (&str, &str) = ("id, content, owner_id", "'{new}', 'New', '{user}'");
 const TASK: (&str, &str) = ("id, title, assigned_to_id", "'{new}', 'New', '{user}'");
+const CAMPAIGN: (&str, &str) = ("id, name, owner_id", "'{new}', 'New', '{user}'");
+const CAMPAIGN_CONTACT: (&str, &str) = ("campaign_id, contact_id", "'{id}', '{spare}'");
 const PIPELINE: (&str, &str) = ("id, name", "'{new}', 'New'");
 const STAGE: (&str, &str) = ("pipeline_id, key, label", "'{id}', '{new}', 'New'");
 const MEMBER: (&str, &str) = ("user_id, role", "'{user}', 'owner'");
@@ -160,6 +162,19 @@ pub const TABLES: &[Table] = &[
         "id = '{id}'",
         NOTE,
         "content = content || '!'",
+        "public.crm_campaigns",
+        "INSERT INTO crm_campaigns (organization_id, id, name, owner_id, created_by_id)
+         VALUES ('{org}', '{id}', 'Campaign', '{user}', '{user}')",
+        "id = '{id}'",
+        CAMPAIGN,
+        "name = name || '!'",
+    ),
+    table(
+        "public.crm_campaign_contacts",
+        "INSERT INTO crm_campaign_contacts (organization_id, id, campaign_id, contact_id) VALUES ('{org}', '{id}', '{id}', '{id}')",
+        "id = '{id}'",
+        CAMPAIGN_CONTACT,
+        "status = 'sent'",
     ),
     table(
         "public.crm_deal_contacts",
@@ -377,6 +392,8 @@ pub const TABLES: &[Table] = &[
     table("public.q_pipelines", "", "id = '{id}'", PIPELINE, "name = name || '!'"),
     table("public.q_pipeline_stages", "", "pipeline_id = '{id}'", STAGE, "label = label || '!'"),
     table("public.q_products", "", "id = '{id}'", ("id, name", "'{new}', 'New'"), "name = name || '!'"),
+    table("public.q_campaigns", "", "id = '{id}'", CAMPAIGN, "name = name || '!'"),
+    table("public.q_campaign_contacts", "", "id = '{id}'", CAMPAIGN_CONTACT, "status = 'sent'"),
     table("public.q_projects", "", "id = '{id}'", PROJECT, "name = name || '!'"),
     table("public.q_tasks", "", "id = '{id}'", TASK, "title = title || '!'"),
     table("public.q_notes", "", "id = '{id}'", NOTE, "content = content || '!'"),
