@@ -1,5 +1,7 @@
 //! Contacts become members by their ids or as an audience: once, and never who opted out.
 
+#![allow(clippy::print_stdout, reason = "the times are worth seeing when the test passes, too")]
+
 mod parents;
 
 use std::time::Instant;

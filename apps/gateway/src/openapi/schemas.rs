@@ -2,6 +2,7 @@
 //!
 //! Must stay true: a body is closed and says what its rules say; an answer is complete.
 
+use crm_campaigns::MOST_IDS;
 use crm_tenancy::bulk::MOST_OPERATIONS;
 use serde_json::{Map, Value, json};
 
@@ -23,6 +24,7 @@ pub fn finish(schemas: &mut Map<String, Value>) {
     }
     share_addresses(schemas);
     share_values(schemas);
+    describe_members(schemas);
     describe_bulk(schemas);
     schemas.insert("FilterCondition".into(), described::condition());
     if let Some(search) = schemas.get_mut("SearchRequest") {
@@ -191,6 +193,15 @@ fn share_values_inside(schema: &mut Value, known: &[String]) {
     }
 }
 
+/// Whom to add to a campaign: how many at once.
+fn describe_members(schemas: &mut Map<String, Value>) {
+    let Some(request) = schemas.get_mut("NewMembers") else { return };
+    if let Some(ids) = request.pointer_mut("/properties/contact_ids") {
+        (ids["minItems"], ids["maxItems"]) = (json!(1), json!(MOST_IDS));
+    }
+    request["example"] = json!({ "contact_ids": [examples::ID] });
+}
+
 /// What a bulk call consists of and what becomes of it: the records in it are of the noun that the address names.
 fn describe_bulk(schemas: &mut Map<String, Value>) {
     if let Some(request) = schemas.get_mut("BulkRequest") {
@@ -242,6 +253,10 @@ const ABSENT_AT_TIMES: &[(&str, &[&str])] = &[
     (
         "BulkAnswer",
         &["succeeded", "failed", "results", "record", "problem", "matched", "sample", "changed", "unchanged", "left", "reasons"],
+    ),
+    (
+        "MembersAnswer",
+        &["operation_id", "matched", "added", "already_members", "opted_out", "not_found", "opted_out_ids", "not_found_ids"],
     ),
 ];
 
