@@ -94,7 +94,7 @@ pub struct CampaignContactChanges {
 #[garde(allow_unvalidated)]
 pub struct NewMembers {
     /// 1 to 1,000 contacts by their ids.
-    #[garde(inner(length(min = 1, max = MOST_IDS)))]
+    #[garde(length(min = 1, max = MOST_IDS))]
     pub contact_ids: Option<Vec<ContactId>>,
     /// In the filter language, in the words of contacts: up to 100,000 of them.
     pub filter: Option<String>,

@@ -21,7 +21,7 @@ pub trait CampaignContacts: Send + Sync {
     /// One member.
     async fn get(&self, context: &Context, campaign: CampaignId, contact: ContactId) -> Result<CampaignContact>;
 
-    /// Makes these contacts members. Who is one already stays as they are; who opted out and what is not there is left out and told.
+    /// Makes these contacts members: 1 to [`MOST_IDS`](crate::MOST_IDS) of them. Who is one already stays as they are; who opted out and what is not there is left out and told.
     async fn add(&self, context: &Context, campaign: CampaignId, contacts: &[ContactId]) -> Result<MembersAdded>;
 
     /// Makes the contacts of an audience members, in steps that are transactions of their own: after an error, doing it again adds the

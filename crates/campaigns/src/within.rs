@@ -10,7 +10,7 @@ use crm_tenancy::{
 };
 
 use crate::{
-    audience::{self, Audience, MembersAdded},
+    audience::{self, Audience, MOST_IDS, MembersAdded},
     member::{CampaignContact, CampaignContactChanges},
     member_store,
     model::{Campaign, CampaignChanges, NewCampaign},
@@ -99,6 +99,10 @@ pub async fn restore(tx: &mut Tx, id: CampaignId) -> Result<Campaign> {
 /// # Errors
 /// As there.
 pub async fn add_contacts(tx: &mut Tx, id: CampaignId, contacts: &[ContactId]) -> Result<MembersAdded> {
+    store::require_changeable(tx, id).await?;
+    if contacts.is_empty() || contacts.len() > MOST_IDS {
+        return Err(Error::invalid("/contact_ids", "length", format!("1 to {MOST_IDS} ids")));
+    }
     audience::add(tx, id, contacts).await
 }
 

@@ -56,8 +56,10 @@ async fn ids_are_added_once_and_what_is_left_out_is_told() {
     assert_eq!(bench.database.number("SELECT count(*) FROM crm_campaign_contacts").await, 4);
     let logged = "SELECT count(*) FROM crm_activities WHERE entity_type = 'campaign_contact' AND activity_type = 'created'";
     assert_eq!(bench.database.number(logged).await, 4, "one change, one row");
-    let none = bench.members.add(bench.member(), campaign.id, &[]).await.expect("it is hers");
-    assert_eq!(none, MembersAdded::default());
+    for many in [vec![], vec![contacts[0]; 1_001]] {
+        let refused = bench.members.add(bench.member(), campaign.id, &many).await;
+        refusals::invalid(refused, "/contact_ids", "length", "1 to 1,000");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,4 +1,4 @@
--- One organisation with as many companies, contacts and deals as it is told, and a fifth as many projects as deals, as many tasks and notes, the same ones each time, through every guard and trigger.
+-- One organisation with as many companies, contacts and deals as it is told, and a fifth as many projects and a hundredth as many campaigns as deals, as many tasks and notes, the same ones each time, through every guard and trigger.
 -- Temporary functions: they go with the connection that calls them.
 
 CREATE FUNCTION pg_temp.chance(number bigint, salt bigint, below bigint) RETURNS bigint LANGUAGE sql IMMUTABLE
@@ -243,6 +243,38 @@ BEGIN
           FROM generate_series(begins, least(begins + at_once - 1, deals)) AS n;
         COMMIT;
     END LOOP;
+
+    -- A hundredth as many campaigns as deals, most of them over.
+    FOR begins IN SELECT generate_series(1, deals / 100, at_once) LOOP
+        PERFORM pg_temp.enter(people);
+        INSERT INTO crm_campaigns (
+            id, name, campaign_type, status, started_at, paused_at, completed_at, cancelled_at, start_date, end_date, budget, actual_cost,
+            owner_id, tags, custom_fields, created_at, updated_at, deleted_at)
+        SELECT pg_temp.id('campaign', n, deals / 100),
+               format('%s %s', (ARRAY['Spring', 'Summer', 'Autumn', 'Winter'])[1 + pg_temp.chance(n, 1, 4)],
+                      adjectives[1 + pg_temp.chance(n, 2, 15)] || ' ' || n),
+               (ARRAY['email', 'email', 'social', 'webinar', 'event', 'content', 'other'])[1 + pg_temp.chance(n, 3, 7)],
+               status,
+               CASE WHEN status IN ('active', 'paused', 'completed') THEN pg_temp.moment(n, deals / 100) END,
+               CASE WHEN status = 'paused' THEN standing END,
+               CASE WHEN status = 'completed' THEN standing END,
+               CASE WHEN status = 'cancelled' THEN standing END,
+               CASE WHEN n % 15 <> 0 THEN pg_temp.moment(n, deals / 100)::date END,
+               CASE WHEN n % 10 <> 0
+                    THEN (pg_temp.moment(n, deals / 100) + make_interval(days => pg_temp.chance(n, 4, 100)::integer))::date END,
+               CASE WHEN n % 4 <> 0 THEN pg_temp.chance(n, 5, 400000) / 4.0 END,
+               CASE WHEN n % 3 <> 0 THEN pg_temp.chance(n, 6, 400000) / 4.0 END,
+               CASE WHEN n % 50 = 0 THEN NULL ELSE people[3 + pg_temp.chance(n, 7, 200)] END,
+               pg_temp.tags(n),
+               jsonb_build_object('source_id', 'K' || n),
+               pg_temp.moment(n, deals / 100),
+               pg_temp.moment(n, deals / 100) + (standing - pg_temp.moment(n, deals / 100)) * pg_temp.chance(n, 8, 1000) / 1000,
+               CASE WHEN n % 50 = 7 THEN standing END
+          FROM (SELECT n, CASE WHEN n % 20 = 0 THEN 'active' WHEN n % 21 = 0 THEN 'planning' WHEN n % 200 = 7 THEN 'paused'
+                               WHEN n % 9 = 0 THEN 'cancelled' ELSE 'completed' END AS status
+                  FROM generate_series(begins, least(begins + at_once - 1, deals / 100)) AS n) AS chosen;
+        COMMIT;
+    END LOOP;
     -- Where the triggers sleep, what they keep is written at once.
     PERFORM pg_temp.enter(people);
     INSERT INTO crm_record_times (organization_id, entity, record_id, in_bin, updated_at, last_activity_at)
@@ -257,6 +289,7 @@ BEGIN
     SELECT organization_id, 'note', id, deleted_at IS NOT NULL, updated_at, updated_at FROM crm_notes WHERE organization_id = people[1]
     UNION ALL
     SELECT organization_id, 'task', id, deleted_at IS NOT NULL, updated_at, updated_at FROM crm_tasks WHERE organization_id = people[1]
+    SELECT organization_id, 'campaign', id, deleted_at IS NOT NULL, updated_at, updated_at FROM crm_campaigns WHERE organization_id = people[1]
         ON CONFLICT DO NOTHING;
     COMMIT;
 END

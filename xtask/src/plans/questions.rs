@@ -13,10 +13,12 @@ pub enum Noun {
     Projects,
     Tasks,
     Notes,
+    Campaigns,
 }
 
 impl Noun {
-    pub const ALL: [Self; 6] = [Self::Companies, Self::Contacts, Self::Deals, Self::Projects, Self::Tasks, Self::Notes];
+    pub const ALL: [Self; 7] =
+        [Self::Companies, Self::Contacts, Self::Deals, Self::Projects, Self::Tasks, Self::Notes, Self::Campaigns];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -26,6 +28,7 @@ impl Noun {
             Self::Projects => "projects",
             Self::Tasks => "tasks",
             Self::Notes => "notes",
+            Self::Campaigns => "campaigns",
         }
     }
 
@@ -37,6 +40,7 @@ impl Noun {
             Self::Projects => "q_projects",
             Self::Tasks => "q_tasks",
             Self::Notes => "q_notes",
+            Self::Campaigns => "q_campaigns",
         }
     }
 
@@ -48,6 +52,7 @@ impl Noun {
             Self::Projects => "crm_projects",
             Self::Tasks => "crm_tasks",
             Self::Notes => "crm_notes",
+            Self::Campaigns => "crm_campaigns",
         }
     }
 
@@ -59,6 +64,7 @@ impl Noun {
             Self::Projects => crm_projects::VOCABULARY,
             Self::Tasks => crm_tasks::VOCABULARY,
             Self::Notes => crm_notes::VOCABULARY,
+            Self::Campaigns => crm_campaigns::VOCABULARY,
         }
     }
 
@@ -74,6 +80,7 @@ impl Noun {
             Self::Projects => crm_projects::default_sort(),
             Self::Tasks => crm_tasks::default_sort(),
             Self::Notes => crm_notes::default_sort(),
+            Self::Campaigns => crm_campaigns::default_sort(),
         }
     }
 }
@@ -177,6 +184,7 @@ fn many(noun: Noun) -> Vec<(String, String)> {
         Noun::Projects => ("name", "custom_fields.source_id", "company.industry"),
         Noun::Tasks => ("description", "custom_fields.source_id", "assigned_to.team_name"),
         Noun::Notes => ("content", "custom_fields.source_id", "owner.team_name"),
+        Noun::Campaigns => ("name", "custom_fields.source_id", "owner.team_name"),
     };
     let joined = |of: &dyn Fn(usize) -> String, count: usize| (0..count).map(of).collect::<Vec<_>>().join(" OR ");
     let mut many = Vec::new();

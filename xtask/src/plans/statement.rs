@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use crm_campaigns::{Campaigns, PgCampaigns};
 use crm_companies::{Companies, PgCompanies};
 use crm_contacts::{Contacts, PgContacts};
 use crm_deals::{Deals, PgDeals};
@@ -52,6 +53,7 @@ async fn listed(db: &Db, context: &Context, noun: Noun, query: &ListQuery) -> cr
         Noun::Projects => PgProjects::new(db.clone()).list(context, query).await?.data.len(),
         Noun::Notes => PgNotes::new(db.clone()).list(context, query).await?.data.len(),
         Noun::Tasks => PgTasks::new(db.clone()).list(context, query).await?.data.len(),
+        Noun::Campaigns => PgCampaigns::new(db.clone()).list(context, query).await?.data.len(),
     })
 }
 

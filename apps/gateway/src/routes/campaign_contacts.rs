@@ -136,6 +136,7 @@ pub(super) async fn remove(
 ) -> Answer<Plain<MembersRemoved>> {
     let context = caller.context.clone();
     let caller = caller.admitted(services.campaigns.get(&context, *id)).await?;
+    services.campaigns.get(&context, *id).await?;
     let filter = narrowing.read(&services, &caller).await?;
     if matches!(filter.condition(), Condition::All(parts) if parts.is_empty()) {
         return Err(Error::malformed("filter", "required", "say whom; all of them are those with version >= 1").into());

@@ -103,7 +103,8 @@ async fn references_are_judged_before_collisions() {
     for noun in NOUNS {
         let person = noun.person_id();
         let references = match noun.path {
-            "companies" => vec![person.as_str()],
+            "companies" | "campaigns" => vec![person.as_str()],
+            "deals" => vec![person.as_str(), "company_id", "campaign_id"],
             "tasks" => vec![person.as_str(), "related_to_id"],
             _ => vec![person.as_str(), "company_id"],
         };

@@ -267,6 +267,8 @@ impl<'a> Trial<'a> {
         let mut addresses = vec![self.address.clone()];
         if let (Some(kind), "GET") = (self.operation.collection(), self.operation.method.as_str())
             && self.operation.thing() == Some(kind)
+            // A member of a campaign is there only where one was made.
+            && !self.operation.path.contains("{contact_id}")
             && let Some(records) = self.world.records.get(kind)
         {
             addresses.extend(records.iter().take(3).map(|record| self.operation.at(record["id"].as_str().unwrap())));

@@ -39,8 +39,10 @@ pub const THINGS: &[&str] = &[
 ];
 
 /// Operations that refuse even a good request of someone who may, with the status they do it with, and why.
-pub const REFUSED: &[(&str, u16, &str)] =
-    &[("DELETE /api/v1/organizations/current", 400, "the slug must be said, and then nothing is left to ask")];
+pub const REFUSED: &[(&str, u16, &str)] = &[
+    ("DELETE /api/v1/organizations/current", 400, "the slug must be said, and then nothing is left to ask"),
+    ("DELETE /api/v1/a-crm/campaigns/{id}/contacts", 400, "the query must say whom: tests/campaigns.rs"),
+];
 
 /// Someone of the world, and how they call.
 #[derive(Clone)]
