@@ -14,4 +14,5 @@ pub use bulk::BulkNotes;
 pub use fields::{FIELDS, VOCABULARY, default_sort};
 pub use html::NoteHtml;
 pub use model::{NewNote, Note, NoteChanges, RelatedType};
+pub use rules::MOST_MENTIONS;
 pub use service::{Notes, PgNotes};

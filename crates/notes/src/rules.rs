@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// How many members a note may mention.
-const MOST_MENTIONS: usize = 50;
+pub const MOST_MENTIONS: usize = 50;
 
 /// Whether these can be the ids of members, in the one spelling that they are kept in.
 pub(crate) fn mentions(mentions: &Tags, (): &()) -> garde::Result {

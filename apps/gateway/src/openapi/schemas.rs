@@ -22,6 +22,7 @@ pub fn finish(schemas: &mut Map<String, Value>) {
             finish_output(name, schema);
         }
     }
+    describe_mentions(schemas);
     share_addresses(schemas);
     share_values(schemas);
     describe_members(schemas);
@@ -39,6 +40,15 @@ pub fn finish(schemas: &mut Map<String, Value>) {
     schemas.insert("FieldError".into(), field_error());
     schemas.values_mut().for_each(examples::apply);
     schemas.sort_keys();
+}
+
+/// Whom a note mentions are texts for the database, and ids of members for everybody else.
+fn describe_mentions(schemas: &mut Map<String, Value>) {
+    for name in ["Note", "NewNote", "NoteChanges"] {
+        let Some(mentions) = schemas.get_mut(name).map(|schema| &mut schema["properties"]["mentions"]) else { continue };
+        mentions["items"] = json!({ "type": "string", "format": "uuid" });
+        (mentions["maxItems"], mentions["uniqueItems"]) = (json!(crm_notes::MOST_MENTIONS), json!(true));
+    }
 }
 
 /// The bodies that handlers take, and what stands inside them.
