@@ -1,12 +1,18 @@
 -- Takes the campaigns away, with their members, what was defined for them and what others called them, and that somebody opted out. What
 -- the log says of them stays.
+UPDATE crm_tasks SET related_to_type = NULL, related_to_id = NULL WHERE related_to_type = 'campaign';
+ALTER TABLE crm_tasks
+    DROP CONSTRAINT crm_tasks_rel_campaign_id_fkey,
+    DROP CONSTRAINT crm_tasks_related_to_type_known,
+    ADD CONSTRAINT crm_tasks_related_to_type_known CHECK (related_to_type IN ('company', 'contact', 'deal', 'project'));
+
 DELETE FROM crm_external_ids WHERE entity_type = 'campaign';
 DROP INDEX crm_external_ids_campaign;
 ALTER TABLE crm_external_ids
     DROP CONSTRAINT crm_external_ids_rel_campaign_id_fkey,
     DROP CONSTRAINT crm_external_ids_entity_type_known,
     DROP COLUMN rel_campaign_id,
-    ADD CONSTRAINT crm_external_ids_entity_type_known CHECK (entity_type IN ('company', 'contact', 'deal', 'project'));
+    ADD CONSTRAINT crm_external_ids_entity_type_known CHECK (entity_type IN ('company', 'contact', 'deal', 'project', 'task'));
 SELECT app.install_tracking(
     'crm_external_ids', 'external_id', $$r.source || ' ' || r.external_id$$,
     subject_type => 'r.entity_type', subject_id => 'r.entity_id');
@@ -18,7 +24,7 @@ DELETE FROM crm_custom_field_work
 DELETE FROM crm_custom_fields WHERE entity = 'campaign';
 ALTER TABLE crm_custom_fields
     DROP CONSTRAINT crm_custom_fields_entity_known,
-    ADD CONSTRAINT crm_custom_fields_entity_known CHECK (entity IN ('company', 'contact', 'deal', 'project'));
+    ADD CONSTRAINT crm_custom_fields_entity_known CHECK (entity IN ('company', 'contact', 'deal', 'project', 'task'));
 CREATE OR REPLACE FUNCTION app.custom_field_table(p_entity text) RETURNS regclass
 LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp
 AS $$
@@ -27,6 +33,7 @@ AS $$
         WHEN 'contact' THEN 'public.crm_contacts'::regclass
         WHEN 'deal'    THEN 'public.crm_deals'::regclass
         WHEN 'project' THEN 'public.crm_projects'::regclass
+        WHEN 'task'    THEN 'public.crm_tasks'::regclass
     END
 $$;
 
@@ -41,7 +48,7 @@ BEGIN
         SELECT organization_id, subject_type, subject_id, max(occurred_at) AS occurred_at
           FROM newtab
          WHERE subject_id <> entity_id
-           AND subject_type IN ('company', 'contact', 'deal', 'project')
+           AND subject_type IN ('company', 'contact', 'deal', 'project', 'task')
            AND actor_kind <> 'system'
          GROUP BY organization_id, subject_type, subject_id
          ORDER BY organization_id, subject_id

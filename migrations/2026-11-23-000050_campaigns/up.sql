@@ -383,7 +383,7 @@ BEGIN
         SELECT organization_id, subject_type, subject_id, max(occurred_at) AS occurred_at
           FROM newtab
          WHERE subject_id <> entity_id
-           AND subject_type IN ('company', 'contact', 'deal', 'project', 'campaign')
+           AND subject_type IN ('company', 'contact', 'deal', 'project', 'task', 'campaign')
            AND actor_kind <> 'system'
          GROUP BY organization_id, subject_type, subject_id
          ORDER BY organization_id, subject_id
@@ -407,17 +407,18 @@ AS $$
         WHEN 'contact'  THEN 'public.crm_contacts'::regclass
         WHEN 'deal'     THEN 'public.crm_deals'::regclass
         WHEN 'project'  THEN 'public.crm_projects'::regclass
+        WHEN 'task'     THEN 'public.crm_tasks'::regclass
         WHEN 'campaign' THEN 'public.crm_campaigns'::regclass
     END
 $$;
 ALTER TABLE crm_custom_fields
     DROP CONSTRAINT crm_custom_fields_entity_known,
-    ADD CONSTRAINT crm_custom_fields_entity_known CHECK (entity IN ('company', 'contact', 'deal', 'project', 'campaign'));
+    ADD CONSTRAINT crm_custom_fields_entity_known CHECK (entity IN ('company', 'contact', 'deal', 'project', 'task', 'campaign'));
 
 ALTER TABLE crm_external_ids
     ADD COLUMN rel_campaign_id uuid GENERATED ALWAYS AS (CASE entity_type WHEN 'campaign' THEN entity_id END) STORED,
     DROP CONSTRAINT crm_external_ids_entity_type_known,
-    ADD CONSTRAINT crm_external_ids_entity_type_known CHECK (entity_type IN ('company', 'contact', 'deal', 'project', 'campaign')),
+    ADD CONSTRAINT crm_external_ids_entity_type_known CHECK (entity_type IN ('company', 'contact', 'deal', 'project', 'task', 'campaign')),
     ADD CONSTRAINT crm_external_ids_rel_campaign_id_fkey FOREIGN KEY (organization_id, rel_campaign_id)
         REFERENCES crm_campaigns (organization_id, id);
 CREATE INDEX crm_external_ids_campaign ON crm_external_ids (organization_id, rel_campaign_id) WHERE rel_campaign_id IS NOT NULL;
@@ -437,6 +438,13 @@ GRANT SELECT,
               owner_id, tags, custom_fields, deleted_at)
    ON crm_campaigns TO crm_app;
 GRANT DELETE, UPDATE (custom_fields) ON crm_campaigns TO crm_definer;
+
+-- Tasks are about campaigns from now on.
+ALTER TABLE crm_tasks
+    DROP CONSTRAINT crm_tasks_related_to_type_known,
+    ADD CONSTRAINT crm_tasks_related_to_type_known CHECK (related_to_type IN ('company', 'contact', 'deal', 'project', 'campaign')),
+    ADD CONSTRAINT crm_tasks_rel_campaign_id_fkey FOREIGN KEY (organization_id, rel_campaign_id)
+        REFERENCES crm_campaigns (organization_id, id);
 
 SELECT app.seal_functions();
 GRANT EXECUTE ON FUNCTION app.unsubscribe_member(uuid, uuid) TO crm_app;

@@ -5,7 +5,7 @@ ALTER TABLE crm_external_ids
     DROP CONSTRAINT crm_external_ids_rel_note_id_fkey,
     DROP CONSTRAINT crm_external_ids_entity_type_known,
     DROP COLUMN rel_note_id,
-    ADD CONSTRAINT crm_external_ids_entity_type_known CHECK (entity_type IN ('company', 'contact', 'deal', 'project', 'task'));
+    ADD CONSTRAINT crm_external_ids_entity_type_known CHECK (entity_type IN ('company', 'contact', 'deal', 'project', 'task', 'campaign'));
 SELECT app.install_tracking(
     'crm_external_ids', 'external_id', $$r.source || ' ' || r.external_id$$,
     subject_type => 'r.entity_type', subject_id => 'r.entity_id');
@@ -17,7 +17,7 @@ DELETE FROM crm_custom_field_work
 DELETE FROM crm_custom_fields WHERE entity = 'note';
 ALTER TABLE crm_custom_fields
     DROP CONSTRAINT crm_custom_fields_entity_known,
-    ADD CONSTRAINT crm_custom_fields_entity_known CHECK (entity IN ('company', 'contact', 'deal', 'project', 'task'));
+    ADD CONSTRAINT crm_custom_fields_entity_known CHECK (entity IN ('company', 'contact', 'deal', 'project', 'task', 'campaign'));
 CREATE OR REPLACE FUNCTION app.custom_field_table(p_entity text) RETURNS regclass
 LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp
 AS $$
@@ -27,6 +27,7 @@ AS $$
         WHEN 'deal'    THEN 'public.crm_deals'::regclass
         WHEN 'project' THEN 'public.crm_projects'::regclass
         WHEN 'task'    THEN 'public.crm_tasks'::regclass
+        WHEN 'campaign' THEN 'public.crm_campaigns'::regclass
     END
 $$;
 
@@ -41,7 +42,7 @@ BEGIN
         SELECT organization_id, subject_type, subject_id, max(occurred_at) AS occurred_at
           FROM newtab
          WHERE subject_id <> entity_id
-           AND subject_type IN ('company', 'contact', 'deal', 'project', 'task')
+           AND subject_type IN ('company', 'contact', 'deal', 'project', 'task', 'campaign')
            AND actor_kind <> 'system'
          GROUP BY organization_id, subject_type, subject_id
          ORDER BY organization_id, subject_id

@@ -28,11 +28,10 @@ CREATE TABLE crm_notes (
     rel_deal_id     uuid GENERATED ALWAYS AS (CASE related_to_type WHEN 'deal'    THEN related_to_id END) STORED,
     rel_project_id  uuid GENERATED ALWAYS AS (CASE related_to_type WHEN 'project' THEN related_to_id END) STORED,
     rel_task_id     uuid GENERATED ALWAYS AS (CASE related_to_type WHEN 'task'    THEN related_to_id END) STORED,
-    -- No note is about a campaign before crm_notes_related_to_type_known says so; the column is there so that the table need not be written anew.
     rel_campaign_id uuid GENERATED ALWAYS AS (CASE related_to_type WHEN 'campaign' THEN related_to_id END) STORED,
     CONSTRAINT crm_notes_pkey PRIMARY KEY (organization_id, id),
     CONSTRAINT crm_notes_content_length CHECK (length(btrim(content)) > 0 AND length(content) <= 20000),
-    CONSTRAINT crm_notes_related_to_type_known CHECK (related_to_type IN ('company', 'contact', 'deal', 'project', 'task')),
+    CONSTRAINT crm_notes_related_to_type_known CHECK (related_to_type IN ('company', 'contact', 'deal', 'project', 'task', 'campaign')),
     CONSTRAINT crm_notes_related_to_id_pair CHECK ((related_to_type IS NULL) = (related_to_id IS NULL)),
     -- A list of so many texts at most; that they are members is the guard's to see.
     CONSTRAINT crm_notes_mentions_list CHECK (app.valid_tags(mentions)),
@@ -47,6 +46,8 @@ CREATE TABLE crm_notes (
         REFERENCES crm_deals (organization_id, id),
     CONSTRAINT crm_notes_rel_project_id_fkey FOREIGN KEY (organization_id, rel_project_id)
         REFERENCES crm_projects (organization_id, id),
+    CONSTRAINT crm_notes_rel_campaign_id_fkey FOREIGN KEY (organization_id, rel_campaign_id)
+        REFERENCES crm_campaigns (organization_id, id),
     CONSTRAINT crm_notes_rel_task_id_fkey FOREIGN KEY (organization_id, rel_task_id)
         REFERENCES crm_tasks (organization_id, id),
     CONSTRAINT crm_notes_owner_id_fkey FOREIGN KEY (organization_id, owner_id)
@@ -128,7 +129,7 @@ BEGIN
         SELECT organization_id, subject_type, subject_id, max(occurred_at) AS occurred_at
           FROM newtab
          WHERE subject_id <> entity_id
-           AND subject_type IN ('company', 'contact', 'deal', 'project', 'task', 'note')
+           AND subject_type IN ('company', 'contact', 'deal', 'project', 'task', 'campaign', 'note')
            AND actor_kind <> 'system'
          GROUP BY organization_id, subject_type, subject_id
          ORDER BY organization_id, subject_id
@@ -153,18 +154,20 @@ AS $$
         WHEN 'deal'    THEN 'public.crm_deals'::regclass
         WHEN 'project' THEN 'public.crm_projects'::regclass
         WHEN 'task'    THEN 'public.crm_tasks'::regclass
+        WHEN 'campaign' THEN 'public.crm_campaigns'::regclass
         WHEN 'note'    THEN 'public.crm_notes'::regclass
     END
 $$;
 ALTER TABLE crm_custom_fields
     DROP CONSTRAINT crm_custom_fields_entity_known,
-    ADD CONSTRAINT crm_custom_fields_entity_known CHECK (entity IN ('company', 'contact', 'deal', 'project', 'task', 'note'));
+    ADD CONSTRAINT crm_custom_fields_entity_known CHECK (
+        entity IN ('company', 'contact', 'deal', 'project', 'task', 'campaign', 'note'));
 
 ALTER TABLE crm_external_ids
     ADD COLUMN rel_note_id uuid GENERATED ALWAYS AS (CASE entity_type WHEN 'note' THEN entity_id END) STORED,
     DROP CONSTRAINT crm_external_ids_entity_type_known,
     ADD CONSTRAINT crm_external_ids_entity_type_known CHECK (
-        entity_type IN ('company', 'contact', 'deal', 'project', 'task', 'note')),
+        entity_type IN ('company', 'contact', 'deal', 'project', 'task', 'campaign', 'note')),
     ADD CONSTRAINT crm_external_ids_rel_note_id_fkey FOREIGN KEY (organization_id, rel_note_id)
         REFERENCES crm_notes (organization_id, id);
 CREATE INDEX crm_external_ids_note ON crm_external_ids (organization_id, rel_note_id) WHERE rel_note_id IS NOT NULL;

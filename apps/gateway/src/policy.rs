@@ -295,6 +295,8 @@ pub const OPERATIONS: &[Operation] = &[
     operation("GET", "/api/v1/a-crm/campaigns/{id}/contacts/{contact_id}", "campaign_contact:get", Access::Read),
     operation("PATCH", "/api/v1/a-crm/campaigns/{id}/contacts/{contact_id}", "campaign_contact:update", Access::Write),
     operation("GET", "/api/v1/a-crm/campaigns/{id}/deals", "deal:list", Access::Read),
+    operation("GET", "/api/v1/a-crm/campaigns/{id}/tasks", "task:list", Access::Read),
+    operation("GET", "/api/v1/a-crm/campaigns/{id}/notes", "note:list", Access::Read),
     operation("GET", "/api/v1/a-crm/campaigns/{id}/activities", "activity:list", Access::Read),
     operation("GET", "/api/v1/a-crm/activities", "activity:list", Access::Read),
     operation("GET", "/api/v1/a-crm/activities/fields", "activity:fields", Access::Read),

@@ -27,6 +27,8 @@ crm_kernel::text_enum!(
         Project = "project",
         /// A task.
         Task = "task",
+        /// A campaign.
+        Campaign = "campaign",
     }
 );
 

@@ -21,6 +21,7 @@ async fn a_foreign_record_of_every_kind_is_refused_exactly_like_an_unknown_one()
         (RelatedType::Contact, "crm_contacts"),
         (RelatedType::Deal, "crm_deals"),
         (RelatedType::Project, "crm_projects"),
+        (RelatedType::Campaign, "crm_campaigns"),
         (RelatedType::Task, "crm_tasks"),
     ] {
         let made = async |context| match kind {
@@ -28,6 +29,7 @@ async fn a_foreign_record_of_every_kind_is_refused_exactly_like_an_unknown_one()
             RelatedType::Contact => parents::contact(&db, context).await,
             RelatedType::Deal => parents::deal(&db, context).await,
             RelatedType::Project => parents::project(&db, context).await,
+            RelatedType::Campaign => parents::campaign(&db, context).await,
             RelatedType::Task => parents::task(&db, context).await,
         };
         let (own, foreign) = (made(&acme.member).await.expect("made"), made(&umbrella.member).await.expect("made"));

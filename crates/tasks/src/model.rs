@@ -22,6 +22,8 @@ crm_kernel::text_enum!(
         Deal = "deal",
         /// A project.
         Project = "project",
+        /// A campaign.
+        Campaign = "campaign",
     }
 );
 

@@ -21,12 +21,14 @@ async fn a_foreign_record_of_every_kind_is_refused_exactly_like_an_unknown_one()
         (RelatedType::Contact, "crm_contacts"),
         (RelatedType::Deal, "crm_deals"),
         (RelatedType::Project, "crm_projects"),
+        (RelatedType::Campaign, "crm_campaigns"),
     ] {
         let made = async |context| match kind {
             RelatedType::Company => parents::company(&db, context).await,
             RelatedType::Contact => parents::contact(&db, context).await,
             RelatedType::Deal => parents::deal(&db, context).await,
             RelatedType::Project => parents::project(&db, context).await,
+            RelatedType::Campaign => parents::campaign(&db, context).await,
         };
         let (own, foreign) = (made(&acme.member).await.expect("made"), made(&umbrella.member).await.expect("made"));
         let task = tasks.create(&acme.member, about(kind, own)).await.expect("it lives");

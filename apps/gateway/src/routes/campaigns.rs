@@ -9,11 +9,13 @@ use crm_activities::Activity;
 use crm_campaigns::{BulkCampaigns, Campaign, CampaignChanges, CampaignMetrics, NewCampaign, within};
 use crm_deals::Deal;
 use crm_kernel::{CampaignId, Context, Field, ListQuery, Page, Result, Sort, Vocabulary, validation};
+use crm_notes::Note;
+use crm_tasks::Task;
 use crm_tenancy::custom_fields::RecordKind;
 use paperclip::actix::{api_v2_operation, web};
 use uuid::Uuid;
 
-use super::{activities::ActivityNoun, campaign_contacts, deals::DealNoun};
+use super::{activities::ActivityNoun, campaign_contacts, deals::DealNoun, notes::NoteNoun, tasks::TaskNoun};
 use crate::{
     answer::{Created, Empty, Found, Listed, Plain, Record, if_match},
     body::{Body, EitherBody, Input},
@@ -56,6 +58,8 @@ pub fn scope() -> web::Scope {
         .route("/{id}/contacts/{contact_id}", web::get().to(campaign_contacts::get))
         .route("/{id}/contacts/{contact_id}", web::patch().to(campaign_contacts::update))
         .route("/{id}/deals", web::get().to(list_deals))
+        .route("/{id}/tasks", web::get().to(list_tasks))
+        .route("/{id}/notes", web::get().to(list_notes))
         .route("/{id}/activities", web::get().to(list_activities))
 }
 
@@ -303,6 +307,34 @@ async fn list_deals(
     let (query, shape) = question.read_within(&services, &caller, "campaign_id", id.uuid()).await?;
     services.campaigns.get(&caller.context, *id).await?;
     let page = services.deals.list(&caller.context, &query).await?;
+    Ok(shape.page(&services, &caller, page).await?)
+}
+
+/// List the tasks about a campaign
+#[api_v2_operation(operation_id = "listCampaignTasks", tags("Campaigns"))]
+async fn list_tasks(
+    caller: Caller,
+    id: Path<CampaignId>,
+    question: Question<TaskNoun>,
+    services: Data<Services>,
+) -> Answer<Listed<Task>> {
+    let (query, shape) = question.read_about(&services, &caller, "campaign", id.uuid()).await?;
+    services.campaigns.get(&caller.context, *id).await?;
+    let page = services.tasks.list(&caller.context, &query).await?;
+    Ok(shape.page(&services, &caller, page).await?)
+}
+
+/// List the notes about a campaign
+#[api_v2_operation(operation_id = "listCampaignNotes", tags("Campaigns"))]
+async fn list_notes(
+    caller: Caller,
+    id: Path<CampaignId>,
+    question: Question<NoteNoun>,
+    services: Data<Services>,
+) -> Answer<Listed<Note>> {
+    let (query, shape) = question.read_about(&services, &caller, "campaign", id.uuid()).await?;
+    services.campaigns.get(&caller.context, *id).await?;
+    let page = services.notes.list(&caller.context, &query).await?;
     Ok(shape.page(&services, &caller, page).await?)
 }
 

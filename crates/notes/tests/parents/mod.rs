@@ -39,6 +39,13 @@ diesel::table! {
 }
 
 diesel::table! {
+    crm_campaigns (id) {
+        id -> Uuid,
+        name -> Text,
+    }
+}
+
+diesel::table! {
     crm_tasks (id) {
         id -> Uuid,
         title -> Text,
@@ -83,6 +90,15 @@ pub async fn task(db: &Db, context: &Context) -> Result<Uuid> {
     let mut tx = db.begin(context).await?;
     let inserted = diesel::insert_into(crm_tasks::table).values(crm_tasks::title.eq("Ask")).returning(crm_tasks::id);
     let id = inserted.get_result(&mut tx).await.expect("a task can be created");
+    tx.commit().await?;
+    Ok(id)
+}
+
+pub async fn campaign(db: &Db, context: &Context) -> Result<Uuid> {
+    let mut tx = db.begin(context).await?;
+    let inserted =
+        diesel::insert_into(crm_campaigns::table).values(crm_campaigns::name.eq("Fair")).returning(crm_campaigns::id);
+    let id = inserted.get_result(&mut tx).await.expect("a campaign can be created");
     tx.commit().await?;
     Ok(id)
 }

@@ -38,6 +38,13 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    crm_campaigns (id) {
+        id -> Uuid,
+        name -> Text,
+    }
+}
+
 pub async fn company(db: &Db, context: &Context) -> Result<Uuid> {
     let mut tx = db.begin(context).await?;
     let values = (crm_companies::name.eq("Buyer"), crm_companies::slug.eq(Uuid::now_v7().to_string()));
@@ -68,6 +75,15 @@ pub async fn project(db: &Db, context: &Context) -> Result<Uuid> {
     let mut tx = db.begin(context).await?;
     let inserted = diesel::insert_into(crm_projects::table).values(crm_projects::name.eq("Rollout")).returning(crm_projects::id);
     let id = inserted.get_result(&mut tx).await.expect("a project can be created");
+    tx.commit().await?;
+    Ok(id)
+}
+
+pub async fn campaign(db: &Db, context: &Context) -> Result<Uuid> {
+    let mut tx = db.begin(context).await?;
+    let inserted =
+        diesel::insert_into(crm_campaigns::table).values(crm_campaigns::name.eq("Fair")).returning(crm_campaigns::id);
+    let id = inserted.get_result(&mut tx).await.expect("a campaign can be created");
     tx.commit().await?;
     Ok(id)
 }
