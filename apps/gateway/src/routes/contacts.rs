@@ -16,7 +16,9 @@ use crm_tenancy::custom_fields::RecordKind;
 use paperclip::actix::{api_v2_operation, web};
 use uuid::Uuid;
 
-use super::{activities::ActivityNoun, campaign_contacts::CampaignContactNoun, deals::DealNoun, notes::NoteNoun, tasks::TaskNoun};
+use super::{
+    activities::ActivityNoun, campaign_contacts::CampaignContactNoun, deals::DealNoun, notes::NoteNoun, tasks::TaskNoun,
+};
 use crate::{
     answer::{Created, Empty, Found, Listed, Plain, Record, if_match},
     body::{Body, EitherBody, Input},

@@ -7,10 +7,10 @@ use actix_web::{
 use async_trait::async_trait;
 use crm_activities::Activity;
 use crm_deals::{
-    Board, BulkDeals, CardList, Deal, DealChanges, DealContactList, DealContactsRequest, Forecast, LineItemList,
-    LineItemsRequest, NewDeal, PipelineSummary, StageHistory, StageStep, WinLoss, within,
+    BulkDeals, Deal, DealChanges, DealContactList, DealContactsRequest, LineItemList, LineItemsRequest, NewDeal, StageHistory,
+    StageStep, within,
 };
-use crm_kernel::{Condition, Context, DealId, Error, Field, Filter, ListQuery, Page, Result, Sort, Vocabulary, validation};
+use crm_kernel::{Context, DealId, Error, Field, ListQuery, Page, Result, Sort, Vocabulary, validation};
 use crm_notes::Note;
 use crm_projects::{BulkProjects, Project, ProjectOfDeal};
 use crm_tasks::Task;
@@ -20,6 +20,7 @@ use uuid::Uuid;
 
 use super::{
     activities::ActivityNoun,
+    figures,
     notes::NoteNoun,
     projects::{self, ProjectNoun},
     tasks::TaskNoun,
@@ -32,7 +33,7 @@ use crate::{
     external_ids::{self, ExternalIdList, Upserted},
     once::{Once, RequestKey, once},
     problem::Answer,
-    question::{FieldList, Narrowing, Noun, Question, SearchRequest, Show, in_where},
+    question::{FieldList, Noun, Question, SearchRequest, Show, in_where},
     related::{Relation, Target},
     services::Services,
     shape::created,
@@ -48,10 +49,10 @@ pub fn scope() -> web::Scope {
         .route("", web::post().to(create))
         .route("/fields", web::get().to(fields))
         .route("/search", web::post().to(search))
-        .route("/pipeline", web::get().to(pipeline))
-        .route("/forecast", web::get().to(forecast))
-        .route("/board", web::get().to(board))
-        .route("/win-loss", web::get().to(win_loss))
+        .route("/pipeline", web::get().to(figures::pipeline))
+        .route("/forecast", web::get().to(figures::forecast))
+        .route("/board", web::get().to(figures::board))
+        .route("/win-loss", web::get().to(figures::win_loss))
         .route("/bulk", web::post().to(change_many))
         .route("/by-external-id/{source}/{external_id}", web::get().to(get_by_external_id))
         .route("/by-external-id/{source}/{external_id}", web::put().to(upsert_by_external_id))
@@ -65,7 +66,7 @@ pub fn scope() -> web::Scope {
         .route("/{id}/external-ids/{source}/{external_id}", web::delete().to(detach_external_id))
         .route("/{id}/stage", web::put().to(move_to))
         .route("/{id}/stage-history", web::get().to(stage_history))
-        .route("/{id}/below", web::get().to(below))
+        .route("/{id}/below", web::get().to(figures::below))
         .route("/{id}/line-items", web::get().to(line_items))
         .route("/{id}/line-items", web::put().to(replace_line_items))
         .route("/{id}/contacts", web::get().to(contacts))
@@ -395,73 +396,6 @@ async fn replace_contacts(
         allowed => allowed?,
     }
     Ok(Found::plain(&contacts)?)
-}
-
-/// The filter of figures. Asked narrowly enough, they are those of one deal: whoever may not read deals gets them of all or of none.
-async fn narrowed(caller: &Caller, services: &Services, narrowing: &Narrowing<DealNoun>) -> Result<Filter> {
-    let filter = narrowing.read(services, caller).await?;
-    if filter.condition() != Condition::default() {
-        caller.may_read(services, "deal", None)?;
-    }
-    Ok(filter)
-}
-
-/// Count and sum deals by stage, owner, team and month
-#[api_v2_operation(operation_id = "getPipeline", tags("Deals"))]
-async fn pipeline(caller: Caller, narrowing: Narrowing<DealNoun>, services: Data<Services>) -> Answer<Plain<PipelineSummary>> {
-    let filter = narrowed(&caller, &services, &narrowing).await?;
-    let mut summary = services.pipelines.summary(&caller.context, &filter).await?;
-    match caller.may_read(&services, "member", None) {
-        // Whose deals they are the token may know, as from the deals themselves; not who that is.
-        Err(Error::Forbidden(_)) => summary.hide_names(),
-        allowed => allowed?,
-    }
-    Ok(Plain(summary))
-}
-
-/// Show the board of a pipeline: its stages with counts, sums and their first cards. A filter by pipeline_id names the pipeline
-#[api_v2_operation(operation_id = "getBoard", tags("Deals"))]
-async fn board(caller: Caller, narrowing: Narrowing<DealNoun>, services: Data<Services>) -> Answer<Plain<Board>> {
-    let filter = narrowing.read(&services, &caller).await?;
-    caller.may_read(&services, "deal", None)?;
-    Ok(Plain(services.pipelines.board(&caller.context, &filter).await?))
-}
-
-/// Count and sum what was won and what was lost, by reason, source, owner, team and month; a filter by actual_close_date is a period
-#[api_v2_operation(operation_id = "getWinLoss", tags("Deals"))]
-async fn win_loss(caller: Caller, narrowing: Narrowing<DealNoun>, services: Data<Services>) -> Answer<Plain<WinLoss>> {
-    let filter = narrowed(&caller, &services, &narrowing).await?;
-    let mut win_loss = services.pipelines.win_loss(&caller.context, &filter).await?;
-    match caller.may_read(&services, "member", None) {
-        Err(Error::Forbidden(_)) => win_loss.hide_names(),
-        allowed => allowed?,
-    }
-    Ok(Plain(win_loss))
-}
-
-/// List the cards below a deal in its stage
-#[api_v2_operation(operation_id = "listDealsBelow", tags("Deals"))]
-async fn below(
-    caller: Caller,
-    id: Path<DealId>,
-    narrowing: Narrowing<DealNoun>,
-    services: Data<Services>,
-) -> Answer<Plain<CardList>> {
-    let filter = narrowing.read(&services, &caller).await?;
-    caller.may_read(&services, "deal", None)?;
-    Ok(Plain(services.pipelines.below(&caller.context, *id, &filter).await?))
-}
-
-/// Forecast what will be sold in the running quarter and the three after it, by month, owner and team
-#[api_v2_operation(operation_id = "getForecast", tags("Deals"))]
-async fn forecast(caller: Caller, narrowing: Narrowing<DealNoun>, services: Data<Services>) -> Answer<Plain<Forecast>> {
-    let filter = narrowed(&caller, &services, &narrowing).await?;
-    let mut forecast = services.pipelines.forecast(&caller.context, &filter).await?;
-    match caller.may_read(&services, "member", None) {
-        Err(Error::Forbidden(_)) => forecast.hide_names(),
-        allowed => allowed?,
-    }
-    Ok(Plain(forecast))
 }
 
 /// List the projects of a deal

@@ -186,7 +186,7 @@ async fn a_day_is_the_callers() {
 
 #[test]
 fn a_parent_is_described_as_it_describes_itself() {
-    let nouns: [(&str, &[Field], Vocabulary); 7] = [
+    let nouns: [(&str, &[Field], Vocabulary); 9] = [
         ("q_companies", crm_companies::FIELDS, crm_companies::VOCABULARY),
         ("q_contacts", crm_contacts::FIELDS, crm_contacts::VOCABULARY),
         ("q_deals", crm_deals::FIELDS, crm_deals::VOCABULARY),

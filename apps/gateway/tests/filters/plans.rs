@@ -94,7 +94,14 @@ pub(super) async fn fill(database: &TestDatabase, context: &Context) {
     }
     // As the server does by itself when so much has come in.
     for table in [
-        "crm_companies", "crm_contacts", "crm_deals", "crm_projects", "crm_tasks", "crm_notes", "crm_campaigns", "crm_record_times",
+        "crm_companies",
+        "crm_contacts",
+        "crm_deals",
+        "crm_projects",
+        "crm_tasks",
+        "crm_notes",
+        "crm_campaigns",
+        "crm_record_times",
     ] {
         database.execute(&format!("VACUUM (ANALYZE) {table}")).await;
     }

@@ -35,7 +35,7 @@ struct Noun {
     unique: Option<(&'static str, &'static str)>,
 }
 
-const NOUNS: [Noun; 5] = [
+const NOUNS: [Noun; 6] = [
     Noun {
         path: "companies",
         new: "NewCompany",

@@ -35,7 +35,7 @@ async fn fields_picks_fields() {
 }
 
 /// Where each relation leads, by its name.
-const TARGETS: [(&str, &str, &str); 12] = [
+const TARGETS: [(&str, &str, &str); 13] = [
     ("parent", "parent_id", "id"),
     ("company", "company_id", "id"),
     ("primary_contact", "primary_contact_id", "id"),

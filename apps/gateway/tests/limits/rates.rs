@@ -37,19 +37,23 @@ async fn a_caller_and_an_organisation_have_so_much_and_no_more_and_others_notice
     let seconds: u64 = refused.header("retry-after").parse().unwrap();
     assert!((1..=720).contains(&seconds), "one of five in an hour is free again after 12 minutes: {seconds}");
 
-    // A token of a program counts for its person; both belong to the organisation.
+    // A person's own ways in count for the session that asks; programs count together; all else belongs to the organisation.
     let body = json!({ "name": "Robot", "expires_at": time_in_an_hour(), "password": crm_testkit::PASSWORD });
     let token = owner.post("/api/v1/auth/tokens", &body).await.expect(201);
-    assert_eq!(remains(&token, "organization"), 3);
+    assert_eq!((remains(&token, "caller"), token.header("ratelimit").contains("organization")), (4, false));
     let robot = crate::support::Caller { token: Some(token.body["token"].as_str().unwrap().to_owned()), ..owner.clone() };
     let answer = robot.get("companies").await.expect(200);
-    assert_eq!((remains(&answer, "caller"), remains(&answer, "organization")), (3, 2));
-    for _ in 0..2 {
+    assert_eq!((remains(&answer, "caller"), remains(&answer, "organization")), (4, 3));
+    for _ in 0..3 {
         robot.get("companies").await.expect(200);
     }
     let refused = robot.get("companies").await.problem(429, "limited");
     assert_eq!((remains(&refused, "caller"), remains(&refused, "organization")), (1, 0), "the organisation has no more");
     owner.get("companies").await.problem(429, "limited");
+    // Whoever has used up all of it keeps nobody from ending sessions and tokens.
+    let robots = format!("/api/v1/auth/tokens/{}", token.body["id"].as_str().unwrap());
+    owner.delete(&robots).await.expect(204);
+    member.get("/api/v1/auth/sessions").await.expect(200);
 
     assert_eq!(remains(&stranger.get("companies").await.expect(200), "organization"), 8, "another one notices nothing");
     for _ in 0..20 {

@@ -96,8 +96,7 @@ pub async fn task(db: &Db, context: &Context) -> Result<Uuid> {
 
 pub async fn campaign(db: &Db, context: &Context) -> Result<Uuid> {
     let mut tx = db.begin(context).await?;
-    let inserted =
-        diesel::insert_into(crm_campaigns::table).values(crm_campaigns::name.eq("Fair")).returning(crm_campaigns::id);
+    let inserted = diesel::insert_into(crm_campaigns::table).values(crm_campaigns::name.eq("Fair")).returning(crm_campaigns::id);
     let id = inserted.get_result(&mut tx).await.expect("a campaign can be created");
     tx.commit().await?;
     Ok(id)

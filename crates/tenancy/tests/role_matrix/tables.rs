@@ -162,6 +162,8 @@ pub const TABLES: &[Table] = &[
         "id = '{id}'",
         NOTE,
         "content = content || '!'",
+    ),
+    table(
         "public.crm_campaigns",
         "INSERT INTO crm_campaigns (organization_id, id, name, owner_id, created_by_id)
          VALUES ('{org}', '{id}', 'Campaign', '{user}', '{user}')",
