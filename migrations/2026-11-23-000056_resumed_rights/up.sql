@@ -66,9 +66,7 @@ $$;
 -- Who wrote it, whoever sends it again.
 ALTER TABLE identity.invitations ADD COLUMN created_by_id uuid;
 UPDATE identity.invitations SET created_by_id = invited_by_id;
-ALTER TABLE identity.invitations
-    ALTER COLUMN created_by_id SET DEFAULT app.user_id(),
-    ALTER COLUMN created_by_id SET NOT NULL;
+ALTER TABLE identity.invitations ALTER COLUMN created_by_id SET DEFAULT app.user_id();
 
 CREATE OR REPLACE FUNCTION identity.resend_invitation(p_id uuid, p_secret_id uuid, p_secret_hash bytea, p_seconds integer) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
