@@ -269,7 +269,7 @@ fn note(number: usize, companies: &[String], deals: &[String]) -> Value {
         _ => (Value::Null, Value::Null),
     };
     json!({
-        "content": text(number + 3), "related_to_type": kind, "related_to_id": id, "is_pinned": number % 4 == 0, "tags": tags(number + 2),
+        "content": text(number + 3), "related_to_type": kind, "related_to_id": id, "is_pinned": number.is_multiple_of(4), "tags": tags(number + 2),
         "custom_fields": object(number + 5),
     })
 }
