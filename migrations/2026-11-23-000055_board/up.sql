@@ -18,6 +18,7 @@ UPDATE crm_deals SET board_position = app.top_position(created_at);
 ALTER TABLE crm_deals ENABLE TRIGGER USER;
 ALTER TABLE crm_deals
     ALTER COLUMN board_position SET NOT NULL,
+    ALTER COLUMN board_position SET DEFAULT '8', -- where the guard sleeps
     ADD CONSTRAINT crm_deals_board_position_fraction CHECK (board_position ~ '^[0-9a-f]*[1-9a-f]$');
 CREATE INDEX crm_deals_board ON crm_deals (organization_id, pipeline_id, stage, board_position, id) WHERE deleted_at IS NULL;
 SELECT app.install_tracking('crm_deals', 'deal', 'r.name', status_column => 'stage');

@@ -112,7 +112,14 @@ impl Noun for Contract {
         let (third, fourth) = (number.is_multiple_of(3), number.is_multiple_of(4));
         let company_id = if third { Some(Some(parents::company(&self.db, context).await?)) } else { None };
         let primary_contact_id = if fourth { Some(Some(parents::contact(&self.db, context).await?)) } else { None };
-        let changes = DealChanges { company_id, primary_contact_id, owner_id: fourth.then_some(None), ..DealChanges::default() };
+        let campaign_id = if fourth { Some(Some(parents::campaign(&self.db, context).await?)) } else { None };
+        let changes = DealChanges {
+            company_id,
+            primary_contact_id,
+            campaign_id,
+            owner_id: fourth.then_some(None),
+            ..DealChanges::default()
+        };
         let dressed = self.deals.update(context, deal.id, &Expected::Any, &changes).await?;
         let closed = StageStep {
             stage: if third { "closed_won" } else { "closed_lost" }.to_owned(),

@@ -283,7 +283,8 @@ async fn people_take_part_with_a_role_and_once() {
     let (db, member) = (bench.database.db(), &bench.tenant.member);
     let (ada, grace) = (parents::contact(&db, member).await.unwrap(), parents::contact(&db, member).await.unwrap());
     let company_id = parents::company(&db, member).await.ok();
-    let new = NewDeal { name: "Forty workstations".into(), company_id, ..NewDeal::default() };
+    let campaign_id = parents::campaign(&db, member).await.ok();
+    let new = NewDeal { name: "Forty workstations".into(), company_id, campaign_id, ..NewDeal::default() };
     let deal = bench.deals.create(member, new).await.unwrap();
     let person = |contact_id, role: &str| NewDealContact { contact_id, role: Some(role.into()) };
     let put = async |data| bench.deals.replace_contacts(member, deal.id, &Expected::Any, &DealContactsRequest { data }).await;

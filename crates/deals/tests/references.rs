@@ -3,7 +3,7 @@
 mod parents;
 
 use crm_deals::{DealChanges, Deals, NewDeal, PgDeals, PgPipelines, Pipelines, StageStep};
-use crm_kernel::{CompanyId, ContactId, Error, Expected, PipelineId};
+use crm_kernel::{CampaignId, CompanyId, ContactId, Error, Expected, PipelineId};
 use crm_testkit::{TestDatabase, refusals};
 
 fn new() -> NewDeal {
@@ -33,6 +33,13 @@ async fn a_foreign_company_or_contact_is_refused_like_one_that_never_was() {
     let never = refusals::invalid(never, "/primary_contact_id", "reference", "an unknown contact");
     let foreign = deals.create(&acme.member, with_contact(their_contact)).await;
     same(&refusals::invalid(foreign, "/primary_contact_id", "reference", "a foreign contact"), &never);
+
+    let with_campaign = |id| NewDeal { campaign_id: Some(id), ..new() };
+    let unknown = deals.create(&acme.member, with_campaign(CampaignId::generate())).await;
+    let unknown = refusals::invalid(unknown, "/campaign_id", "reference", "an unknown campaign");
+    let their_campaign = parents::campaign(&db, &umbrella.member).await.expect("theirs");
+    let foreign = deals.create(&acme.member, with_campaign(their_campaign)).await;
+    same(&refusals::invalid(foreign, "/campaign_id", "reference", "a foreign campaign"), &unknown);
 
     let deal = deals.create(&acme.member, new()).await.expect("a deal");
     let changes = DealChanges { primary_contact_id: Some(Some(their_contact)), ..DealChanges::default() };
@@ -78,9 +85,12 @@ async fn a_deleted_pipeline_takes_no_more_deals() {
     pipelines.delete(&acme.owner, renewals, &Expected::Any).await.expect("nothing living is in it");
     assert_eq!(pipelines.list(&acme.member).await.expect("a list").data.len(), 1, "a deleted pipeline is not listed");
     refusals::invalid(deals.create(&acme.member, within).await, "/pipeline_id", "parent_deleted", "it is deleted");
+    let nowhere = deals.restore(&acme.member, deal.id).await;
+    refusals::invalid(nowhere, "/pipeline_id", "parent_deleted", "it would live where nothing lives");
+    pipelines.restore(&acme.owner, renewals).await.expect("an owner brings it back");
     deals.restore(&acme.member, deal.id).await.expect("from the bin, into the stage where it stood");
     let step = StageStep { stage: "renewed".into(), amount: Some("1".parse().expect("a decimal")), ..StageStep::default() };
-    let won = deals.move_to(&acme.member, deal.id, &Expected::Any, &step).await.expect("who stands in it may move on");
+    let won = deals.move_to(&acme.member, deal.id, &Expected::Any, &step).await.expect("it moves on");
     assert_eq!(won.probability, 100);
 }
 
