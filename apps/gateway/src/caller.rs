@@ -78,6 +78,12 @@ impl RecordCaller {
         Ok(&self.context)
     }
 
+    /// For understanding what is asked, which comes before whether it may be done.
+    #[must_use]
+    pub fn asking(self) -> (Caller, Asked) {
+        (Caller { context: self.context, reach: self.reach }, Asked(self.verdict))
+    }
+
     /// The same for an answer that may embed other records: the caller, who is asked about those too.
     ///
     /// # Errors
@@ -85,6 +91,24 @@ impl RecordCaller {
     pub async fn admitted<T>(self, look: impl Future<Output = Result<T>>) -> Result<Caller> {
         self.allowed(look).await?;
         Ok(Caller { context: self.context, reach: self.reach })
+    }
+}
+
+/// What a caller asks for, and has not been allowed yet.
+#[derive(Debug)]
+pub struct Asked(Verdict);
+
+impl Asked {
+    /// Whether the policy allows it; otherwise `look` decides between 404 and 403.
+    ///
+    /// # Errors
+    /// As [`RecordCaller::allowed`].
+    pub async fn allowed<T>(self, caller: &Caller, look: impl Future<Output = Result<T>>) -> Result<()> {
+        if self.0 == Verdict::Denied {
+            look.await?;
+            return Err(refusal(&caller.context));
+        }
+        Ok(())
     }
 }
 

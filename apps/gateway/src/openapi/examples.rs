@@ -11,6 +11,7 @@ const TEXTS: &[(&str, &str)] = &[
     ("city", "Rotterdam"),
     ("code", "492039"),
     ("confirm", "acme"),
+    ("content", "Called: they decide **next week**."),
     ("country", "NL"),
     ("currency", "EUR"),
     ("current_password", "correct horse battery staple"),

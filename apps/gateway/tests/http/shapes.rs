@@ -35,10 +35,11 @@ async fn fields_picks_fields() {
 }
 
 /// Where each relation leads, by its name.
-const TARGETS: [(&str, &str, &str); 13] = [
+const TARGETS: [(&str, &str, &str); 14] = [
     ("parent", "parent_id", "id"),
     ("company", "company_id", "id"),
     ("primary_contact", "primary_contact_id", "id"),
+    ("contact", "contact_id", "id"),
     ("deal", "deal_id", "id"),
     ("campaign", "campaign_id", "id"),
     ("owner", "owner_id", "user_id"),

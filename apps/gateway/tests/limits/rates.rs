@@ -51,7 +51,8 @@ async fn a_caller_and_an_organisation_have_so_much_and_no_more_and_others_notice
     assert_eq!((remains(&refused, "caller"), remains(&refused, "organization")), (1, 0), "the organisation has no more");
     owner.get("companies").await.problem(429, "limited");
     // Whoever has used up all of it keeps nobody from ending sessions and tokens.
-    let robots = format!("/api/v1/auth/tokens/{}", token.body["id"].as_str().unwrap());
+    let robots = owner.get("/api/v1/auth/tokens").await.expect(200).data()[0]["id"].as_str().unwrap().to_owned();
+    let robots = format!("/api/v1/auth/tokens/{robots}");
     owner.delete(&robots).await.expect(204);
     member.get("/api/v1/auth/sessions").await.expect(200);
 
