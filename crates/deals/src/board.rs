@@ -31,8 +31,8 @@ const LONGEST_POSITION: usize = 1_000;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(paperclip::actix::Apiv2Schema))]
 pub struct Board {
-    /// The pipeline: the one that `pipeline_id` names, or the default one.
-    pub pipeline_id: PipelineId,
+    /// The pipeline: the one that `pipeline_id` names, or the default one; null if there is none.
+    pub pipeline_id: Option<PipelineId>,
     /// ISO 4217 code of the sums: the organisation's currency.
     pub currency: String,
     /// Its stages, in their order; none of a pipeline that is not there.
@@ -95,6 +95,7 @@ pub(crate) async fn of(tx: &mut Tx, filter: &Filter) -> Result<Board> {
     };
     let currency = base_currency(tx).await?;
     let stages = store::stages_of(tx, &[pipeline_id]).await?;
+    let shown_id = (!stages.is_empty()).then_some(pipeline_id);
     let rows = if is_everything(filter) { store::kept_by_stage(tx).await? } else { store::by_stage(tx, filter).await? };
     let mut standing: HashMap<String, Sum> = HashMap::new();
     for (pipeline, stage, count, _, _, amount, weighted) in rows {
@@ -112,7 +113,7 @@ pub(crate) async fn of(tx: &mut Tx, filter: &Filter) -> Result<Board> {
         };
         shown.push(column(tx, stage, &sum, found, &currency).await?);
     }
-    Ok(Board { pipeline_id, currency, stages: shown })
+    Ok(Board { pipeline_id: shown_id, currency, stages: shown })
 }
 
 async fn column(tx: &mut Tx, stage: Stage, sum: &Sum, found: Vec<Deal>, currency: &str) -> Result<BoardStage> {

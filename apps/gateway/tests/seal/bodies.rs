@@ -11,7 +11,7 @@ use crate::{
     },
 };
 
-/// The fields of the operation's body that hold an id.
+/// The fields of the operation's body that hold an id; `data/0/contact_id` is one of the first object of a list.
 fn id_fields(document: &Document, operation: &Operation) -> Vec<String> {
     let Some(name) = operation.body_schema() else { return Vec::new() };
     let mut fields = Vec::new();
@@ -23,12 +23,23 @@ fn id_fields(document: &Document, operation: &Operation) -> Vec<String> {
         assert_eq!(is_id || is_ids, sounds_so, "{name}.{field}: an id is called so and has format uuid");
         // An operation of a bulk call names its record: `an_id_in_an_operation` tries those of others.
         let is_operations = (name, field.as_str()) == ("BulkRequest", "operations");
-        assert!(sounds_so || is_operations || !nests_an_id(document, schema), "teach tests/seal to put ids into {name}.{field}");
+        let inner = ids_of_items(document, schema);
+        let is_understood = sounds_so || is_operations || !inner.is_empty() || !nests_an_id(document, schema);
+        assert!(is_understood, "teach tests/seal to put ids into {name}.{field}");
         if sounds_so {
             fields.push(field.clone());
+        } else if !is_operations {
+            fields.extend(inner.iter().map(|inner| format!("{field}/0/{inner}")));
         }
     }
     fields
+}
+
+/// The fields of the objects of a list that hold an id.
+fn ids_of_items(document: &Document, list: &Value) -> Vec<String> {
+    let object = document.resolve(&document.resolve(list)["items"])["properties"].clone();
+    let ids = object.as_object().into_iter().flatten().filter(|(_, schema)| schema["format"] == "uuid");
+    ids.map(|(name, _)| name.clone()).collect()
 }
 
 fn nests_an_id(document: &Document, schema: &Value) -> bool {
@@ -111,7 +122,10 @@ impl Bench {
             record = self.acme.thing(&self.app, kind, &self.acme.person(role), &format!("old-{label}")).await;
         }
         let mut body = example(operation.body_schema().unwrap(), &label);
-        body[field] = if field.ends_with("_ids") { json!([value]) } else { value.into() };
+        match field.split_once("/0/") {
+            Some((list, inner)) => body[list][0][inner] = value.into(),
+            None => body[field] = if field.ends_with("_ids") { json!([value]) } else { value.into() },
+        }
         let call = self.acme.caller(role).call(&operation.method, &operation.at(&record));
         Asked::new(call.json(&body).send().await, &[value, &record, &label])
     }
