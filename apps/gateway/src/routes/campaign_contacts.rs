@@ -137,6 +137,7 @@ pub(super) async fn remove(
     let (caller, asked) = caller.asking();
     let filter = narrowing.read(&services, &caller).await?;
     asked.allowed(&caller, services.campaigns.get(&caller.context, *id)).await?;
+    services.campaigns.get(&caller.context, *id).await?;
     if matches!(filter.condition(), Condition::All(parts) if parts.is_empty()) {
         return Err(Error::malformed("filter", "required", "say whom; all of them are those with version >= 1").into());
     }

@@ -17,8 +17,10 @@ fn id_fields(document: &Document, operation: &Operation) -> Vec<String> {
     let mut fields = Vec::new();
     for (field, schema) in document.value["components"]["schemas"][name]["properties"].as_object().unwrap() {
         let is_id = schema["format"] == "uuid";
-        let sounds_so =
-            field == "id" || field.ends_with("_id") || field.ends_with("_ids") || ["to", "reassign_to"].contains(&field.as_str());
+        let sounds_so = field == "id"
+            || field.ends_with("_id")
+            || field.ends_with("_ids")
+            || ["to", "reassign_to", "mentions"].contains(&field.as_str());
         let is_ids = schema["items"]["format"] == "uuid";
         assert_eq!(is_id || is_ids, sounds_so, "{name}.{field}: an id is called so and has format uuid");
         // An operation of a bulk call names its record: `an_id_in_an_operation` tries those of others.
@@ -124,7 +126,7 @@ impl Bench {
         let mut body = example(operation.body_schema().unwrap(), &label);
         match field.split_once("/0/") {
             Some((list, inner)) => body[list][0][inner] = value.into(),
-            None => body[field] = if field.ends_with("_ids") { json!([value]) } else { value.into() },
+            None => body[field] = if field.ends_with("_ids") || field == "mentions" { json!([value]) } else { value.into() },
         }
         let call = self.acme.caller(role).call(&operation.method, &operation.at(&record));
         Asked::new(call.json(&body).send().await, &[value, &record, &label])

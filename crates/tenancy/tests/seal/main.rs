@@ -154,7 +154,7 @@ async fn no_trigger_is_switched_off() {
 async fn a_new_table_without_the_seal_is_named_for_all_it_lacks() {
     let database = TestDatabase::create().await;
     database
-        .execute("CREATE TABLE crm_notes (id uuid PRIMARY KEY, organization_id uuid); GRANT SELECT ON crm_notes TO crm_app")
+        .execute("CREATE TABLE crm_receipts (id uuid PRIMARY KEY, organization_id uuid); GRANT SELECT ON crm_receipts TO crm_app")
         .await;
     let found = faults(&database.db()).await.join("\n");
     for reason in [
@@ -166,7 +166,7 @@ async fn a_new_table_without_the_seal_is_named_for_all_it_lacks() {
         "does not begin with the organisation",
     ] {
         assert!(
-            found.contains(&format!("public.crm_notes: {}", found_with(&found, reason))),
+            found.contains(&format!("public.crm_receipts: {}", found_with(&found, reason))),
             "the check must say {reason}: {found}"
         );
     }
@@ -174,7 +174,7 @@ async fn a_new_table_without_the_seal_is_named_for_all_it_lacks() {
 
 /// The rest of the line that says so, or the reason itself, so that a missing one shows in the message.
 fn found_with(found: &str, reason: &str) -> String {
-    let line = found.lines().find(|line| line.starts_with("public.crm_notes") && line.contains(reason));
+    let line = found.lines().find(|line| line.starts_with("public.crm_receipts") && line.contains(reason));
     line.and_then(|line| line.split_once(": ")).map_or(reason, |(_, rest)| rest).to_owned()
 }
 
