@@ -29,6 +29,7 @@ mod progress;
 mod psql;
 mod reliability;
 mod restore;
+mod scale;
 mod secrets;
 mod seed;
 mod signals;
@@ -74,8 +75,8 @@ enum Command {
     Restore(restore::Options),
     /// Make an organisation and its owner
     Organization(organization::Options),
-    /// Make the demo organisation
-    Seed,
+    /// Make the demo organisation, or large ones
+    Seed(seed::Options),
     /// List the letters that were put into the local mailbox, or show one with its link
     Mail(mail::Options),
     /// Import companies, contacts or deals from a CSV file
@@ -135,7 +136,7 @@ async fn run(command: Command, database_url: Option<String>) -> Result<()> {
         Command::Backup(options) => database::with(environment, async |it| backup::run(it, &options).await).await,
         Command::Restore(options) => database::with(environment, async |it| restore::run(it, &options).await).await,
         Command::Organization(options) => database::with(environment, async |it| organization::run(it, &options).await).await,
-        Command::Seed => database::with(environment, async |it| seed::run(environment, it).await).await,
+        Command::Seed(options) => database::with(environment, async |it| options.run(environment, it).await).await,
         Command::Mail(options) => mail::run(environment, &options),
         Command::Import(options) => database::with(environment, async |it| import::run(environment, it, &options).await).await,
         Command::Keys(action) => keys::run(environment, action).await,

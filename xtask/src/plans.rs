@@ -8,39 +8,28 @@ mod questions;
 mod report;
 mod statement;
 
-use std::time::Instant;
-
-use anyhow::{Context as _, Result, bail, ensure};
-use crm_kernel::{Context, Role};
+use anyhow::{Context as _, Result, bail};
 use crm_tenancy::{ConnectOptions, Db, migrations};
-use tokio_postgres::Client;
 
 use crate::database::{self, Database};
 use crate::environment::Environment;
-use crate::progress::{say, seconds};
+use crate::scale::{self, Ground, Sizes};
 use crate::url;
 
 /// The database of the large organisation.
 const NAME: &str = "crm_plans";
-const SLUG: &str = "big";
-const GENERATOR: &str = include_str!("plans/big.sql");
-/// Records that one INSERT brings.
-const AT_ONCE: i64 = 20_000;
 
 #[derive(clap::Args)]
 pub struct Options {
     /// Companies of the large organisation
-    #[arg(long, default_value_t = 200_000)]
+    #[arg(long, default_value_t = scale::LARGE_SIZES.companies)]
     companies: i64,
     /// Its contacts
-    #[arg(long, default_value_t = 1_000_000)]
+    #[arg(long, default_value_t = scale::LARGE_SIZES.contacts)]
     contacts: i64,
     /// Its deals
-    #[arg(long, default_value_t = 300_000)]
+    #[arg(long, default_value_t = scale::LARGE_SIZES.deals)]
     deals: i64,
-    /// Fill while guards and the log sleep: the same records several times faster, with no activities
-    #[arg(long)]
-    without_log: bool,
     /// Instead of asking: convert a custom field of all contacts while others write, and tell what these waited
     #[arg(long)]
     conversion: bool,
@@ -51,13 +40,15 @@ pub async fn run(environment: &Environment, database: &Database, options: &Optio
     database::create_if_absent(&admin_url).await?;
     migrations::run(&admin_url).await.context("the schema cannot be brought up to date")?;
     database::set_passwords(environment, database).await?;
+    let app_url = url::with_database(&database.app_url, NAME)?;
     let admin = database::connect(&admin_url).await?;
-    if find(&admin).await?.is_none() {
-        fill(&admin, options).await?;
+    if scale::find(&admin, scale::LARGE).await?.is_none() {
+        let large = Sizes { companies: options.companies, contacts: options.contacts, deals: options.deals };
+        let ground = Ground { admin_url: &admin_url, app_url: &app_url, root: &environment.root };
+        scale::fill_all(&ground, &large).await?;
     }
-    let context = find(&admin).await?.context("the large organisation was not made")?;
-    let pool = ConnectOptions { max_size: 8, ..ConnectOptions::default() };
-    let db = Db::connect(&url::with_database(&database.app_url, NAME)?, pool)?;
+    let context = scale::find(&admin, scale::LARGE).await?.context("the large organisation was not made")?;
+    let db = Db::connect(&app_url, ConnectOptions { max_size: 8, ..ConnectOptions::default() })?;
     if options.conversion {
         return conversion::measure(&admin, &db, &context).await;
     }
@@ -73,42 +64,4 @@ pub async fn run(environment: &Environment, database: &Database, options: &Optio
     } else {
         Ok(())
     }
-}
-
-/// The owner of the large organisation, if it is there.
-async fn find(admin: &Client) -> Result<Option<Context>> {
-    let query = "SELECT organization.id::text, membership.user_id::text
-                   FROM organizations AS organization
-                   JOIN memberships AS membership ON membership.organization_id = organization.id AND membership.role = 'owner'
-                  WHERE organization.slug = $1";
-    let found = admin.query_opt(query, &[&SLUG]).await?;
-    let context = |row: tokio_postgres::Row| -> Result<Context> {
-        let (organization, owner): (String, String) = (row.try_get(0)?, row.try_get(1)?);
-        Ok(Context::new(organization.parse()?, owner.parse()?, Role::Owner))
-    };
-    found.map(context).transpose()
-}
-
-/// Among others, because a planner that knows one organisation only knows less than it will have to.
-async fn fill(admin: &Client, options: &Options) -> Result<()> {
-    ensure!(options.companies >= 2_000, "a large organisation has 2,000 companies at least");
-    admin.batch_execute(GENERATOR).await?;
-    if options.without_log {
-        admin.batch_execute("SET session_replication_role = replica").await?;
-    }
-    let sizes = [
-        ("small", 2_000, 5_000, 3_000),
-        ("middle", 4_000, 10_000, 6_000),
-        (SLUG, options.companies, options.contacts, options.deals),
-    ];
-    for (slug, companies, contacts, deals) in sizes {
-        let begun = Instant::now();
-        // Numbers of our own; the procedure commits on its way, which a statement with parameters may not.
-        let call = format!("CALL pg_temp.fill('{slug}', {companies}, {contacts}, {deals}, {AT_ONCE})");
-        admin.batch_execute(&call).await?;
-        say(&format!("  {slug}: {companies} companies, {contacts} contacts, {deals} deals in {}\n", seconds(begun.elapsed())));
-    }
-    admin.batch_execute("SET session_replication_role = origin").await?;
-    admin.batch_execute("VACUUM (ANALYZE)").await?;
-    Ok(())
 }

@@ -3,7 +3,7 @@
 //! Must stay true: a second run adds what is missing, changes nothing that is there, and says so; every record has the same
 //! id in every checkout; people come through the administrator's functions, records through the import of the application.
 
-mod data;
+pub mod data;
 mod ids;
 mod people;
 mod records;
@@ -21,6 +21,7 @@ use crate::environment::Environment;
 use crate::import::door::Door;
 use crate::migrate;
 use crate::progress::{say, seconds};
+use crate::scale::{self, Ground, Sizes};
 use crate::seed::data::Data;
 use crate::seed::people::People;
 use crate::seed::records::Records;
@@ -29,6 +30,34 @@ use crate::seed::records::Records;
 pub const SLUG: &str = "demo";
 /// Of everybody in the demo organisation. Public, and long enough to be accepted where a password is chosen.
 pub const DEMO_PASSWORD: &str = "demo-password-please-change";
+
+#[derive(clap::Args)]
+pub struct Options {
+    /// Instead of the demo: a large organisation of that many records, log in as owner@big.example, and two of ordinary size
+    #[arg(long)]
+    scale: bool,
+    /// Companies of the large organisation
+    #[arg(long, default_value_t = scale::LARGE_SIZES.companies, requires = "scale")]
+    companies: i64,
+    /// Its contacts
+    #[arg(long, default_value_t = scale::LARGE_SIZES.contacts, requires = "scale")]
+    contacts: i64,
+    /// Its deals; it has as many tasks and notes, a fifth as many projects, a hundredth as many campaigns
+    #[arg(long, default_value_t = scale::LARGE_SIZES.deals, requires = "scale")]
+    deals: i64,
+}
+
+impl Options {
+    pub async fn run(&self, environment: &Environment, database: &Database) -> Result<()> {
+        if !self.scale {
+            return run(environment, database).await;
+        }
+        migrate::must_be_done(&database.admin_url).await?;
+        let large = Sizes { companies: self.companies, contacts: self.contacts, deals: self.deals };
+        let ground = Ground { admin_url: &database.admin_url, app_url: &database.app_url, root: &environment.root };
+        scale::fill_all(&ground, &large).await
+    }
+}
 
 /// Somebody who can log in to the demo organisation.
 pub struct Login {

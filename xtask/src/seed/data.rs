@@ -123,7 +123,8 @@ fn mend(text: &mut String, wrong: &str, right: &str) {
     }
 }
 
-fn read<T: DeserializeOwned>(folder: &Path, name: &str) -> Result<Vec<T>> {
+/// All rows of a CSV file.
+pub fn read<T: DeserializeOwned>(folder: &Path, name: &str) -> Result<Vec<T>> {
     let file = folder.join(name);
     let mut reader = csv::Reader::from_path(&file).with_context(|| format!("cannot read {}", file.display()))?;
     reader.deserialize().collect::<Result<_, _>>().with_context(|| format!("{} is not what it should be", file.display()))
