@@ -24,10 +24,22 @@ pub fn command(environment: &Environment) -> Command {
     command
 }
 
+/// How it is compiled.
+#[derive(Clone, Copy, Debug)]
+pub enum Profile {
+    Development,
+    /// As it is deployed; nothing else is worth measuring.
+    Release,
+}
+
 /// Builds the gateway and says where it lies. Always the whole workspace's features: with another set the tree is built anew.
-pub async fn build_gateway(environment: &Environment) -> Result<PathBuf> {
+pub async fn build_gateway(environment: &Environment, profile: Profile) -> Result<PathBuf> {
     let arguments = ["build", "--workspace", "--bin", "crm-gateway", "--message-format=json-render-diagnostics"];
-    let child = command(environment).args(arguments).stdout(Stdio::piped()).spawn().context("cannot run cargo")?;
+    let release: &[&str] = match profile {
+        Profile::Development => &[],
+        Profile::Release => &["--release"],
+    };
+    let child = command(environment).args(arguments).args(release).stdout(Stdio::piped()).spawn().context("cannot run cargo")?;
     let output = child.wait_with_output().await?;
     if !output.status.success() {
         bail!("the gateway does not build; cargo says why above");

@@ -3,7 +3,6 @@
 //! Every answer must have a status, headers and a body that the document promises, and no fault of ours may come. What must stay true:
 //! the database is made for this and thrown away, and the same seed makes the same requests.
 
-mod caller;
 mod tool;
 
 use std::fs;
@@ -18,7 +17,7 @@ use crate::environment::Environment;
 use crate::gateway::{self, Gateway};
 use crate::progress::{complain, say, step, talking_step};
 use crate::test::throwaway::Throwaway;
-use crate::{cargo, database, lock, logfile, migrate, port, reliability, seed, signals, url};
+use crate::{caller, cargo, database, lock, logfile, migrate, port, sections, seed, signals, url};
 
 #[derive(clap::Args)]
 pub struct Options {
@@ -148,9 +147,9 @@ async fn against_a_gateway(
     step("migrating", migrate::apply(&database.admin_url)).await?;
     database::set_passwords(&own, &database).await?;
     talking_step("seeding the demo organisation", seed::run(&own, &database)).await?;
-    let program = talking_step("building the gateway", cargo::build_gateway(environment)).await?;
+    let program = talking_step("building the gateway", cargo::build_gateway(environment, cargo::Profile::Development)).await?;
     let keys = gateway::ensure_keys(&own, &program).await?;
-    let mut running = gateway::start(&own, &database, &program, &keys, port::any_free()?, WIDE)?;
+    let mut running = gateway::start(&own, &database.app_url, &program, &keys, port::any_free()?, WIDE)?;
     step("waiting for the gateway", running.wait_ready(&own)).await?;
     let counted = tokio::time::timeout(LONGEST, all_runs(&own, tool, options, &running)).await;
     running.stop().await?;
@@ -177,8 +176,8 @@ async fn one_run(
 ) -> Result<Counted> {
     let token = match (run.role, &run.token) {
         (None, _) => None,
-        (Some(role), Token::Session) => Some(caller::log_in(port, role).await?),
-        (Some(role), Token::Api) => Some(caller::api_token(port, role).await?),
+        (Some(role), Token::Session) => Some(caller::log_in(port, seed::login_of(role)?.email).await?),
+        (Some(role), Token::Api) => Some(caller::api_token(port, seed::login_of(role)?.email).await?),
     };
     drop(fs::remove_file(report));
     let output = report.with_extension("log");
@@ -238,7 +237,7 @@ fn conclude(options: &Options, counted: &[Counted]) -> Result<()> {
     table.push_str(&format!("| in all | | {cases} | {failures} |\n"));
     say(&format!("\n{table}\n"));
     if options.write {
-        reliability::write_section("conformance", &section(options, &table))?;
+        sections::write(&sections::RELIABILITY, "conformance", &section(options, &table))?;
         say("wrote docs/RELIABILITY.md\n");
     }
     if failures > 0 {

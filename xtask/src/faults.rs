@@ -9,7 +9,7 @@ use crate::environment::Environment;
 use crate::progress::{say, talking_step};
 use crate::test::run::Runner;
 use crate::test::throwaway;
-use crate::{reliability, signals};
+use crate::{sections, signals};
 
 #[derive(clap::Args)]
 pub struct Options {
@@ -29,7 +29,7 @@ pub async fn run(environment: &Environment, options: &Options) -> Result<()> {
     let counted = broken.await?;
     say(&format!("{}\n", counted.join("\n")));
     if options.write {
-        reliability::write_section("faults", &section(&counted))?;
+        sections::write(&sections::RELIABILITY, "faults", &section(&counted))?;
     }
     Ok(())
 }

@@ -14,7 +14,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
-use crate::database::Database;
 use crate::environment::{Environment, variable};
 use crate::{logfile, mail, process};
 
@@ -148,7 +147,7 @@ pub fn forget_keys(environment: &Environment) -> Result<()> {
 /// Starts it; the settings are variables that it gets besides.
 pub fn start(
     environment: &Environment,
-    database: &Database,
+    database_url: &str,
     program: &Path,
     keys: &Keys,
     port: u16,
@@ -158,7 +157,7 @@ pub fn start(
     let output = logfile::open(&log(environment))?;
     let mut command = Command::new(program);
     command
-        .env("CRM_DATABASE_URL", &database.app_url)
+        .env("CRM_DATABASE_URL", database_url)
         .env("CRM_BIND", format!("127.0.0.1:{port}"))
         .env("CRM_TOKEN_KEY_FILE", &keys.token)
         .env("CRM_SEALING_KEY_FILE", &keys.sealing)

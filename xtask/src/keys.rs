@@ -46,7 +46,7 @@ pub async fn run(environment: &Environment, action: Action) -> Result<()> {
     if !ring.is_dir() {
         bail!("this checkout has no keys yet: `cargo xtask up` makes the first one");
     }
-    let program = talking_step("building the gateway", cargo::build_gateway(environment)).await?;
+    let program = talking_step("building the gateway", cargo::build_gateway(environment, cargo::Profile::Development)).await?;
     match action {
         Action::List => {}
         Action::Rotate => {

@@ -5,6 +5,8 @@
 
 mod account;
 mod backup;
+mod bench;
+mod caller;
 mod cargo;
 mod conformance;
 mod database;
@@ -27,10 +29,10 @@ mod postgres;
 mod process;
 mod progress;
 mod psql;
-mod reliability;
 mod restore;
 mod scale;
 mod secrets;
+mod sections;
 mod seed;
 mod signals;
 mod status;
@@ -90,6 +92,8 @@ enum Command {
     Faults(faults::Options),
     /// Call the gateway with thousands of requests made from its document, and compare the answers
     Conformance(conformance::Options),
+    /// Measure the gateway on a large organisation: requests a second, how long they take, what they cost
+    Bench(bench::Options),
     /// Write docs/openapi.json from the code
     Openapi,
     /// Fill a large organisation in a database of its own, and show what lists of it cost
@@ -143,6 +147,7 @@ async fn run(command: Command, database_url: Option<String>) -> Result<()> {
         Command::Test(options) => test::run(environment, &options).await,
         Command::Faults(options) => faults::run(environment, &options).await,
         Command::Conformance(options) => conformance::run(environment, &options).await,
+        Command::Bench(options) => database::with(environment, async |it| bench::run(environment, it, &options).await).await,
         Command::Openapi => openapi::run(environment).await,
         Command::Plans(options) => database::with(environment, async |it| plans::run(environment, it, &options).await).await,
         Command::Tidy => tidy::run(environment),

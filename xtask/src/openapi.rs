@@ -14,7 +14,7 @@ pub fn file(environment: &Environment) -> PathBuf {
 }
 
 pub async fn run(environment: &Environment) -> Result<()> {
-    talking_step("building the gateway", cargo::build_gateway(environment)).await?;
+    talking_step("building the gateway", cargo::build_gateway(environment, cargo::Profile::Development)).await?;
     std::fs::write(file(environment), document(environment).await?)?;
     say("wrote docs/openapi.json\n");
     Ok(())
@@ -22,7 +22,7 @@ pub async fn run(environment: &Environment) -> Result<()> {
 
 /// What the code says now. The gateway needs no database for that.
 pub async fn document(environment: &Environment) -> Result<Vec<u8>> {
-    let program = cargo::build_gateway(environment).await?;
+    let program = cargo::build_gateway(environment, cargo::Profile::Development).await?;
     let output = tokio::process::Command::new(&program).arg("openapi").stdin(Stdio::null()).output().await?;
     if !output.status.success() {
         let errors = String::from_utf8_lossy(&output.stderr).into_owned();

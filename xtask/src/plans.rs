@@ -8,16 +8,12 @@ mod questions;
 mod report;
 mod statement;
 
-use anyhow::{Context as _, Result, bail};
-use crm_tenancy::{ConnectOptions, Db, migrations};
+use anyhow::{Result, bail};
+use crm_tenancy::{ConnectOptions, Db};
 
-use crate::database::{self, Database};
+use crate::database::Database;
 use crate::environment::Environment;
-use crate::scale::{self, Ground, Sizes};
-use crate::url;
-
-/// The database of the large organisation.
-const NAME: &str = "crm_plans";
+use crate::scale::{self, Sizes};
 
 #[derive(clap::Args)]
 pub struct Options {
@@ -36,18 +32,8 @@ pub struct Options {
 }
 
 pub async fn run(environment: &Environment, database: &Database, options: &Options) -> Result<()> {
-    let admin_url = url::with_database(&database.admin_url, NAME)?;
-    database::create_if_absent(&admin_url).await?;
-    migrations::run(&admin_url).await.context("the schema cannot be brought up to date")?;
-    database::set_passwords(environment, database).await?;
-    let app_url = url::with_database(&database.app_url, NAME)?;
-    let admin = database::connect(&admin_url).await?;
-    if scale::find(&admin, scale::LARGE).await?.is_none() {
-        let large = Sizes { companies: options.companies, contacts: options.contacts, deals: options.deals };
-        let ground = Ground { admin_url: &admin_url, app_url: &app_url, root: &environment.root };
-        scale::fill_all(&ground, &large).await?;
-    }
-    let context = scale::find(&admin, scale::LARGE).await?.context("the large organisation was not made")?;
+    let large = Sizes { companies: options.companies, contacts: options.contacts, deals: options.deals };
+    let (admin, app_url, context) = scale::measured(environment, database, &large).await?;
     let db = Db::connect(&app_url, ConnectOptions { max_size: 8, ..ConnectOptions::default() })?;
     if options.conversion {
         return conversion::measure(&admin, &db, &context).await;

@@ -9,15 +9,17 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
-use crm_kernel::{Context, OrganizationId, Role, TeamId, UserId};
+use crm_kernel::{Context, Role, TeamId};
 use crm_tenancy::provisioning::{NewMember, NewOrganization, NewPerson};
-use crm_tenancy::{ConnectOptions, CustomFieldDefinitions, Db, PgCustomFieldDefinitions, Provisioning};
+use crm_tenancy::{ConnectOptions, CustomFieldDefinitions, Db, PgCustomFieldDefinitions, Provisioning, migrations};
 use serde_json::json;
 use tokio_postgres::Client;
 
-use crate::database;
+use crate::database::{self, Database};
+use crate::environment::Environment;
 use crate::progress::{say, seconds, step};
 use crate::seed::DEMO_PASSWORD;
+use crate::url;
 
 /// Records that one INSERT brings, and one transaction keeps.
 const AT_ONCE: i64 = 10_000;
@@ -46,6 +48,8 @@ const OTHERS: [(&str, Sizes); 2] = [
 ];
 /// As large as the largest customer that is promised to be served well.
 pub const LARGE_SIZES: Sizes = Sizes { companies: 200_000, contacts: 1_000_000, deals: 300_000 };
+/// The database of its own in which commands that measure have it.
+pub const DATABASE: &str = "crm_scale";
 /// Name of the large one in addresses; its owner logs in as `owner@big.example`.
 pub const LARGE: &str = "big";
 
@@ -76,6 +80,21 @@ const NOUNS: [Noun; 7] = [
         count: |it| it.deals / 100,
     },
 ];
+
+/// The database in which commands measure, with the large organisation in it; made when it is not there.
+pub async fn measured(environment: &Environment, database: &Database, large: &Sizes) -> Result<(Client, String, Context)> {
+    let admin_url = url::with_database(&database.admin_url, DATABASE)?;
+    let app_url = url::with_database(&database.app_url, DATABASE)?;
+    database::create_if_absent(&admin_url).await?;
+    migrations::run(&admin_url).await.context("the schema cannot be brought up to date")?;
+    database::set_passwords(environment, database).await?;
+    let admin = database::connect(&admin_url).await?;
+    if find(&admin, LARGE).await?.is_none() {
+        fill_all(&Ground { admin_url: &admin_url, app_url: &app_url, root: &environment.root }, large).await?;
+    }
+    let context = find(&admin, LARGE).await?.context("the large organisation was not made")?;
+    Ok((admin, app_url, context))
+}
 
 /// Makes what is missing of the large organisation and of the two beside it.
 pub async fn fill_all(ground: &Ground<'_>, large: &Sizes) -> Result<()> {
@@ -125,37 +144,27 @@ pub async fn find(admin: &Client, slug: &str) -> Result<Option<Context>> {
     found.map(context).transpose()
 }
 
-/// The organisation with its people, in one transaction.
+/// The organisation with its people, in one transaction. One hash for everybody: see the demo's.
 async fn found(ground: &Ground<'_>, slug: &str) -> Result<Context> {
     let password_hash = crm_tenancy::passwords::hash(DEMO_PASSWORD.to_owned()).await?;
+    let password_hash = Some(password_hash.as_str());
     let mut provisioning = Provisioning::begin(ground.admin_url).await?;
     let new = NewOrganization { name: slug, slug, default_currency: "USD", time_zone: "UTC" };
     let email = format!("owner@{slug}.example");
-    let owner = NewPerson { email: &email, full_name: "Scale Owner", password_hash: Some(&password_hash) };
+    let owner = NewPerson { email: &email, full_name: "Scale Owner", password_hash };
     let founded = provisioning.found(&new, &owner).await?;
     let mut teams: Vec<TeamId> = Vec::new();
     for number in 0..TEAMS {
         teams.push(provisioning.add_team(founded.organization_id, &format!("Team {number}"), None).await?);
     }
     for (number, team) in (1..=MEMBERS).zip(teams.iter().cycle()) {
-        add_member(&mut provisioning, founded.organization_id, founded.owner_id, (number, slug), *team).await?;
+        let (email, name) = (format!("member{number}@{slug}.example"), format!("Member {number}"));
+        let mut member = NewMember::new(NewPerson { email: &email, full_name: &name, password_hash }, Role::Member);
+        (member.title, member.manager_id, member.team_id) = (Some("Sales agent"), Some(founded.owner_id), Some(*team));
+        provisioning.add_member(founded.organization_id, &member).await?;
     }
     provisioning.commit().await?;
     Ok(Context::new(founded.organization_id, founded.owner_id, Role::Owner))
-}
-
-async fn add_member(
-    provisioning: &mut Provisioning,
-    organization: OrganizationId,
-    owner: UserId,
-    (number, slug): (usize, &str),
-    team: TeamId,
-) -> Result<()> {
-    let (email, name) = (format!("member{number}@{slug}.example"), format!("Member {number}"));
-    let mut member = NewMember::new(NewPerson { email: &email, full_name: &name, password_hash: None }, Role::Member);
-    (member.title, member.manager_id, member.team_id) = (Some("Sales agent"), Some(owner), Some(team));
-    provisioning.add_member(organization, &member).await?;
-    Ok(())
 }
 
 /// Its own fields that are missing: two that keep an index, two that do not.

@@ -77,6 +77,11 @@ pub fn logins() -> Vec<Login> {
     ]
 }
 
+/// Who has this role.
+pub fn login_of(role: &str) -> Result<Login> {
+    logins().into_iter().find(|login| login.role == role).with_context(|| format!("nobody is {role}"))
+}
+
 /// Whether the demo organisation is whole. People come in one transaction and deals, the last, in another, so that one deal stands for all.
 pub async fn is_present(database: &Database) -> Result<bool> {
     let client = database::connect(&database.admin_url).await?;

@@ -21,7 +21,7 @@ use crate::test::counts::Counts;
 use crate::test::pooler::Pooler;
 use crate::test::run::Runner;
 use crate::test::throwaway::Throwaway;
-use crate::{database, lock, openapi, reliability, signals, tidy};
+use crate::{database, lock, openapi, sections, signals, tidy};
 
 #[derive(clap::Args)]
 pub struct Options {
@@ -179,7 +179,7 @@ async fn tests(environment: &Environment, runner: &Runner<'_>, options: &Options
     runner.cargo("tests", &arguments, &variables).await?;
     let counts = Counts::of(&runner.log_of("tests"));
     if let (Some(pooler), true) = (&pooler, options.write) {
-        reliability::write_section("pooler", &pooler.section(&counts))?;
+        sections::write(&sections::RELIABILITY, "pooler", &pooler.section(&counts))?;
     }
     Ok(counts)
 }

@@ -103,10 +103,10 @@ async fn start(environment: &Environment, options: &Options) -> Result<(Database
     if !seed::is_present(&database).await? {
         talking_step("seeding the demo organisation", seed::run(environment, &database)).await?;
     }
-    let program = talking_step("building the gateway", cargo::build_gateway(environment)).await?;
+    let program = talking_step("building the gateway", cargo::build_gateway(environment, cargo::Profile::Development)).await?;
     let keys = gateway::ensure_keys(environment, &program).await?;
     refuse_taken_port(options.port)?;
-    let mut gateway = gateway::start(environment, &database, &program, &keys, options.port, &[])?;
+    let mut gateway = gateway::start(environment, &database.app_url, &program, &keys, options.port, &[])?;
     step("waiting for the gateway", gateway.wait_ready(environment)).await?;
     Ok((database, gateway))
 }

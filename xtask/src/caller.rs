@@ -7,28 +7,23 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::seed;
+use crate::seed::DEMO_PASSWORD;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The token of a new session of this role of the demo organisation.
-pub async fn log_in(port: u16, role: &str) -> Result<String> {
-    let login = login_of(role)?;
-    let body = json!({ "email": login.email, "password": login.password });
+/// The token of a new session of somebody whose password is that of the demo.
+pub async fn log_in(port: u16, email: &str) -> Result<String> {
+    let body = json!({ "email": email, "password": DEMO_PASSWORD });
     let answer = post(port, "/api/v1/auth/login", None, &body).await?;
     text(&answer, "access_token")
 }
 
-/// A new API token of whoever has this role.
-pub async fn api_token(port: u16, role: &str) -> Result<String> {
-    let session = log_in(port, role).await?;
-    let body = json!({ "name": "conformance", "password": login_of(role)?.password });
+/// A new API token of theirs.
+pub async fn api_token(port: u16, email: &str) -> Result<String> {
+    let session = log_in(port, email).await?;
+    let body = json!({ "name": "conformance", "password": DEMO_PASSWORD });
     let answer = post(port, "/api/v1/auth/tokens", Some(&session), &body).await?;
     text(&answer, "token")
-}
-
-fn login_of(role: &str) -> Result<seed::Login> {
-    seed::logins().into_iter().find(|login| login.role == role).with_context(|| format!("nobody is {role}"))
 }
 
 fn text(answer: &Value, name: &str) -> Result<String> {

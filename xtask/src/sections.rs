@@ -1,4 +1,4 @@
-//! docs/RELIABILITY.md: what was measured, each command's counts in a section of its own between two marks.
+//! The documents that commands write: what each counted or measured, in a section of its own between two marks.
 
 use std::fs;
 
@@ -6,18 +6,35 @@ use anyhow::{Context, Result, bail};
 
 use crate::environment;
 
-const DOCUMENT: &str = "docs/RELIABILITY.md";
+/// A document that commands write.
+pub struct Document {
+    path: &'static str,
+    introduction: &'static str,
+}
 
-const INTRODUCTION: &str = "# Reliability
+/// What was broken, and what was counted then.
+pub const RELIABILITY: Document = Document {
+    path: "docs/RELIABILITY.md",
+    introduction: "# Reliability
 
 What was tried, and what was counted. Each section is written by the command that it names; the same command counts again.
-";
+",
+};
+
+/// How long things take.
+pub const BENCHMARKS: Document = Document {
+    path: "docs/BENCHMARKS.md",
+    introduction: "# Benchmarks
+
+What was measured, on which machine, beside what. Each section is written by the command that it names; the same command measures again.
+",
+};
 
 /// Puts the text between `<!-- begin name -->` and `<!-- end name -->`, in place of what was there; at the end of the document
 /// when it has no such section yet.
-pub fn write_section(name: &str, body: &str) -> Result<()> {
-    let file = environment::checkout()?.join(DOCUMENT);
-    let before = fs::read_to_string(&file).unwrap_or_else(|_| INTRODUCTION.to_owned());
+pub fn write(document: &Document, name: &str, body: &str) -> Result<()> {
+    let file = environment::checkout()?.join(document.path);
+    let before = fs::read_to_string(&file).unwrap_or_else(|_| document.introduction.to_owned());
     let after = with_section(&before, name, body)?;
     fs::write(&file, after).with_context(|| format!("cannot write {}", file.display()))
 }
@@ -28,7 +45,7 @@ fn with_section(document: &str, name: &str, body: &str) -> Result<String> {
     let Some((above, rest)) = document.split_once(&begin) else {
         return Ok(format!("{}\n\n{section}\n", document.trim_end()));
     };
-    let Some((_, below)) = rest.split_once(&end) else { bail!("{DOCUMENT} begins the section {name} and does not end it") };
+    let Some((_, below)) = rest.split_once(&end) else { bail!("the document begins the section {name} and does not end it") };
     Ok(format!("{above}{section}{below}"))
 }
 
