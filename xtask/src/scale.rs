@@ -69,16 +69,16 @@ const NOUNS: [Noun; 7] = [
         count: |it| it.companies,
     },
     Noun { plural: "contacts", table: "crm_contacts", statement: include_str!("scale/contacts.sql"), count: |it| it.contacts },
-    Noun { plural: "deals", table: "crm_deals", statement: include_str!("scale/deals.sql"), count: |it| it.deals },
-    Noun { plural: "projects", table: "crm_projects", statement: include_str!("scale/projects.sql"), count: |it| it.deals / 5 },
-    Noun { plural: "notes", table: "crm_notes", statement: include_str!("scale/notes.sql"), count: |it| it.deals },
-    Noun { plural: "tasks", table: "crm_tasks", statement: include_str!("scale/tasks.sql"), count: |it| it.deals },
     Noun {
         plural: "campaigns",
         table: "crm_campaigns",
         statement: include_str!("scale/campaigns.sql"),
         count: |it| it.deals / 100,
     },
+    Noun { plural: "deals", table: "crm_deals", statement: include_str!("scale/deals.sql"), count: |it| it.deals },
+    Noun { plural: "projects", table: "crm_projects", statement: include_str!("scale/projects.sql"), count: |it| it.deals / 5 },
+    Noun { plural: "notes", table: "crm_notes", statement: include_str!("scale/notes.sql"), count: |it| it.deals },
+    Noun { plural: "tasks", table: "crm_tasks", statement: include_str!("scale/tasks.sql"), count: |it| it.deals },
 ];
 
 /// The database in which commands measure, with the large organisation in it; made when it is not there.

@@ -27,8 +27,49 @@ diesel::table! {
         updated_at -> Timestamptz,
         deleted_at -> Nullable<Timestamptz>,
         version -> Integer,
+        lists_version -> Integer,
     }
 }
+
+diesel::table! {
+    /// Written here: addresses and numbers.
+    crm_contact_points (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        contact_id -> Uuid,
+        kind -> Text,
+        label -> Nullable<Text>,
+        value -> Text,
+        value_key -> Text,
+        is_primary -> Bool,
+        position -> Integer,
+    }
+}
+
+diesel::table! {
+    /// Written here: companies besides, or with more said of, the contact's own.
+    crm_contact_companies (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        contact_id -> Uuid,
+        company_id -> Uuid,
+        role -> Nullable<Text>,
+        is_primary -> Bool,
+        position -> Integer,
+    }
+}
+
+diesel::table! {
+    /// Read here: what a contact's companies are called.
+    q_companies (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        name -> Text,
+        deleted_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::allow_tables_to_appear_in_same_query!(crm_contact_companies, q_companies);
 
 diesel::table! {
     /// Read here: the same rows through the view that lets every operator use its index.

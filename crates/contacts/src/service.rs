@@ -2,10 +2,13 @@
 //! written is in `within.rs`.
 
 use async_trait::async_trait;
-use crm_kernel::{ContactId, Context, Count, Deleted, Expected, ListQuery, Page, Result, Role, Total};
+use crm_kernel::{CompanyId, ContactId, Context, Count, Deleted, Expected, ListQuery, Page, Result, Role, Total};
 use crm_tenancy::Db;
 
 use crate::{
+    contact_companies::{ContactCompaniesRequest, ContactCompanyList},
+    contact_points::{ContactPointList, ContactPointsRequest},
+    lists_store,
     model::{Contact, ContactChanges, NewContact},
     store, within,
 };
@@ -39,7 +42,38 @@ pub trait Contacts: Send + Sync {
 
     /// Brings it back. `Conflict` when its e-mail address was taken meanwhile; for owner, admin and who deleted it.
     async fn restore(&self, context: &Context, id: ContactId) -> Result<Contact>;
+
+    /// The addresses and numbers of a living contact.
+    async fn points(&self, context: &Context, id: ContactId) -> Result<ContactPointList>;
+
+    /// Gives it these addresses and numbers and no others; the primary ones become its `email` and `phone`. It has a new version.
+    /// `Conflict` when the primary address is a living contact's already.
+    async fn replace_points(
+        &self,
+        context: &Context,
+        id: ContactId,
+        expected: &Expected,
+        wanted: &ContactPointsRequest,
+    ) -> Result<ContactPointList>;
+
+    /// The companies of a living contact.
+    async fn companies(&self, context: &Context, id: ContactId) -> Result<ContactCompanyList>;
+
+    /// Lets it belong to these companies and no others; the primary one becomes its `company_id`. It has a new version.
+    async fn replace_companies(
+        &self,
+        context: &Context,
+        id: ContactId,
+        expected: &Expected,
+        wanted: &ContactCompaniesRequest,
+    ) -> Result<ContactCompanyList>;
+
+    /// The contacts that belong to this company without its being their first, at most [`MOST_FURTHER`].
+    async fn further_of(&self, context: &Context, company: CompanyId) -> Result<Vec<ContactId>>;
 }
+
+/// Contacts of a company that are found besides those whose first it is.
+pub const MOST_FURTHER: i64 = 500;
 
 /// Contacts kept in PostgreSQL.
 #[derive(Debug, Clone)]
@@ -116,5 +150,43 @@ impl Contacts for PgContacts {
         let contact = within::restore(&mut tx, id).await?;
         tx.commit().await?;
         Ok(contact)
+    }
+
+    async fn points(&self, context: &Context, id: ContactId) -> Result<ContactPointList> {
+        within::points(&mut self.db.begin(context).await?, id).await
+    }
+
+    async fn replace_points(
+        &self,
+        context: &Context,
+        id: ContactId,
+        expected: &Expected,
+        wanted: &ContactPointsRequest,
+    ) -> Result<ContactPointList> {
+        let mut tx = self.db.begin(context).await?;
+        let points = within::replace_points(&mut tx, id, expected, wanted).await?;
+        tx.commit().await?;
+        Ok(points)
+    }
+
+    async fn companies(&self, context: &Context, id: ContactId) -> Result<ContactCompanyList> {
+        within::companies(&mut self.db.begin(context).await?, id).await
+    }
+
+    async fn replace_companies(
+        &self,
+        context: &Context,
+        id: ContactId,
+        expected: &Expected,
+        wanted: &ContactCompaniesRequest,
+    ) -> Result<ContactCompanyList> {
+        let mut tx = self.db.begin(context).await?;
+        let companies = within::replace_companies(&mut tx, id, expected, wanted).await?;
+        tx.commit().await?;
+        Ok(companies)
+    }
+
+    async fn further_of(&self, context: &Context, company: CompanyId) -> Result<Vec<ContactId>> {
+        lists_store::further_of(&mut self.db.begin(context).await?, company, MOST_FURTHER).await
     }
 }

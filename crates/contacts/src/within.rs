@@ -3,13 +3,16 @@
 //!
 //! Must stay true: after an error the transaction can only be dropped, unless the call was inside [`Tx::attempt`].
 
-use crm_kernel::{ContactId, Error, Expected, FieldError, Result, Role};
+use crm_kernel::{CompanyId, ContactId, Error, Expected, FieldError, Result, Role, validation};
 use crm_tenancy::{
     Tx,
     custom_fields::{RecordKind, judged_change, judged_new},
 };
 
 use crate::{
+    contact_companies::{self, ContactCompaniesRequest, ContactCompanyList},
+    contact_points::{self, ContactPointList, ContactPointsRequest},
+    lists_store,
     model::{Contact, ContactChanges, NewContact},
     rules, store,
 };
@@ -85,4 +88,83 @@ pub async fn delete(tx: &mut Tx, id: ContactId, expected: &Expected) -> Result<(
 /// As there.
 pub async fn restore(tx: &mut Tx, id: ContactId) -> Result<Contact> {
     store::restore(tx, id).await
+}
+
+/// See [`Contacts::points`](crate::Contacts::points).
+///
+/// # Errors
+/// As there.
+pub async fn points(tx: &mut Tx, id: ContactId) -> Result<ContactPointList> {
+    let version = store::get(tx, id).await?.version;
+    Ok(ContactPointList { contact_id: id, version, data: lists_store::points_of(tx, id).await? })
+}
+
+/// See [`Contacts::replace_points`](crate::Contacts::replace_points).
+///
+/// # Errors
+/// As there.
+pub async fn replace_points(
+    tx: &mut Tx,
+    id: ContactId,
+    expected: &Expected,
+    wanted: &ContactPointsRequest,
+) -> Result<ContactPointList> {
+    lists_store::hold(tx, id, expected).await?;
+    validation::check(wanted)?;
+    let country = if contact_points::needs_country(&wanted.data) { store::country(tx).await? } else { None };
+    let kept = contact_points::settled(&wanted.data, country.as_deref()).map_err(Error::Invalid)?;
+    let current = lists_store::points_of(tx, id).await?;
+    if kept != current {
+        let primary = kept.iter().position(|point| point.kind == contact_points::ContactPointKind::Email && point.is_primary);
+        lists_store::write_points(tx, id, &current, &kept).await.map_err(|error| taken(error, primary))?;
+    }
+    points(tx, id).await
+}
+
+/// Where in the list the address stands that another contact has already.
+fn taken(error: Error, primary: Option<usize>) -> Error {
+    match (error, primary) {
+        (Error::Conflict(faults), Some(index)) => {
+            let pointer = format!("/data/{index}/value");
+            let moved = |fault: FieldError| {
+                if fault.pointer == "/email" { FieldError { pointer: pointer.clone(), ..fault } } else { fault }
+            };
+            Error::Conflict(faults.into_iter().map(moved).collect())
+        }
+        (other, _) => other,
+    }
+}
+
+/// See [`Contacts::companies`](crate::Contacts::companies).
+///
+/// # Errors
+/// As there.
+pub async fn companies(tx: &mut Tx, id: ContactId) -> Result<ContactCompanyList> {
+    let version = store::get(tx, id).await?.version;
+    Ok(ContactCompanyList { contact_id: id, version, data: lists_store::companies_of(tx, id).await? })
+}
+
+/// See [`Contacts::replace_companies`](crate::Contacts::replace_companies).
+///
+/// # Errors
+/// As there.
+pub async fn replace_companies(
+    tx: &mut Tx,
+    id: ContactId,
+    expected: &Expected,
+    wanted: &ContactCompaniesRequest,
+) -> Result<ContactCompanyList> {
+    lists_store::hold(tx, id, expected).await?;
+    validation::check(wanted)?;
+    let current = lists_store::companies_of(tx, id).await?;
+    let ids: Vec<CompanyId> = wanted.data.iter().map(|company| company.company_id).collect();
+    let living = lists_store::living_companies(tx, &ids).await?;
+    let kept = contact_companies::settled(&current, &wanted.data, &living).map_err(Error::Invalid)?;
+    let said = |all: &[contact_companies::ContactCompany]| -> Vec<_> {
+        all.iter().map(|company| (company.company_id, company.role.clone(), company.is_primary)).collect()
+    };
+    if said(&kept) != said(&current) {
+        lists_store::write_companies(tx, id, &kept).await?;
+    }
+    companies(tx, id).await
 }

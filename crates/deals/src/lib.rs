@@ -37,7 +37,7 @@ pub use model::{Deal, DealChanges, NewDeal};
 pub use pipeline::{ForecastCategory, PgPipelines, Pipeline, PipelineList, Pipelines, Stage, StageOutcome};
 pub use pipeline_changes::{NewPipeline, NewStage, PipelineChanges};
 pub use products::{NewProduct, PRODUCT_FIELDS, PRODUCT_VOCABULARY, PgProducts, Product, ProductChanges, Products, product_sort};
-pub use service::{Deals, PgDeals};
+pub use service::{Deals, MOST_TAKING_PART, PgDeals};
 pub use stage::StageStep;
 pub use summary::{Figures, MonthFigures, OwnerFigures, PipelineSummary, StageFigures, TeamFigures};
 pub use win_loss::{ClosedFigures, MonthWinLoss, OwnerWinLoss, ReasonFigures, SourceFigures, TeamWinLoss, WinLoss};

@@ -110,6 +110,12 @@ pub(crate) async fn people_of(tx: &mut Tx, deal: DealId) -> Result<Vec<DealConta
     Ok(found.into_iter().map(shown).collect())
 }
 
+/// The deals that this contact takes part in, newest first.
+pub(crate) async fn deals_with(tx: &mut Tx, contact: ContactId, most: i64) -> Result<Vec<DealId>> {
+    let own = people::table.filter(people::organization_id.eq(tx.organization_id())).filter(people::contact_id.eq(contact));
+    own.order(people::deal_id.desc()).limit(most).select(people::deal_id).load(tx).await.expect_any(PERSON)
+}
+
 /// Those of these contacts that are there and not in the bin.
 pub(crate) async fn living_contacts(tx: &mut Tx, ids: &[ContactId]) -> Result<HashSet<ContactId>> {
     let own = contacts::table.filter(contacts::organization_id.eq(tx.organization_id())).filter(contacts::id.eq_any(ids));

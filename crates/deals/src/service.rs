@@ -2,7 +2,7 @@
 //! written is in `within.rs`.
 
 use async_trait::async_trait;
-use crm_kernel::{Context, Count, DealId, Deleted, Expected, ListQuery, Page, Result, Role, Total};
+use crm_kernel::{ContactId, Context, Count, DealId, Deleted, Expected, ListQuery, Page, Result, Role, Total};
 use crm_tenancy::Db;
 
 use crate::{
@@ -10,6 +10,7 @@ use crate::{
     history::{StageHistory, StageStay},
     line_items::{LineItemList, LineItemsRequest},
     model::{Deal, DealChanges, NewDeal},
+    parts_store,
     stage::StageStep,
     store, within,
 };
@@ -69,6 +70,9 @@ pub trait Deals: Send + Sync {
     /// Who takes part in a living deal.
     async fn contacts(&self, context: &Context, id: DealId) -> Result<DealContactList>;
 
+    /// The deals that this contact takes part in, at most [`MOST_TAKING_PART`], newest first: whose primary contact it is, lists of deals say.
+    async fn with_contact(&self, context: &Context, contact: ContactId) -> Result<Vec<DealId>>;
+
     /// Lets these people take part in a deal and no others; it has a new version.
     async fn replace_contacts(
         &self,
@@ -78,6 +82,9 @@ pub trait Deals: Send + Sync {
         wanted: &DealContactsRequest,
     ) -> Result<DealContactList>;
 }
+
+/// Deals of a contact that are found by its taking part.
+pub const MOST_TAKING_PART: i64 = 500;
 
 /// Deals kept in PostgreSQL.
 #[derive(Debug, Clone)]
@@ -203,5 +210,9 @@ impl Deals for PgDeals {
         let contacts = within::replace_contacts(&mut tx, id, expected, wanted).await?;
         tx.commit().await?;
         Ok(contacts)
+    }
+
+    async fn with_contact(&self, context: &Context, contact: ContactId) -> Result<Vec<DealId>> {
+        parts_store::deals_with(&mut self.db.begin(context).await?, contact, MOST_TAKING_PART).await
     }
 }

@@ -248,8 +248,9 @@ async fn values(admin: &Client, context: &Context, noun: Noun, field: &Field) ->
         noun.table()
     );
     let found = admin.query(&query, &[&context.organization_id.to_string()]).await?;
-    let most: String = found.first().context("a field without values")?.try_get(0)?;
-    let few: String = found.last().context("a field without values")?.try_get(0)?;
+    let nothing = || format!("no {} has a value of {}", noun.name(), field.name);
+    let most: String = found.first().with_context(nothing)?.try_get(0)?;
+    let few: String = found.last().with_context(nothing)?.try_get(0)?;
     let mut asked = vec![vec![most.clone()], vec![few.clone()], vec![most, few]];
     match field.kind {
         Kind::Text | Kind::Caseless | Kind::Tags => asked.push(vec!["nobody's".into()]),

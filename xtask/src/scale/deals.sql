@@ -1,11 +1,12 @@
 -- Drawn whole from the opportunities of the demo: product, stage, value and days until it closed belong together. Of the last fifth nine in
 -- ten are open, of the older ones three in a hundred.
 INSERT INTO crm_deals (
-    id, company_id, primary_contact_id, name, pipeline_id, amount, currency, stage, probability, expected_close_date, actual_close_date,
+    id, company_id, primary_contact_id, campaign_id, name, pipeline_id, amount, currency, stage, probability, expected_close_date, actual_close_date,
     deal_source, lost_reason, owner_id, tags, custom_fields, created_at, updated_at, deleted_at)
 SELECT pg_temp.id('deal', n, pg_temp.deals()),
        CASE WHEN n % 8 <> 0 THEN pg_temp.company(n, 1) END,
        CASE WHEN n % 3 <> 0 THEN pg_temp.contact(n, 2) END,
+       CASE WHEN n % 5 = 0 THEN pg_temp.campaign(n, 15) END,
        format('%s for %s', opportunity.product, customer.surname),
        pipeline.id,
        CASE WHEN n % 12 <> 0 THEN coalesce(opportunity.value, opportunity.list_price * (1 + pg_temp.chance(n, 3, 20))) END,

@@ -46,6 +46,11 @@ $$;
 CREATE FUNCTION pg_temp.deal(number bigint, salt bigint) RETURNS uuid LANGUAGE sql IMMUTABLE
 AS $$ SELECT pg_temp.id('deal', pg_temp.living(1 + pg_temp.chance(number, salt, pg_temp.deals()), pg_temp.deals()), pg_temp.deals()) $$;
 
+CREATE FUNCTION pg_temp.campaign(number bigint, salt bigint) RETURNS uuid LANGUAGE sql IMMUTABLE
+AS $$
+SELECT pg_temp.id('campaign', pg_temp.living(1 + pg_temp.chance(number, salt, pg_temp.campaigns()), pg_temp.campaigns()), pg_temp.campaigns())
+$$;
+
 CREATE FUNCTION pg_temp.tags(number bigint) RETURNS jsonb LANGUAGE sql IMMUTABLE
 AS $$
 SELECT CASE WHEN pg_temp.chance(number, 31, 100) < 40 THEN '[]'::jsonb ELSE '["newsletter"]' END

@@ -118,6 +118,24 @@ impl<N: Noun> Question<N> {
         self.understand(services, caller, query).await
     }
 
+    /// The same for what hangs on the record in another way as well: these are in the list too.
+    ///
+    /// # Errors
+    /// `Malformed` with every bad parameter.
+    pub async fn read_within_and(
+        &self,
+        services: &Services,
+        caller: &Caller,
+        (field, id): (&str, Uuid),
+        also: &[Uuid],
+    ) -> Result<(ListQuery, Shape)> {
+        let (field, own) = (self.said_by_address(field)?, fields::find(N::fields(), "id"));
+        let own = own.ok_or_else(|| Error::internal("every record has an id"))?;
+        let mut query = every::<N>();
+        query.filter = query.filter.and_id_or_one_of(field, id, own, also);
+        self.understand(services, caller, query).await
+    }
+
     /// The same for what can be about several kinds of record: only what is about this record of this kind. An id alone does not say it,
     /// clients choose ids and records of two kinds may have the same.
     ///

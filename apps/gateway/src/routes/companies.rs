@@ -293,8 +293,10 @@ async fn list_contacts(
     question: Question<ContactNoun>,
     services: Data<Services>,
 ) -> Answer<Listed<Contact>> {
-    let (query, shape) = question.read_within(&services, &caller, "company_id", id.uuid()).await?;
     services.companies.get(&caller.context, *id).await?;
+    let also = services.contacts.further_of(&caller.context, *id).await?;
+    let also: Vec<Uuid> = also.iter().map(|contact| contact.uuid()).collect();
+    let (query, shape) = question.read_within_and(&services, &caller, ("company_id", id.uuid()), &also).await?;
     let page = services.contacts.list(&caller.context, &query).await?;
     Ok(shape.page(&services, &caller, page).await?)
 }

@@ -7,9 +7,12 @@ use actix_web::{
 use async_trait::async_trait;
 use crm_activities::Activity;
 use crm_campaigns::CampaignContact;
-use crm_contacts::{BulkContacts, Contact, ContactChanges, NewContact, within};
+use crm_contacts::{
+    BulkContacts, Contact, ContactChanges, ContactCompaniesRequest, ContactCompanyList, ContactPointList, ContactPointsRequest,
+    NewContact, within,
+};
 use crm_deals::Deal;
-use crm_kernel::{ContactId, Context, Field, ListQuery, Page, Result, Sort, Vocabulary, validation};
+use crm_kernel::{ContactId, Context, Error, Field, ListQuery, Page, Result, Sort, Vocabulary, validation};
 use crm_notes::Note;
 use crm_tasks::Task;
 use crm_tenancy::custom_fields::RecordKind;
@@ -54,6 +57,10 @@ pub fn scope() -> web::Scope {
         .route("/{id}/external-ids", web::get().to(list_external_ids))
         .route("/{id}/external-ids/{source}/{external_id}", web::put().to(attach_external_id))
         .route("/{id}/external-ids/{source}/{external_id}", web::delete().to(detach_external_id))
+        .route("/{id}/contact-points", web::get().to(points))
+        .route("/{id}/contact-points", web::put().to(replace_points))
+        .route("/{id}/companies", web::get().to(companies))
+        .route("/{id}/companies", web::put().to(replace_companies))
         .route("/{id}/deals", web::get().to(list_deals))
         .route("/{id}/tasks", web::get().to(list_tasks))
         .route("/{id}/notes", web::get().to(list_notes))
@@ -113,6 +120,36 @@ impl Input for NewContact {
 }
 
 impl Input for ContactChanges {
+    fn check(&self) -> Result<()> {
+        validation::check(self)
+    }
+}
+
+impl Record for ContactPointList {
+    fn id(&self) -> Uuid {
+        self.contact_id.uuid()
+    }
+    fn version(&self) -> i32 {
+        self.version
+    }
+}
+
+impl Record for ContactCompanyList {
+    fn id(&self) -> Uuid {
+        self.contact_id.uuid()
+    }
+    fn version(&self) -> i32 {
+        self.version
+    }
+}
+
+impl Input for ContactPointsRequest {
+    fn check(&self) -> Result<()> {
+        validation::check(self)
+    }
+}
+
+impl Input for ContactCompaniesRequest {
     fn check(&self) -> Result<()> {
         validation::check(self)
     }
@@ -283,6 +320,57 @@ async fn detach_external_id(
     Ok(external_ids::detach::<ContactNoun>(&services, context, id.uuid(), (source, external_id)).await?)
 }
 
+/// List the e-mail addresses and telephone numbers of a contact
+#[api_v2_operation(operation_id = "listContactPoints", tags("Contacts"))]
+async fn points(caller: Caller, id: Path<ContactId>, services: Data<Services>) -> Answer<Found<ContactPointList>> {
+    Ok(Found::plain(&services.contacts.points(&caller.context, *id).await?)?)
+}
+
+/// Replace the e-mail addresses and telephone numbers of a contact. The version is the contact's
+#[api_v2_operation(operation_id = "replaceContactPoints", tags("Contacts"))]
+async fn replace_points(
+    caller: RecordCaller,
+    request: HttpRequest,
+    id: Path<ContactId>,
+    services: Data<Services>,
+    body: Body<ContactPointsRequest>,
+) -> Answer<Found<ContactPointList>> {
+    let context = caller.context.clone();
+    let caller = caller.admitted(services.contacts.get(&context, *id)).await?;
+    Ok(Found::plain(&services.contacts.replace_points(&caller.context, *id, &if_match(&request), &body.0).await?)?)
+}
+
+/// List the companies that a contact belongs to, with their roles
+#[api_v2_operation(operation_id = "listContactCompanies", tags("Contacts"))]
+async fn companies(caller: Caller, id: Path<ContactId>, services: Data<Services>) -> Answer<Found<ContactCompanyList>> {
+    let companies = services.contacts.companies(&caller.context, *id).await?;
+    Ok(Found::plain(&as_readable(&services, &caller, companies)?)?)
+}
+
+/// Replace the companies that a contact belongs to. The version is the contact's
+#[api_v2_operation(operation_id = "replaceContactCompanies", tags("Contacts"))]
+async fn replace_companies(
+    caller: RecordCaller,
+    request: HttpRequest,
+    id: Path<ContactId>,
+    services: Data<Services>,
+    body: Body<ContactCompaniesRequest>,
+) -> Answer<Found<ContactCompanyList>> {
+    let context = caller.context.clone();
+    let caller = caller.admitted(services.contacts.get(&context, *id)).await?;
+    let companies = services.contacts.replace_companies(&caller.context, *id, &if_match(&request), &body.0).await?;
+    Ok(Found::plain(&as_readable(&services, &caller, companies)?)?)
+}
+
+/// Without names for a token that may not read companies.
+fn as_readable(services: &Services, caller: &Caller, mut companies: ContactCompanyList) -> Result<ContactCompanyList> {
+    match caller.may_read(services, "company", None) {
+        Err(Error::Forbidden(_)) => companies.hide_names(),
+        allowed => allowed?,
+    }
+    Ok(companies)
+}
+
 /// List the deals of a contact
 #[api_v2_operation(operation_id = "listContactDeals", tags("Contacts"))]
 async fn list_deals(
@@ -291,8 +379,10 @@ async fn list_deals(
     question: Question<DealNoun>,
     services: Data<Services>,
 ) -> Answer<Listed<Deal>> {
-    let (query, shape) = question.read_within(&services, &caller, "primary_contact_id", id.uuid()).await?;
     services.contacts.get(&caller.context, *id).await?;
+    let also = services.deals.with_contact(&caller.context, *id).await?;
+    let also: Vec<Uuid> = also.iter().map(|deal| deal.uuid()).collect();
+    let (query, shape) = question.read_within_and(&services, &caller, ("primary_contact_id", id.uuid()), &also).await?;
     let page = services.deals.list(&caller.context, &query).await?;
     Ok(shape.page(&services, &caller, page).await?)
 }

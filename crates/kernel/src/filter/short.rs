@@ -29,6 +29,21 @@ impl Filter {
         self
     }
 
+    /// Adds that `field` has the id, or the record itself is one of these: what hangs on a record in more than one way.
+    #[must_use]
+    pub fn and_id_or_one_of(mut self, field: &'static Field, id: impl Into<Uuid>, own: &'static Field, also: &[Uuid]) -> Self {
+        if also.is_empty() {
+            return self.and_id(field, id);
+        }
+        let values: Vec<FilterValue> = also.iter().copied().map(FilterValue::Id).collect();
+        let named = Comparison { field: FieldPath::of(own), operator: Operator::In, values };
+        let with_id = one(FieldPath::of(field), FilterValue::Id(id.into()));
+        let either = Condition::Any(vec![Condition::Compare(with_id), Condition::Compare(named)]);
+        self.resolved = self.resolved.and(either.clone());
+        self.asked = self.asked.and(either);
+        self
+    }
+
     /// Adds that `field` is this word, as the lists below a record do for what can hang on several kinds of record.
     #[must_use]
     pub fn and_word(mut self, field: &'static Field, word: &str) -> Self {
