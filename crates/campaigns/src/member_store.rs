@@ -35,19 +35,13 @@ pub(crate) async fn get(tx: &mut Tx, campaign: CampaignId, contact: ContactId) -
 
 /// Up to one member more than the page holds.
 pub(crate) async fn list(tx: &mut Tx, query: &ListQuery) -> Result<Vec<CampaignContact>> {
-    if cost::is_doubtful(query) {
-        let statement = ordered(tx, query);
-        cost::require_affordable(tx, MEMBER_FIELDS, &query.filter.condition(), statement).await?;
-    }
+    cost::settle(tx, MEMBER_FIELDS, query, |tx, query| Ok(ordered(tx, query))).await?;
     ordered(tx, query).select(CampaignContact::as_select()).load(tx).await.expect_any(MEMBER)
 }
 
 pub(crate) async fn count(tx: &mut Tx, query: &ListQuery) -> Result<i64> {
     let rows = |tx: &Tx| narrowed(tx, &query.filter).select(q_members::id).limit(COUNT_BOUND + 1);
-    if cost::is_doubtful(query) {
-        let statement = Counted(rows(tx));
-        cost::require_affordable(tx, MEMBER_FIELDS, &query.filter.condition(), statement).await?;
-    }
+    cost::settle(tx, MEMBER_FIELDS, query, |tx, _| Ok(Counted(rows(tx)))).await?;
     Counted(rows(tx)).get_result(tx).await.expect_any(MEMBER)
 }
 

@@ -94,10 +94,7 @@ pub(crate) async fn list(tx: &mut Tx, query: &ListQuery) -> Result<Vec<(Campaign
 }
 
 async fn part(tx: &mut Tx, query: &ListQuery, phase: Phase, wanted: usize) -> Result<Vec<(Campaign, String)>> {
-    if cost::is_doubtful(query) {
-        let statement = ordered(tx, query, phase, wanted)?.select(q_campaigns::id);
-        cost::require_affordable(tx, FIELDS, &query.filter.condition(), statement).await?;
-    }
+    cost::settle(tx, FIELDS, query, |tx, query| Ok(ordered(tx, query, phase, wanted)?.select(q_campaigns::id))).await?;
     let columns = (Campaign::as_select(), own_currency(tx.organization_id()), q_campaigns::name_key);
     let rows = ordered(tx, query, phase, wanted)?.select(columns);
     let found: Vec<(Campaign, Option<String>, String)> = rows.load(tx).await.expect_any(CAMPAIGN)?;
@@ -141,10 +138,7 @@ pub(crate) fn position((campaign, name_key): &(Campaign, String), field: &str) -
 
 pub(crate) async fn count(tx: &mut Tx, query: &ListQuery) -> Result<i64> {
     let rows = |tx: &Tx| narrowed(tx, query).select(q_campaigns::id).limit(COUNT_BOUND + 1);
-    if cost::is_doubtful(query) {
-        let statement = Counted(rows(tx));
-        cost::require_affordable(tx, FIELDS, &query.filter.condition(), statement).await?;
-    }
+    cost::settle(tx, FIELDS, query, |tx, _| Ok(Counted(rows(tx)))).await?;
     Counted(rows(tx)).get_result(tx).await.expect_any(CAMPAIGN)
 }
 

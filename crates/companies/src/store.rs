@@ -66,10 +66,7 @@ pub(crate) async fn list(tx: &mut Tx, query: &ListQuery) -> Result<Vec<(Company,
 }
 
 async fn part(tx: &mut Tx, query: &ListQuery, phase: Phase, wanted: usize) -> Result<Vec<(Company, String)>> {
-    if cost::is_doubtful(query) {
-        let statement = ordered(tx, query, phase, wanted)?.select(q_companies::id);
-        cost::require_affordable(tx, FIELDS, &query.filter.condition(), statement).await?;
-    }
+    cost::settle(tx, FIELDS, query, |tx, query| Ok(ordered(tx, query, phase, wanted)?.select(q_companies::id))).await?;
     let rows = ordered(tx, query, phase, wanted)?;
     rows.select((Company::as_select(), q_companies::name_key)).load(tx).await.expect_any(COMPANY)
 }
@@ -109,10 +106,7 @@ pub(crate) fn position((company, name_key): &(Company, String), field: &str) -> 
 
 pub(crate) async fn count(tx: &mut Tx, query: &ListQuery) -> Result<i64> {
     let rows = |tx: &Tx| narrowed(tx, query).select(q_companies::id).limit(COUNT_BOUND + 1);
-    if cost::is_doubtful(query) {
-        let statement = Counted(rows(tx));
-        cost::require_affordable(tx, FIELDS, &query.filter.condition(), statement).await?;
-    }
+    cost::settle(tx, FIELDS, query, |tx, _| Ok(Counted(rows(tx)))).await?;
     Counted(rows(tx)).get_result(tx).await.expect_any(COMPANY)
 }
 

@@ -73,10 +73,7 @@ pub(crate) async fn list(tx: &mut Tx, query: &ListQuery) -> Result<Vec<(Contact,
 }
 
 async fn part(tx: &mut Tx, query: &ListQuery, phase: Phase, wanted: usize) -> Result<Vec<(Contact, String)>> {
-    if cost::is_doubtful(query) {
-        let statement = ordered(tx, query, phase, wanted)?.select(q_contacts::id);
-        cost::require_affordable(tx, FIELDS, &query.filter.condition(), statement).await?;
-    }
+    cost::settle(tx, FIELDS, query, |tx, query| Ok(ordered(tx, query, phase, wanted)?.select(q_contacts::id))).await?;
     let rows = ordered(tx, query, phase, wanted)?;
     rows.select((Contact::as_select(), q_contacts::name_key)).load(tx).await.expect_any(CONTACT)
 }
@@ -114,10 +111,7 @@ pub(crate) fn position((contact, name_key): &(Contact, String), field: &str) -> 
 
 pub(crate) async fn count(tx: &mut Tx, query: &ListQuery) -> Result<i64> {
     let rows = |tx: &Tx| narrowed(tx, query).select(q_contacts::id).limit(COUNT_BOUND + 1);
-    if cost::is_doubtful(query) {
-        let statement = Counted(rows(tx));
-        cost::require_affordable(tx, FIELDS, &query.filter.condition(), statement).await?;
-    }
+    cost::settle(tx, FIELDS, query, |tx, _| Ok(Counted(rows(tx)))).await?;
     Counted(rows(tx)).get_result(tx).await.expect_any(CONTACT)
 }
 

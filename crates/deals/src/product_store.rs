@@ -21,10 +21,7 @@ type Rows<'a> = q_products::BoxedQuery<'a, Pg>;
 
 /// Up to one record more than the page holds, each with the name it may be sorted by.
 pub(crate) async fn list(tx: &mut Tx, query: &ListQuery) -> Result<Vec<(Product, String)>> {
-    if cost::is_doubtful(query) {
-        let statement = ordered(tx, query)?.select(q_products::id);
-        cost::require_affordable(tx, PRODUCT_FIELDS, &query.filter.condition(), statement).await?;
-    }
+    cost::settle(tx, PRODUCT_FIELDS, query, |tx, query| Ok(ordered(tx, query)?.select(q_products::id))).await?;
     let columns = (Product::as_select(), q_products::name_key);
     let found: Vec<(Product, String)> = ordered(tx, query)?.select(columns).load(tx).await.expect_any(PRODUCT)?;
     Ok(found.into_iter().map(|(product, key)| (shown(product), key)).collect())
@@ -48,9 +45,7 @@ pub(crate) fn position((product, name_key): &(Product, String), field: &str) -> 
 
 pub(crate) async fn count(tx: &mut Tx, query: &ListQuery) -> Result<i64> {
     let rows = |tx: &Tx| narrowed(tx, query).select(q_products::id).limit(COUNT_BOUND + 1);
-    if cost::is_doubtful(query) {
-        cost::require_affordable(tx, PRODUCT_FIELDS, &query.filter.condition(), Counted(rows(tx))).await?;
-    }
+    cost::settle(tx, PRODUCT_FIELDS, query, |tx, _| Ok(Counted(rows(tx)))).await?;
     Counted(rows(tx)).get_result(tx).await.expect_any(PRODUCT)
 }
 

@@ -67,10 +67,7 @@ pub(crate) async fn list(tx: &mut Tx, query: &ListQuery) -> Result<Vec<(Note, St
 }
 
 async fn part(tx: &mut Tx, query: &ListQuery, wanted: usize) -> Result<Vec<(Note, String)>> {
-    if cost::is_doubtful(query) {
-        let statement = ordered(tx, query, wanted)?.select(q_notes::id);
-        cost::require_affordable(tx, FIELDS, &query.filter.condition(), statement).await?;
-    }
+    cost::settle(tx, FIELDS, query, |tx, query| Ok(ordered(tx, query, wanted)?.select(q_notes::id))).await?;
     let rows = ordered(tx, query, wanted)?;
     let rows: Vec<Note> = rows.select(Note::as_select()).load(tx).await.expect_any(NOTE)?;
     Ok(rows.into_iter().map(|note| (note, String::new())).collect())
@@ -107,10 +104,7 @@ pub(crate) fn position((note, custom_key): &(Note, String), field: &str) -> Posi
 
 pub(crate) async fn count(tx: &mut Tx, query: &ListQuery) -> Result<i64> {
     let rows = |tx: &Tx| narrowed(tx, query).select(q_notes::id).limit(COUNT_BOUND + 1);
-    if cost::is_doubtful(query) {
-        let statement = Counted(rows(tx));
-        cost::require_affordable(tx, FIELDS, &query.filter.condition(), statement).await?;
-    }
+    cost::settle(tx, FIELDS, query, |tx, _| Ok(Counted(rows(tx)))).await?;
     Counted(rows(tx)).get_result(tx).await.expect_any(NOTE)
 }
 

@@ -87,10 +87,7 @@ pub(crate) async fn list(tx: &mut Tx, query: &ListQuery) -> Result<Vec<(Task, St
 }
 
 async fn part(tx: &mut Tx, query: &ListQuery, phase: Phase, wanted: usize) -> Result<Vec<(Task, String)>> {
-    if cost::is_doubtful(query) {
-        let statement = ordered(tx, query, phase, wanted)?.select(q_tasks::id);
-        cost::require_affordable(tx, FIELDS, &query.filter.condition(), statement).await?;
-    }
+    cost::settle(tx, FIELDS, query, |tx, query| Ok(ordered(tx, query, phase, wanted)?.select(q_tasks::id))).await?;
     let rows = ordered(tx, query, phase, wanted)?;
     rows.select((Task::as_select(), q_tasks::title_key)).load(tx).await.expect_any(TASK)
 }
@@ -128,10 +125,7 @@ pub(crate) fn position((task, title_key): &(Task, String), field: &str) -> Posit
 
 pub(crate) async fn count(tx: &mut Tx, query: &ListQuery) -> Result<i64> {
     let rows = |tx: &Tx| narrowed(tx, query).select(q_tasks::id).limit(COUNT_BOUND + 1);
-    if cost::is_doubtful(query) {
-        let statement = Counted(rows(tx));
-        cost::require_affordable(tx, FIELDS, &query.filter.condition(), statement).await?;
-    }
+    cost::settle(tx, FIELDS, query, |tx, _| Ok(Counted(rows(tx)))).await?;
     Counted(rows(tx)).get_result(tx).await.expect_any(TASK)
 }
 

@@ -1,6 +1,6 @@
 //! What a question costs: how the database goes about a list that is narrowed by a condition, in some order.
 
-use crm_kernel::{Condition, Context, Direction, Field, ListQuery, OrganizationId};
+use crm_kernel::{Condition, Context, Direction, Error, Field, Kind, ListQuery, OrganizationId};
 use crm_tenancy::{
     Db, Matching, Tx, cost,
     custom_fields::{Phase, Ranking},
@@ -10,10 +10,11 @@ use diesel::{
     QueryResult,
     pg::Pg,
     query_builder::{AstPass, Query, QueryFragment, QueryId},
-    sql_types::{Json, Uuid as SqlUuid},
+    sql_types::{Json, Text, Uuid as SqlUuid},
 };
 use diesel_async::RunQueryDsl;
 use serde_json::Value;
+use uuid::Uuid;
 
 /// How a page of living records was found, narrowed by the condition.
 #[derive(Debug)]
@@ -44,6 +45,25 @@ impl Plan {
         let asked = Asked::of(&tx, context, view, condition, ("id", Direction::Descending));
         cost::require_affordable(&mut tx, fields, condition, &asked).await.expect("it is affordable");
         Self(Analysed(asked).get_result(&mut tx).await.expect("a plan"))
+    }
+
+    /// How a page of the query was found, one phase of its order, as the stores find it; none if it was refused as too costly.
+    pub async fn page(
+        db: &Db,
+        context: &Context,
+        view: &'static str,
+        fields: &'static [Field],
+        query: &ListQuery,
+        phase: seek::Phase,
+    ) -> Option<Self> {
+        let mut tx = db.begin(context).await.expect("a transaction");
+        let statement = |tx: &Tx, query: &ListQuery| Ok(Asked::page(tx, context, view, query, phase));
+        match cost::settle(&mut tx, fields, query, statement).await {
+            Err(Error::TooCostly(_)) => return None,
+            settled => settled.expect("the planner was asked"),
+        }
+        let asked = Asked::page(&tx, context, view, query, phase);
+        Some(Self(Analysed(asked).get_result(&mut tx).await.expect("a plan")))
     }
 
     /// How a page in the order of the query's custom field was found.
@@ -117,13 +137,69 @@ struct Asked {
     condition: Matching<()>,
     order: (&'static str, Direction),
     by_times: bool,
+    phase: Option<&'static str>,
+    after: Option<Place>,
+}
+
+/// Where a page begins: behind a key, as a text and its type, and an id.
+struct Place {
+    key: Option<(String, &'static str)>,
+    id: Uuid,
 }
 
 impl Asked {
     fn of(tx: &Tx, context: &Context, view: &'static str, condition: &Condition, order: (&'static str, Direction)) -> Self {
         let by_times = seek::by_times(condition) || matches!(order.0, "updated_at_key" | "last_activity_key");
         let condition = Matching::new(tx, view, condition);
-        Self { view, organization: context.organization_id, condition, order, by_times }
+        Self { view, organization: context.organization_id, condition, order, by_times, phase: None, after: None }
+    }
+
+    fn page(tx: &Tx, context: &Context, view: &'static str, query: &ListQuery, phase: seek::Phase) -> Self {
+        let field = query.sort.field;
+        let column = match field.name {
+            "created_at" => "id",
+            "last_name" => "name_key",
+            name => field.key.unwrap_or(name),
+        };
+        let (key_type, marks) = match field.kind {
+            Kind::Date => ("::date", [" < 'infinity'::date", " = 'infinity'::date"]),
+            Kind::Timestamp => ("::timestamptz", [" < 'infinity'::timestamptz", " = 'infinity'::timestamptz"]),
+            _ => ("::bigint", [" < 9223372036854775807", " = 9223372036854775807"]),
+        };
+        let key_type = if matches!(field.kind, Kind::Text | Kind::Caseless) { "" } else { key_type };
+        let [valued, empty] = marks;
+        let mark = if phase == seek::Phase::Valued { valued } else { empty };
+        let after = query.after.as_ref().filter(|after| column == "id" || after.key.is_null() == (phase == seek::Phase::Empty));
+        let after = after.map(|after| {
+            let text = after.key.as_str().map_or_else(|| after.key.to_string(), str::to_owned);
+            Place { key: Some((text, key_type)).filter(|_| column != "id" && !after.key.is_null()), id: after.id }
+        });
+        let asked = Self::of(tx, context, view, &query.filter.condition(), (column, query.sort.direction));
+        Self { phase: Some(mark).filter(|_| field.nullable), after, ..asked }
+    }
+
+    /// `key >= k AND (key > k OR id > i)`, or `id > i` alone.
+    fn walk_after<'b>(&'b self, place: &'b Place, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let (column, direction) = self.order;
+        let behind = if direction == Direction::Ascending { " > " } else { " < " };
+        let from = if direction == Direction::Ascending { " >= " } else { " <= " };
+        let Some((key, key_type)) = &place.key else {
+            out.push_sql(" AND id");
+            out.push_sql(behind);
+            return out.push_bind_param::<SqlUuid, _>(&place.id);
+        };
+        for (beginning, compared) in [(" AND ", from), (" AND (", behind)] {
+            out.push_sql(beginning);
+            out.push_identifier(column)?;
+            out.push_sql(compared);
+            out.push_bind_param::<Text, _>(key)?;
+            out.push_sql(key_type);
+        }
+        out.push_sql(" OR id");
+        out.push_sql(behind);
+        out.push_bind_param::<SqlUuid, _>(&place.id)?;
+        out.push_sql(")");
+        Ok(())
     }
 }
 
@@ -139,6 +215,14 @@ impl QueryFragment<Pg> for Asked {
         }
         self.condition.walk_ast(out.reborrow())?;
         let (column, direction) = self.order;
+        if let Some(mark) = self.phase {
+            out.push_sql(" AND ");
+            out.push_identifier(column)?;
+            out.push_sql(mark);
+        }
+        if let Some(place) = &self.after {
+            self.walk_after(place, &mut out)?;
+        }
         out.push_sql(" ORDER BY ");
         out.push_identifier(column)?;
         out.push_sql(if direction == Direction::Ascending { " ASC, id ASC LIMIT 51" } else { " DESC, id DESC LIMIT 51" });

@@ -2,19 +2,20 @@
 //! narrow, instead of keeping a connection busy until somebody loses patience.
 //!
 //! Lives here: the bound, how a question is gone about that would read much for nothing, what a text costs. The estimate itself lives in
-//! `estimate`, what a refusal says in `refusal`. Who puts a question asks [`is_doubtful`] first: a list without a filter,
+//! `estimate`, what a refusal says in `refusal`. [`settle`] asks [`is_doubtful`] first: a list without a filter,
 //! or narrowed by one value that an index holds in the order of the list, costs no second trip to the database.
-//! Must stay true: what is estimated is the statement that will run, under the same role, with the same values.
+//! Must stay true: what is estimated is the statement that will run, under the same role, with the same values; of a page in the middle of
+//! a list, the first one, so that all pages are gone about alike. What one statement was told holds for no other one.
 
 mod estimate;
 mod refusal;
 
-use crm_kernel::{Comparison, Condition, Cost, Deleted, Field, FilterValue, Kind, ListQuery, Operator, Result};
+use crm_kernel::{Comparison, Condition, Cost, Deleted, Error, Field, FilterValue, Kind, ListQuery, Operator, Result};
 use diesel::{
     QueryResult,
     pg::Pg,
     query_builder::{AstPass, Query, QueryFragment, QueryId},
-    sql_types::{Bool, Json, Text},
+    sql_types::{Bool, Json, Nullable, Text},
 };
 use diesel_async::RunQueryDsl;
 use serde_json::Value;
@@ -63,12 +64,9 @@ impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for Explained<Q> {
 impl<Q, C> diesel::RunQueryDsl<C> for Explained<Q> {}
 
 /// Whether the planner has to be asked: not for a list without a filter in an order of the noun's own, which all have an index, nor for one
-/// narrowed by a single value of a single field, whose index is in the order of the list; nor where it has been asked already.
+/// narrowed by a single value of a single field, whose index is in the order of the list.
 #[must_use]
 pub fn is_doubtful(query: &ListQuery) -> bool {
-    if query.cost == Cost::Accepted {
-        return false;
-    }
     let by_age = query.sort.field.name == "created_at" && query.custom_sort.is_none();
     let by_default = by_age && query.deleted == Deleted::Exclude;
     match query.filter.condition() {
@@ -95,14 +93,40 @@ impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for Borrowed<'_, Q> {
 }
 
 diesel::define_sql_function! {
-    /// Sets a parameter, until the end of the transaction if `is_local`.
+    /// Sets a parameter, until the end of the transaction if `is_local`; to what the session began with if there is no value.
     #[sql_name = "pg_catalog.set_config"]
-    fn set_config(name: Text, value: Text, is_local: Bool) -> Text;
+    fn set_config(name: Text, value: Nullable<Text>, is_local: Bool) -> Nullable<Text>;
+}
+
+/// Settles how a part of a list is gone about, and refuses one that would read too much, unless that was accepted before. `statement` is the
+/// statement of a query: it is asked for the first page, whichever page the query is about. Behind a place in the order the planner
+/// would be asked about the rest, of which it knows no more, and could go about each page in another way.
+///
+/// # Errors
+/// `TooCostly` with each part that no index answers, and what to ask instead; whatever `statement` fails with.
+pub async fn settle<Q>(
+    tx: &mut Tx,
+    fields: &'static [Field],
+    query: &ListQuery,
+    statement: impl FnOnce(&Tx, &ListQuery) -> Result<Q> + Send,
+) -> Result<()>
+where
+    Q: QueryFragment<Pg> + Send,
+{
+    if !is_doubtful(query) {
+        return Ok(());
+    }
+    let first = ListQuery { after: None, ..query.clone() };
+    let statement = statement(tx, &first)?;
+    match require_affordable(tx, fields, &query.filter.condition(), statement).await {
+        Err(Error::TooCostly(_)) if query.cost == Cost::Accepted => Ok(()),
+        settled => settled,
+    }
 }
 
 /// Refuses a question whose statement would read too much. `fields` are the noun's: a refusal says which of them have an index.
-/// Where the planner knows nothing, the rest of the transaction goes without nested loops: every record is then read once. Where it would
-/// walk far along the order of the list, the rest of the transaction goes without scans in the order of an index.
+/// Where the planner knows nothing, the transaction goes without nested loops: every record is then read once. Where it would
+/// walk far along the order of the list, the transaction goes without scans in the order of an index. Both until the next question.
 ///
 /// # Errors
 /// `TooCostly` with each part that no index answers, and what to ask instead.
@@ -111,12 +135,10 @@ where
     Q: QueryFragment<Pg> + Send,
 {
     let mut statement = statement;
-    if searches_texts(condition) {
-        set(tx, "cpu_operator_cost", TEXT_OPERATOR_COST).await?;
-    }
+    begin(tx, condition).await?;
     let mut plan = explained(tx, &mut statement).await?;
     if plan.pointer("/0/Plan").is_some_and(compares_each_with_each) {
-        set(tx, "enable_nestloop", "off").await?;
+        set(tx, "enable_nestloop", Some("off")).await?;
         plan = explained(tx, &mut statement).await?;
     }
     let walked = Estimate::of(&plan);
@@ -131,15 +153,15 @@ where
 /// the list: a tag that one record in four hundred has is on 51 of the 20,000 newest if it is spread evenly, and on none of them if it is
 /// an old one. Where more is asked than indexes answer, the planner's guess of how many remain is too rough to overrule its choice.
 async fn gathered<Q: QueryFragment<Pg> + Send>(tx: &mut Tx, statement: &mut Q, walked: Estimate) -> Result<f64> {
-    set(tx, "enable_indexscan", "off").await?;
-    set(tx, "enable_indexonlyscan", "off").await?;
+    set(tx, "enable_indexscan", Some("off")).await?;
+    set(tx, "enable_indexonlyscan", Some("off")).await?;
     let plan = explained(tx, statement).await?;
     let worst = Estimate::of(&plan).worst;
     if worst < walked.worst && plan.pointer("/0/Plan").is_some_and(reads_nothing_else) {
         return Ok(worst);
     }
-    set(tx, "enable_indexscan", "on").await?;
-    set(tx, "enable_indexonlyscan", "on").await?;
+    set(tx, "enable_indexscan", None).await?;
+    set(tx, "enable_indexonlyscan", None).await?;
     Ok(walked.worst)
 }
 
@@ -147,9 +169,26 @@ async fn explained<Q: QueryFragment<Pg> + Send>(tx: &mut Tx, statement: &mut Q) 
     Explained(Borrowed(statement)).get_result(tx).await.map_err(expect::error)
 }
 
-/// Until the end of the transaction.
-async fn set(tx: &mut Tx, parameter: &'static str, value: &'static str) -> Result<()> {
-    diesel::select(set_config(parameter, value, true)).get_result::<String>(tx).await.map_err(expect::error)?;
+/// Nothing is left of what another statement of this transaction was told. A plan that was made for other values and kept would not be the
+/// one that is judged, so none is.
+async fn begin(tx: &mut Tx, condition: &Condition) -> Result<()> {
+    let text_cost = searches_texts(condition).then_some(TEXT_OPERATOR_COST);
+    let told = (
+        set_config("enable_nestloop", NOTHING_TOLD, true),
+        set_config("enable_indexscan", NOTHING_TOLD, true),
+        set_config("enable_indexonlyscan", NOTHING_TOLD, true),
+        set_config("cpu_operator_cost", text_cost, true),
+        set_config("plan_cache_mode", Some("force_custom_plan"), true),
+    );
+    diesel::select(told).execute(tx).await.map_err(expect::error)?;
+    Ok(())
+}
+
+const NOTHING_TOLD: Option<&str> = None;
+
+/// Until the end of the transaction, or the next question.
+async fn set(tx: &mut Tx, parameter: &'static str, value: Option<&'static str>) -> Result<()> {
+    diesel::select(set_config(parameter, value, true)).execute(tx).await.map_err(expect::error)?;
     Ok(())
 }
 

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crm_kernel::{Condition, CustomField, Deleted, Direction, Field, ListQuery, Position, Result};
+use crm_kernel::{Condition, CustomField, Deleted, Direction, Error, Field, ListQuery, Position, Result};
 use diesel::{
     QueryResult,
     pg::Pg,
@@ -99,15 +99,13 @@ async fn part(
     wanted: usize,
 ) -> Result<Vec<Rank>> {
     let Some(ranking) = Ranking::of(tx, view, query, phase, wanted)? else { return Ok(Vec::new()) };
-    if cost::is_doubtful(query) {
-        let condition = query.filter.condition();
-        // Without a filter, what is read for nothing on the way to the records without a value are those that have one, and no others.
-        let passed = match phase {
-            Phase::Empty if condition == Condition::default() => Ranking::of(tx, view, query, Phase::Valued, usize::MAX)?,
-            _ => None,
-        };
-        cost::require_affordable(tx, fields, &condition, passed.as_ref().unwrap_or(&ranking)).await?;
-    }
+    // Without a filter, what is read for nothing on the way to the records without a value are those that have one, and no others.
+    let (judged, most) = match phase {
+        Phase::Empty if query.filter.condition() == Condition::default() => (Phase::Valued, usize::MAX),
+        phase => (phase, wanted),
+    };
+    let nowhere = || Error::internal("an order by a custom field without that field");
+    cost::settle(tx, fields, query, |tx, query| Ranking::of(tx, view, query, judged, most)?.ok_or_else(nowhere)).await?;
     let rows: Vec<(Uuid, Option<i64>, Option<String>)> = ranking.load(tx).await.expect_any(CUSTOM_FIELD)?;
     let rank = |(id, number, text): (Uuid, Option<i64>, Option<String>)| {
         let key = number.map(Value::from).or(text.map(Value::from)).unwrap_or_default();
