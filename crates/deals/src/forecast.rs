@@ -7,13 +7,13 @@ use std::collections::BTreeMap;
 
 use bigdecimal::BigDecimal;
 use crm_kernel::{Date, Error, Filter, Money, Result, TeamId, UserId};
-use crm_tenancy::Tx;
+use crm_tenancy::{Tx, organizations};
 use serde::Serialize;
 
 use crate::{
     pipeline::{ForecastCategory, StageOutcome},
     pipeline_store as store,
-    store::{base_currency, today},
+    store::base_currency,
     sums::Sum,
 };
 
@@ -184,7 +184,7 @@ impl Expected {
 pub(crate) async fn of(tx: &mut Tx, filter: &Filter) -> Result<Forecast> {
     store::require_affordable(tx, filter).await?;
     let currency = base_currency(tx).await?;
-    let period = Period::around(today(tx).await?)?;
+    let period = Period::around(organizations::today(tx).await?)?;
     let mut places = BTreeMap::new();
     for (pipeline, stage) in store::all_stages(tx).await? {
         let place = match stage.outcome {

@@ -2,7 +2,7 @@
 //! at once.
 
 use crm_kernel::{Date, DealId, Error, FieldError, Money, PipelineId, Result, currency, validation};
-use crm_tenancy::Tx;
+use crm_tenancy::{Tx, organizations};
 
 use crate::{
     model::{DealChanges, NewDeal},
@@ -51,7 +51,7 @@ impl Ground {
             let stage = pipeline.and_then(|pipeline| named(&stages, pipeline, new.stage.as_deref()).ok());
             stage.is_some_and(|stage| stage.outcome != StageOutcome::Open)
         };
-        let today = if all.iter().any(begins_closed) { Some(store::today(tx).await?) } else { None };
+        let today = if all.iter().any(begins_closed) { Some(organizations::today(tx).await?) } else { None };
         Ok(Self { own_currency, default_pipeline, stages, today })
     }
 }
@@ -200,7 +200,7 @@ fn own_stage<'a>(stages: &'a [(PipelineId, Stage)], held: &Held) -> Result<&'a S
 
 /// Needed for a stage that closes, and asked for only then.
 async fn today_to_close(tx: &mut Tx, stage: &Stage) -> Result<Option<Date>> {
-    if stage.outcome == StageOutcome::Open { Ok(None) } else { store::today(tx).await.map(Some) }
+    if stage.outcome == StageOutcome::Open { Ok(None) } else { organizations::today(tx).await.map(Some) }
 }
 
 fn too_many_digits(amount: Option<&Money>, code: &str) -> Option<FieldError> {

@@ -243,11 +243,10 @@ diesel::table! {
 }
 
 diesel::table! {
-    /// The tenant, for its currency and its clock.
+    /// The tenant, for its currency.
     organizations (id) {
         id -> Uuid,
         default_currency -> Text,
-        time_zone -> Text,
     }
 }
 

@@ -90,11 +90,12 @@ pub(crate) fn settle(stage: &Stage, before: Option<Before<'_>>, asked: Asked<'_>
     let same_stage = before.filter(|before| before.same_stage);
     let reason =
         if stage.outcome == StageOutcome::Lost { reason.or(stays_so.and_then(|before| before.lost_reason)) } else { reason };
-    let faults = faults(stage.outcome, reason, asked);
+    let stored = stays_so.and_then(|before| before.actual_close_date);
+    let faults = faults(stage.outcome, reason, stored, asked);
     if !faults.is_empty() {
         return Err(faults);
     }
-    let date = asked.actual_close_date.or(stays_so.and_then(|before| before.actual_close_date)).or(asked.today);
+    let date = asked.actual_close_date.or(stored).or(asked.today);
     let probability = match (same_stage, stage.outcome) {
         (Some(before), _) => before.probability,
         (None, StageOutcome::Open) => stage.probability,
@@ -105,7 +106,8 @@ pub(crate) fn settle(stage: &Stage, before: Option<Before<'_>>, asked: Asked<'_>
     Ok(After { probability, actual_close_date, lost_reason: reason.map(ToOwned::to_owned) })
 }
 
-fn faults(outcome: StageOutcome, reason: Option<&str>, asked: Asked<'_>) -> Vec<FieldError> {
+/// `stored` is the day on which it was closed as it is: that was judged when it was set, and may be written back.
+fn faults(outcome: StageOutcome, reason: Option<&str>, stored: Option<Date>, asked: Asked<'_>) -> Vec<FieldError> {
     let mut faults = Vec::new();
     let mut fault = |broken: bool, pointer: &str, code: &str, message: &str| {
         if broken {
@@ -116,7 +118,7 @@ fn faults(outcome: StageOutcome, reason: Option<&str>, asked: Asked<'_>) -> Vec<
     let (date, open, lost) = (asked.actual_close_date, is(StageOutcome::Open), is(StageOutcome::Lost));
     fault(is(StageOutcome::Won) && asked.amount.is_none(), "/amount", "required_to_win", "a won deal has an amount");
     fault(open && date.is_some(), "/actual_close_date", "only_when_closed", "an open deal has no date of closing");
-    fault(!open && date > asked.today, "/actual_close_date", "future", "must not lie in the future");
+    fault(!open && date > asked.today && date != stored, "/actual_close_date", "future", "must not lie in the future");
     fault(lost && reason.is_none(), "/lost_reason", "required_when_lost", "say why it was lost");
     fault(!lost && reason.is_some(), "/lost_reason", "only_when_lost", "only a lost deal has a reason");
     faults

@@ -18,12 +18,12 @@ use crm_tenancy::{
     seek_id, seek_nullable,
 };
 use diesel::{
-    BoolExpressionMethods, ExpressionMethods, IntoSql, NullableExpressionMethods, OptionalExtension,
-    PgTimestampExpressionMethods, QueryDsl, Queryable, Selectable, SelectableHelper,
-    dsl::{date, now},
+    BoolExpressionMethods, ExpressionMethods, IntoSql, NullableExpressionMethods, OptionalExtension, QueryDsl, Queryable,
+    Selectable, SelectableHelper,
+    dsl::now,
     internal::table_macro::{BoxedSelectStatement, FromClause},
     pg::Pg,
-    sql_types::{Bool, Timestamptz},
+    sql_types::Bool,
 };
 use diesel_async::RunQueryDsl;
 use serde_json::{Value, json};
@@ -107,10 +107,7 @@ pub(crate) async fn list(tx: &mut Tx, query: &ListQuery) -> Result<Vec<(Deal, St
 }
 
 async fn part(tx: &mut Tx, query: &ListQuery, phase: Phase, wanted: usize) -> Result<Vec<(Deal, String)>> {
-    if cost::is_doubtful(query) {
-        let statement = ordered(tx, query, phase, wanted)?.select(q_deals::id);
-        cost::require_affordable(tx, FIELDS, &query.filter.condition(), statement).await?;
-    }
+    cost::settle(tx, FIELDS, query, |tx, query| Ok(ordered(tx, query, phase, wanted)?.select(q_deals::id))).await?;
     let rows = ordered(tx, query, phase, wanted)?;
     let columns = (Deal::as_select(), own_currency(tx.organization_id()), q_deals::name_key);
     let found: Vec<(Deal, Option<String>, String)> = rows.select(columns).load(tx).await.expect_any(DEAL)?;
@@ -152,10 +149,7 @@ pub(crate) fn position((deal, name_key): &(Deal, String), field: &str) -> Positi
 
 pub(crate) async fn count(tx: &mut Tx, query: &ListQuery) -> Result<i64> {
     let rows = |tx: &Tx| narrowed(tx, everything(tx), query.deleted, &query.filter).select(q_deals::id).limit(COUNT_BOUND + 1);
-    if cost::is_doubtful(query) {
-        let statement = Counted(rows(tx));
-        cost::require_affordable(tx, FIELDS, &query.filter.condition(), statement).await?;
-    }
+    cost::settle(tx, FIELDS, query, |tx, _| Ok(Counted(rows(tx)))).await?;
     Counted(rows(tx)).get_result(tx).await.expect_any(DEAL)
 }
 
@@ -163,13 +157,6 @@ pub(crate) async fn count(tx: &mut Tx, query: &ListQuery) -> Result<i64> {
 pub(crate) async fn base_currency(tx: &mut Tx) -> Result<String> {
     let own = organizations::table.filter(organizations::id.eq(tx.organization_id()));
     own.select(organizations::default_currency).first(tx).await.expect_one(ORGANIZATION)
-}
-
-/// The day it is where the organisation is.
-pub(crate) async fn today(tx: &mut Tx) -> Result<Date> {
-    let own = organizations::table.filter(organizations::id.eq(tx.organization_id()));
-    let here = now.into_sql::<Timestamptz>().at_time_zone(organizations::time_zone);
-    own.select(date(here)).first(tx).await.expect_one(ORGANIZATION)
 }
 
 pub(crate) async fn insert(tx: &mut Tx, new: &NewDeal) -> Result<Deal> {

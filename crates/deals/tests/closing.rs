@@ -137,6 +137,23 @@ async fn today_is_where_the_organisation_is() {
     }
 }
 
+/// The organisation moves, and the day on which a deal was won lies in its future.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_day_of_closing_may_be_written_back_as_it_was_read() {
+    let bench = Bench::new().await;
+    bench.database.execute("UPDATE organizations SET time_zone = 'Pacific/Kiritimati'").await;
+    let won = bench.take(&bench.deal(Some("1")).await, to("closed_won")).await;
+    bench.database.execute("UPDATE organizations SET time_zone = 'Pacific/Pago_Pago'").await;
+    assert!(won.actual_close_date > Some(bench.today("Pacific/Pago_Pago").await));
+    let same = StageStep { actual_close_date: won.actual_close_date, ..to("closed_won") };
+    let same = bench.take(&won, same).await;
+    assert_eq!((same.actual_close_date, same.version), (won.actual_close_date, won.version));
+    // Lost on that day would be a new closing.
+    let lost = StageStep { actual_close_date: won.actual_close_date, ..lost("payment failed") };
+    let refused = bench.deals.move_to(bench.member(), won.id, &Expected::Any, &lost).await;
+    refusals::invalid(refused, "/actual_close_date", "future", "it was won on that day, not lost");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn opening_again_forgets_the_closing_and_is_on_record() {
     let bench = Bench::new().await;

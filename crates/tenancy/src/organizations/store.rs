@@ -1,8 +1,11 @@
 //! Every SQL statement about the organisation. Each names it, although the database confines it anyway.
 
-use crm_kernel::{Error, Expected, OrganizationId, Result};
+use crm_kernel::{Date, Error, Expected, OrganizationId, Result};
 use diesel::{
-    BoolExpressionMethods, ExpressionMethods, IntoSql, OptionalExtension, QueryDsl, SelectableHelper, dsl::now, sql_types::Bool,
+    BoolExpressionMethods, ExpressionMethods, IntoSql, OptionalExtension, PgTimestampExpressionMethods, QueryDsl,
+    SelectableHelper,
+    dsl::{date, now},
+    sql_types::{Bool, Timestamptz},
 };
 use diesel_async::RunQueryDsl;
 
@@ -14,6 +17,11 @@ const ORGANIZATION: Entity = Entity { name: "organization", table: "organization
 pub(super) async fn get(tx: &mut Tx) -> Result<Organization> {
     let own = organizations::table.find(tx.organization_id());
     own.select(Organization::as_select()).first(tx).await.expect_one(ORGANIZATION)
+}
+
+pub(super) async fn today(tx: &mut Tx) -> Result<Date> {
+    let here = now.into_sql::<Timestamptz>().at_time_zone(organizations::time_zone);
+    organizations::table.find(tx.organization_id()).select(date(here)).first(tx).await.expect_one(ORGANIZATION)
 }
 
 pub(super) async fn security(tx: &mut Tx) -> Result<SecuritySettings> {
