@@ -63,38 +63,35 @@ diesel::table! {
 }
 
 diesel::table! {
-    /// Companies that a field may refer to, and what stands in their own.
+    /// Companies that a field may refer to.
     q_companies (organization_id, id) {
         organization_id -> Uuid,
         id -> Uuid,
-        custom_fields -> Jsonb,
         deleted_at -> Nullable<Timestamptz>,
     }
 }
 
 diesel::table! {
-    /// Contacts that a field may refer to, and what stands in their own.
+    /// Contacts that a field may refer to.
     q_contacts (organization_id, id) {
         organization_id -> Uuid,
         id -> Uuid,
-        custom_fields -> Jsonb,
         deleted_at -> Nullable<Timestamptz>,
     }
 }
 
 diesel::table! {
-    /// Deals that a field may refer to, and what stands in their own.
+    /// Deals that a field may refer to.
     q_deals (organization_id, id) {
         organization_id -> Uuid,
         id -> Uuid,
-        custom_fields -> Jsonb,
         deleted_at -> Nullable<Timestamptz>,
     }
 }
 
 diesel::table! {
-    /// Projects, for what stands in their own.
-    q_projects (organization_id, id) {
+    /// Companies, for what stands in their own fields while somebody changes it.
+    crm_companies (organization_id, id) {
         organization_id -> Uuid,
         id -> Uuid,
         custom_fields -> Jsonb,
@@ -102,8 +99,8 @@ diesel::table! {
 }
 
 diesel::table! {
-    /// Notes, for what stands in their own.
-    q_notes (organization_id, id) {
+    /// Contacts, for what stands in their own fields while somebody changes it.
+    crm_contacts (organization_id, id) {
         organization_id -> Uuid,
         id -> Uuid,
         custom_fields -> Jsonb,
@@ -111,8 +108,8 @@ diesel::table! {
 }
 
 diesel::table! {
-    /// Tasks, for what stands in their own.
-    q_tasks (organization_id, id) {
+    /// Deals, for what stands in their own fields while somebody changes it.
+    crm_deals (organization_id, id) {
         organization_id -> Uuid,
         id -> Uuid,
         custom_fields -> Jsonb,
@@ -120,8 +117,35 @@ diesel::table! {
 }
 
 diesel::table! {
-    /// Campaigns, for what stands in their own.
-    q_campaigns (organization_id, id) {
+    /// Projects, for what stands in their own fields while somebody changes it.
+    crm_projects (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        custom_fields -> Jsonb,
+    }
+}
+
+diesel::table! {
+    /// Tasks, for what stands in their own fields while somebody changes it.
+    crm_tasks (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        custom_fields -> Jsonb,
+    }
+}
+
+diesel::table! {
+    /// Notes, for what stands in their own fields while somebody changes it.
+    crm_notes (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        custom_fields -> Jsonb,
+    }
+}
+
+diesel::table! {
+    /// Campaigns, for what stands in their own fields while somebody changes it.
+    crm_campaigns (organization_id, id) {
         organization_id -> Uuid,
         id -> Uuid,
         custom_fields -> Jsonb,

@@ -14,7 +14,10 @@ use uuid::Uuid;
 
 use super::{
     model::{CustomFieldDefinition, RecordKind},
-    schema::{q_campaigns, q_companies, q_contacts, q_deals, q_notes, q_projects, q_tasks},
+    schema::{
+        crm_campaigns, crm_companies, crm_contacts, crm_deals, crm_notes, crm_projects, crm_tasks, q_companies, q_contacts,
+        q_deals,
+    },
     store,
 };
 use crate::{Expect, Tx, schema::q_members};
@@ -222,26 +225,23 @@ enum Stored {
 }
 
 impl Stored {
+    /// Held until the transaction ends: what the record refers to is not replaced by another between the look and the change. Those who may
+    /// not change it see no values of it, and are told so when they try.
     async fn values(self, tx: &mut Tx) -> Result<Map<String, Value>> {
         macro_rules! values_in {
-            ($view:ident, $id:ident) => {
-                $view::table
-                    .filter($view::organization_id.eq(tx.organization_id()))
-                    .filter($view::id.eq($id))
-                    .select($view::custom_fields)
-                    .first(tx)
-                    .await
+            ($table:ident, $id:ident) => {
+                $table::table.find((tx.organization_id(), $id)).select($table::custom_fields).for_no_key_update().first(tx).await
             };
         }
         let found: QueryResult<Value> = match self {
             Self::Nowhere => return Ok(Map::new()),
-            Self::In(RecordKind::Company, id) => values_in!(q_companies, id),
-            Self::In(RecordKind::Contact, id) => values_in!(q_contacts, id),
-            Self::In(RecordKind::Deal, id) => values_in!(q_deals, id),
-            Self::In(RecordKind::Project, id) => values_in!(q_projects, id),
-            Self::In(RecordKind::Task, id) => values_in!(q_tasks, id),
-            Self::In(RecordKind::Note, id) => values_in!(q_notes, id),
-            Self::In(RecordKind::Campaign, id) => values_in!(q_campaigns, id),
+            Self::In(RecordKind::Company, id) => values_in!(crm_companies, id),
+            Self::In(RecordKind::Contact, id) => values_in!(crm_contacts, id),
+            Self::In(RecordKind::Deal, id) => values_in!(crm_deals, id),
+            Self::In(RecordKind::Project, id) => values_in!(crm_projects, id),
+            Self::In(RecordKind::Task, id) => values_in!(crm_tasks, id),
+            Self::In(RecordKind::Note, id) => values_in!(crm_notes, id),
+            Self::In(RecordKind::Campaign, id) => values_in!(crm_campaigns, id),
         };
         // A record that is not there has no values; whoever changes it is told so.
         match found.optional().expect_any(store::CUSTOM_FIELD)? {
