@@ -6,7 +6,7 @@
 use crm_kernel::{Direction, Field, Kind, Parent, Sort, Vocabulary};
 use crm_tenancy::members;
 
-use crate::model::{Priority, ProjectOrigin, ProjectStatus};
+use crate::words::{Priority, ProjectOrigin, ProjectStatus};
 
 const CREATED_AT: Field = Field::shown("created_at", Kind::Timestamp).sortable();
 

@@ -3,6 +3,7 @@
 mod bulk;
 mod fields;
 mod model;
+mod of_deal;
 mod overdue;
 mod progress;
 mod rules;
@@ -10,9 +11,12 @@ mod schema;
 mod service;
 mod store;
 pub mod within;
+mod words;
 
 pub use bulk::BulkProjects;
 pub use fields::{FIELDS, VOCABULARY, default_sort};
-pub use model::{NewProject, Priority, Project, ProjectChanges, ProjectOfDeal, ProjectOrigin, ProjectStatus};
+pub use model::{NewProject, Project, ProjectChanges};
+pub use of_deal::ProjectOfDeal;
 pub use progress::ProjectProgress;
 pub use service::{PgProjects, Projects};
+pub use words::{Priority, ProjectOrigin, ProjectStatus};

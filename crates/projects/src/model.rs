@@ -1,5 +1,5 @@
 //! The project as it is stored, as it comes in, and as it is changed. Validation of single values sits on the two inputs; rules that
-//! need more than one value are in `rules.rs`.
+//! need more than one value are in `rules.rs`, what comes in for a won deal in `of_deal.rs`, the words in `words.rs`.
 
 use crm_kernel::{
     CompanyId, Date, DealId, Money, Object, ObjectChange, ProjectId, Tags, Timestamp, UserId, validation,
@@ -11,47 +11,11 @@ use serde::{Deserialize, Serialize};
 use crate::{
     overdue::is_overdue,
     schema::{crm_projects, q_projects},
+    words::{Priority, ProjectOrigin, ProjectStatus},
 };
 
-crm_kernel::text_enum!(
-    /// How far a project is.
-    ProjectStatus {
-        /// Not begun.
-        Planning = "planning",
-        /// Under way.
-        InProgress = "in_progress",
-        /// Stopped for a while.
-        OnHold = "on_hold",
-        /// Done.
-        Completed = "completed",
-        /// Given up.
-        Cancelled = "cancelled",
-    }
-);
-
-crm_kernel::text_enum!(
-    /// How much it matters that a project is done.
-    Priority {
-        /// Can wait.
-        Low = "low",
-        /// As most.
-        Medium = "medium",
-        /// Before others.
-        High = "high",
-        /// At once.
-        Urgent = "urgent",
-    }
-);
-
-crm_kernel::text_enum!(
-    /// How a project came to be.
-    ProjectOrigin {
-        /// Somebody made it.
-        Direct = "direct",
-        /// It was made of a won deal.
-        WonDeal = "won_deal",
-    }
-);
+/// More hours than a project has: 500 people for a year.
+const MOST_HOURS: i64 = 1_000_000;
 
 /// A project: work for a company, and perhaps for the deal that sold it.
 #[derive(Debug, Clone, PartialEq, Queryable, Selectable, Serialize)]
@@ -80,7 +44,7 @@ pub struct Project {
     pub completion_date: Option<Date>,
     /// `due_date` while the project is neither completed nor cancelled, null then: what is before today is overdue.
     pub open_due_date: Option<Date>,
-    /// Whether it should have been done before today, in the organisation's time zone, and is not.
+    /// Whether it should have been done before today, in the time zone of who asks, and is not.
     #[diesel(select_expression = is_overdue(), select_expression_type = is_overdue)]
     pub is_overdue: bool,
     /// How many hours it should take.
@@ -167,58 +131,6 @@ pub struct NewProject {
     pub custom_fields: Option<Object>,
 }
 
-/// What a project that is made of a won deal has beside the deal's company and, unless it is said, its name.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(paperclip::actix::Apiv2Schema))]
-#[serde(deny_unknown_fields, default)]
-pub struct ProjectOfDeal {
-    /// An id chosen by the client: UUID version 7.
-    pub id: Option<ProjectId>,
-    /// What it is called; as the deal when absent.
-    pub name: Option<String>,
-    /// What is to be done.
-    pub description: Option<String>,
-    /// How much it matters that it is done; `medium` when absent.
-    pub priority: Option<Priority>,
-    /// When it begins.
-    pub start_date: Option<Date>,
-    /// When it should be done.
-    pub due_date: Option<Date>,
-    /// How many hours it should take: 0 to 1,000,000.
-    pub estimated_hours: Option<Money>,
-    /// The member who looks after it; the caller when absent.
-    pub owner_id: Option<UserId>,
-    /// The member who runs it.
-    pub project_manager_id: Option<UserId>,
-    /// Words attached to it.
-    pub tags: Option<Tags>,
-    /// The organisation's own fields.
-    pub custom_fields: Option<Object>,
-}
-
-impl ProjectOfDeal {
-    /// The new project, for this company and under this name unless it has one of its own.
-    #[must_use]
-    pub fn into_new(self, deal_id: DealId, company_id: Option<CompanyId>, name: String) -> NewProject {
-        NewProject {
-            id: self.id,
-            name: self.name.unwrap_or(name),
-            company_id,
-            deal_id: Some(deal_id),
-            description: self.description,
-            priority: self.priority,
-            start_date: self.start_date,
-            due_date: self.due_date,
-            estimated_hours: self.estimated_hours,
-            owner_id: self.owner_id,
-            project_manager_id: self.project_manager_id,
-            tags: self.tags,
-            custom_fields: self.custom_fields,
-            ..NewProject::default()
-        }
-    }
-}
-
 /// A change to a project: what is absent stays. The rules for every value sit here, for new projects too.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, AsChangeset, garde::Validate)]
 #[cfg_attr(feature = "openapi", derive(paperclip::actix::Apiv2Schema))]
@@ -252,16 +164,16 @@ pub struct ProjectChanges {
     /// When it should be done; not before it begins.
     #[serde(deserialize_with = "nullable")]
     pub due_date: Option<Option<Date>>,
-    /// When it was completed, not in the future; only with the status `completed`, where today is meant when absent.
+    /// When it was completed, not in the future; only with the status `completed`: today when absent, and kept while it stays so.
     #[serde(deserialize_with = "nullable")]
     pub completion_date: Option<Option<Date>>,
     /// How many hours it should take: 0 to 1,000,000.
     #[serde(deserialize_with = "nullable")]
-    #[garde(inner(inner(custom(validation::not_negative))))]
+    #[garde(inner(inner(custom(hours))))]
     pub estimated_hours: Option<Option<Money>>,
     /// How many hours it has taken: 0 to 1,000,000.
     #[serde(deserialize_with = "nullable")]
-    #[garde(inner(inner(custom(validation::not_negative))))]
+    #[garde(inner(inner(custom(hours))))]
     pub actual_hours: Option<Option<Money>>,
     /// The member who looks after it.
     #[serde(deserialize_with = "nullable")]
@@ -291,7 +203,8 @@ impl From<NewProject> for ProjectChanges {
             priority: Some(new.priority.unwrap_or(Priority::Medium)),
             start_date: Some(new.start_date),
             due_date: Some(new.due_date),
-            completion_date: Some(new.completion_date),
+            // Absent, or null, leaves it to the status: a completed project keeps its day.
+            completion_date: new.completion_date.map(Some),
             estimated_hours: Some(new.estimated_hours),
             actual_hours: Some(new.actual_hours),
             owner_id: Some(new.owner_id),
@@ -300,4 +213,10 @@ impl From<NewProject> for ProjectChanges {
             custom_fields: ObjectChange::Replace(Some(new.custom_fields.unwrap_or_default())),
         }
     }
+}
+
+/// Not below zero, and no more than a project has.
+fn hours(hours: &Money, (): &()) -> garde::Result {
+    let too_many = hours.thousandths() > MOST_HOURS * 1_000;
+    if too_many { Err(garde::Error::new("range: at most 1,000,000 hours")) } else { validation::not_negative(hours, &()) }
 }

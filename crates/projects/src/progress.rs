@@ -4,7 +4,7 @@ use bigdecimal::{BigDecimal, RoundingMode, ToPrimitive};
 use crm_kernel::{Date, Money, ProjectId};
 use serde::Serialize;
 
-use crate::model::{Project, ProjectStatus};
+use crate::{model::Project, words::ProjectStatus};
 
 /// How far a project is.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -28,7 +28,7 @@ pub struct ProjectProgress {
     pub tasks_percent: Option<i64>,
     /// When it should be done.
     pub due_date: Option<Date>,
-    /// Whether that was before today, in the organisation's time zone, and it is not done.
+    /// Whether that was before today, in the time zone of who asks, and it is not done.
     pub is_overdue: bool,
 }
 

@@ -2,22 +2,20 @@
 //!
 //! Must stay true: a completed project has the day of its completion and every other one has none; it is due no earlier than it begins.
 
-use crm_kernel::{Date, Error, FieldError, Money, Result, validation};
-use crm_tenancy::Tx;
+use crm_kernel::{Date, Error, FieldError, Result, validation};
+use crm_tenancy::{Tx, organizations};
 
 use crate::{
-    model::{NewProject, ProjectChanges, ProjectStatus},
-    store::{self, Held},
+    model::{NewProject, ProjectChanges},
+    store::Held,
+    words::ProjectStatus,
 };
-
-/// More hours than a project has: 500 people for a year.
-const MOST_HOURS: i64 = 1_000_000;
 
 /// The new projects with the day of their completion filled in; with each come the faults of its custom fields. The day is asked for
 /// once for all of them, and only when one needs it.
 pub(crate) async fn completed(tx: &mut Tx, all: Vec<(NewProject, Vec<FieldError>)>) -> Result<Vec<NewProject>> {
     let ends = |new: &NewProject| new.project_status == Some(ProjectStatus::Completed);
-    let today = if all.iter().any(|(new, _)| ends(new)) { Some(store::today(tx).await?) } else { None };
+    let today = if all.iter().any(|(new, _)| ends(new)) { Some(organizations::today(tx).await?) } else { None };
     let complete = |(new, faults): (NewProject, Vec<FieldError>)| {
         let judged = judge(&ProjectChanges::from(new.clone()), &Before::default(), today, faults)?;
         Ok(NewProject { completion_date: judged.completion_date.flatten(), ..new })
@@ -33,7 +31,7 @@ pub(crate) async fn settled(
     faults: Vec<FieldError>,
 ) -> Result<ProjectChanges> {
     let after = changes.project_status.unwrap_or(held.project_status);
-    let today = if after == ProjectStatus::Completed { Some(store::today(tx).await?) } else { None };
+    let today = if after == ProjectStatus::Completed { Some(organizations::today(tx).await?) } else { None };
     let before = Before {
         status: Some(held.project_status),
         start_date: held.start_date,
@@ -63,9 +61,6 @@ fn judge(changes: &ProjectChanges, before: &Before, today: Option<Date>, faults:
             faults.push(FieldError::new(pointer, code, message));
         }
     };
-    for (pointer, hours) in [("/estimated_hours", &changes.estimated_hours), ("/actual_hours", &changes.actual_hours)] {
-        fault(hours.iter().flatten().any(too_many), pointer, "range", "at most 1,000,000 hours");
-    }
     let begins = changes.start_date.unwrap_or(before.start_date);
     let due = changes.due_date.unwrap_or(before.due_date);
     let reversed = begins.zip(due).is_some_and(|(begins, due)| due < begins);
@@ -76,15 +71,25 @@ fn judge(changes: &ProjectChanges, before: &Before, today: Option<Date>, faults:
     let status = changes.project_status.or(before.status).unwrap_or(ProjectStatus::Planning);
     let asked = changes.completion_date.flatten();
     let is_completed = status == ProjectStatus::Completed;
+    // A day that is taken away while the project stays completed is no day; today would be a lie about the past.
+    let taken_away = changes.completion_date == Some(None) && before.completion_date.is_some();
+    fault(
+        is_completed && taken_away,
+        "/completion_date",
+        "required",
+        "a completed project has one: change the status to take it away",
+    );
     fault(!is_completed && asked.is_some(), "/completion_date", "only_when_completed", "only a completed project has one");
-    fault(is_completed && asked > today, "/completion_date", "future", "must not lie in the future");
+    // What is stored was judged when it was set: it may be written back as it was read, wherever the organisation has moved since.
+    fault(
+        is_completed && asked > today && asked != before.completion_date,
+        "/completion_date",
+        "future",
+        "must not lie in the future",
+    );
     if !faults.is_empty() {
         return Err(Error::Invalid(faults));
     }
     let day = asked.or(before.completion_date).or(today).filter(|_| is_completed);
     Ok(ProjectChanges { completion_date: Some(day), ..changes.clone() })
-}
-
-fn too_many(hours: &Money) -> bool {
-    hours.thousandths() > MOST_HOURS * 1_000
 }

@@ -65,12 +65,11 @@ diesel::table! {
 }
 
 diesel::table! {
-    /// Deals, for what a project takes from the one it comes from.
+    /// Deals, for the name of the one that a project comes from.
     q_deals (organization_id, id) {
         organization_id -> Uuid,
         id -> Uuid,
         name -> Text,
-        company_id -> Nullable<Uuid>,
         deleted_at -> Nullable<Timestamptz>,
     }
 }
@@ -87,11 +86,12 @@ diesel::table! {
 }
 
 diesel::table! {
-    /// The tenant, for its clock.
-    organizations (id) {
-        id -> Uuid,
+    /// Members, for the clock of who asks.
+    q_members (organization_id, user_id) {
+        organization_id -> Uuid,
+        user_id -> Uuid,
         time_zone -> Text,
     }
 }
 
-diesel::allow_tables_to_appear_in_same_query!(q_projects, organizations);
+diesel::allow_tables_to_appear_in_same_query!(q_projects, q_members);

@@ -6,7 +6,8 @@ use crm_kernel::{Context, Count, DealId, Deleted, Expected, ListQuery, Page, Pro
 use crm_tenancy::Db;
 
 use crate::{
-    model::{NewProject, Project, ProjectChanges, ProjectOfDeal},
+    model::{NewProject, Project, ProjectChanges},
+    of_deal::ProjectOfDeal,
     progress::ProjectProgress,
     store, within,
 };

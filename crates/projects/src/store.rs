@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use crm_kernel::{
-    CompanyId, Date, DealId, Deleted, Error, Expected, ListQuery, Position, ProjectId, Result, Timestamp,
+    Date, DealId, Deleted, Error, Expected, ListQuery, Position, ProjectId, Result, Timestamp,
     page::{COUNT_BOUND, CUSTOM_SORT},
 };
 use crm_tenancy::{
@@ -19,23 +19,23 @@ use crm_tenancy::{
 };
 use diesel::{
     AggregateExpressionMethods, BoolExpressionMethods, ExpressionMethods, IntoSql, NullableExpressionMethods, OptionalExtension,
-    PgTimestampExpressionMethods, QueryDsl, Queryable, Selectable, SelectableHelper,
-    dsl::{self, date, now},
-    sql_types::{Bool, Timestamptz},
+    QueryDsl, Queryable, Selectable, SelectableHelper,
+    dsl::{self, now},
+    sql_types::Bool,
 };
 use diesel_async::RunQueryDsl;
 use serde_json::{Value, json};
 
 use crate::{
     fields::{FIELDS, VIEW},
-    model::{NewProject, Project, ProjectChanges, ProjectOrigin, ProjectStatus},
+    model::{NewProject, Project, ProjectChanges},
     progress::TaskCounts,
-    schema::{crm_projects as projects, organizations, q_deals, q_projects, q_tasks},
+    schema::{crm_projects as projects, q_deals, q_projects, q_tasks},
+    words::{ProjectOrigin, ProjectStatus},
 };
 
 pub(crate) const PROJECT: Entity = Entity { name: "project", table: "crm_projects" };
 const DEAL: Entity = Entity { name: "deal", table: "crm_deals" };
-const ORGANIZATION: Entity = Entity { name: "organization", table: "organizations" };
 
 type Rows<'a> = q_projects::BoxedQuery<'a, diesel::pg::Pg>;
 
@@ -82,10 +82,7 @@ pub(crate) async fn list(tx: &mut Tx, query: &ListQuery) -> Result<Vec<(Project,
 }
 
 async fn part(tx: &mut Tx, query: &ListQuery, phase: Phase, wanted: usize) -> Result<Vec<(Project, String)>> {
-    if cost::is_doubtful(query) {
-        let statement = ordered(tx, query, phase, wanted)?.select(q_projects::id);
-        cost::require_affordable(tx, FIELDS, &query.filter.condition(), statement).await?;
-    }
+    cost::settle(tx, FIELDS, query, |tx, query| Ok(ordered(tx, query, phase, wanted)?.select(q_projects::id))).await?;
     let rows = ordered(tx, query, phase, wanted)?;
     rows.select((Project::as_select(), q_projects::name_key)).load(tx).await.expect_any(PROJECT)
 }
@@ -127,18 +124,8 @@ pub(crate) fn position((project, name_key): &(Project, String), field: &str) -> 
 
 pub(crate) async fn count(tx: &mut Tx, query: &ListQuery) -> Result<i64> {
     let rows = |tx: &Tx| narrowed(tx, query).select(q_projects::id).limit(COUNT_BOUND + 1);
-    if cost::is_doubtful(query) {
-        let statement = Counted(rows(tx));
-        cost::require_affordable(tx, FIELDS, &query.filter.condition(), statement).await?;
-    }
+    cost::settle(tx, FIELDS, query, |tx, _| Ok(Counted(rows(tx)))).await?;
     Counted(rows(tx)).get_result(tx).await.expect_any(PROJECT)
-}
-
-/// The day it is where the organisation is.
-pub(crate) async fn today(tx: &mut Tx) -> Result<Date> {
-    let own = organizations::table.filter(organizations::id.eq(tx.organization_id()));
-    let here = now.into_sql::<Timestamptz>().at_time_zone(organizations::time_zone);
-    own.select(date(here)).first(tx).await.expect_one(ORGANIZATION)
 }
 
 /// How many living tasks a project has that were not cancelled, and how many of them are completed.
@@ -150,10 +137,11 @@ pub(crate) async fn task_counts(tx: &mut Tx, id: ProjectId) -> Result<TaskCounts
     Ok(TaskCounts { all, completed })
 }
 
-/// What a project takes from the living deal that it is made of: its name and its company.
-pub(crate) async fn sold(tx: &mut Tx, deal: DealId) -> Result<(String, Option<CompanyId>)> {
+/// The name of the living deal that a project is made of. Whose the deal is, is not asked here: the database puts its company into the project,
+/// read while the deal is held.
+pub(crate) async fn name_of_deal(tx: &mut Tx, deal: DealId) -> Result<String> {
     let own = q_deals::table.filter(q_deals::organization_id.eq(tx.organization_id())).filter(q_deals::id.eq(deal));
-    own.filter(q_deals::deleted_at.is_null()).select((q_deals::name, q_deals::company_id)).first(tx).await.expect_one(DEAL)
+    own.filter(q_deals::deleted_at.is_null()).select(q_deals::name).first(tx).await.expect_one(DEAL)
 }
 
 pub(crate) async fn insert(tx: &mut Tx, new: &NewProject, origin: ProjectOrigin) -> Result<Project> {

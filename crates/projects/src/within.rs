@@ -10,8 +10,10 @@ use crm_tenancy::{
 };
 
 use crate::{
-    model::{NewProject, Project, ProjectChanges, ProjectOfDeal, ProjectOrigin},
+    model::{NewProject, Project, ProjectChanges},
+    of_deal::ProjectOfDeal,
     rules, store,
+    words::ProjectOrigin,
 };
 
 /// See [`Projects::create`](crate::Projects::create).
@@ -29,9 +31,9 @@ pub async fn create(tx: &mut Tx, new: NewProject) -> Result<Project> {
 /// # Errors
 /// As there.
 pub async fn create_of_deal(tx: &mut Tx, deal: DealId, of: ProjectOfDeal) -> Result<Project> {
-    let (name, company) = store::sold(tx, deal).await?;
+    let name = store::name_of_deal(tx, deal).await?;
     tx.require(Role::may_write, "create projects")?;
-    let new = completed(tx, of.into_new(deal, company, name)).await?;
+    let new = completed(tx, of.into_new(deal, name)).await?;
     store::insert(tx, &new, ProjectOrigin::WonDeal).await
 }
 

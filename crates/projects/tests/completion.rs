@@ -1,7 +1,7 @@
 //! A completed project has the day of its completion, and what should be done by now and is not is overdue.
 
-use crm_kernel::{Context, Date, Error, Expected, FieldError, Filter, ListQuery, fields};
-use crm_projects::{FIELDS, NewProject, PgProjects, Project, ProjectChanges, ProjectStatus, Projects, default_sort};
+use crm_kernel::{Condition, Context, Date, Error, Expected, FieldError, Filter, ListQuery, Moment, Timestamp, fields};
+use crm_projects::{FIELDS, NewProject, PgProjects, Project, ProjectChanges, ProjectStatus, Projects, VOCABULARY, default_sort};
 use crm_testkit::{Tenant, TestDatabase};
 
 struct Bench {
@@ -35,6 +35,22 @@ impl Bench {
         self.database.execute(&format!("UPDATE organizations SET time_zone = '{zone}'")).await;
         let found = self.database.texts(&format!("SELECT (now() AT TIME ZONE '{zone}')::date + {days}")).await;
         found.first().and_then(|day| day.parse().ok()).expect("a date")
+    }
+}
+
+impl Bench {
+    /// The zone is this person's from now on.
+    async fn clock_of(&self, person: &Context, zone: &str) {
+        let user = person.user_id;
+        self.database.execute(&format!("UPDATE users SET time_zone = '{zone}' WHERE id = '{user}'")).await;
+    }
+
+    /// What `open_due_date < today()` finds for somebody in this zone.
+    async fn overdue_for(&self, person: &Context, zone: &str) -> Vec<Project> {
+        let condition = Condition::parse("open_due_date < today()", &VOCABULARY).expect("a filter");
+        let moment = Moment::new(person.user_id, Timestamp::now(), zone).expect("a zone");
+        let filter = Filter::default().and(condition, &moment).expect("it fits");
+        self.projects.list(person, &ListQuery { filter, ..ListQuery::all(default_sort()) }).await.expect("a page").data
     }
 }
 
@@ -126,6 +142,7 @@ async fn every_fault_of_values_is_named_at_once() {
 async fn what_was_due_before_today_and_is_not_done_is_overdue() {
     let bench = Bench::new().await;
     let (yesterday, today) = (bench.day_in("Pacific/Pago_Pago", -1).await, bench.day_in("Pacific/Pago_Pago", 0).await);
+    bench.clock_of(bench.member(), "Pacific/Pago_Pago").await;
     let due = |day: Date, status: ProjectStatus| NewProject { due_date: Some(day), project_status: Some(status), ..named() };
     let mut late = Vec::new();
     for status in [ProjectStatus::Planning, ProjectStatus::InProgress, ProjectStatus::OnHold] {
@@ -211,4 +228,51 @@ async fn who_manages_a_project_may_change_it_and_must_be_there() {
         let refused = bench.projects.update(member, project.id, &Expected::Any, &to).await;
         assert_eq!(codes(refused), [format!("/project_manager_id {code}")]);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_overdue_is_told_by_the_clock_of_who_asks_as_filters_do() {
+    let bench = Bench::new().await;
+    // Between the two lie 25 hours: where the seller is, it is always a later day than where her colleague and the organisation are.
+    let (seller_zone, home_zone) = ("Pacific/Kiritimati", "Pacific/Pago_Pago");
+    let (seller, colleague) = (bench.member(), &bench.tenant.colleague);
+    bench.clock_of(seller, seller_zone).await;
+    bench.clock_of(colleague, home_zone).await;
+    let due = bench.day_in(seller_zone, -1).await;
+    bench.day_in(home_zone, 0).await;
+    let project = bench.made(NewProject { due_date: Some(due), ..named() }).await;
+    assert!(project.is_overdue, "the day is over where she is");
+    assert!(bench.projects.progress(seller, project.id).await.expect("it is there").is_overdue);
+    assert_eq!(bench.overdue_for(seller, seller_zone).await, [project.clone()]);
+    assert!(!bench.projects.get(colleague, project.id).await.expect("it is there").is_overdue, "it is not over where he is");
+    assert!(bench.overdue_for(colleague, home_zone).await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_day_of_completion_may_be_written_back_and_is_not_taken_away_alone() {
+    let bench = Bench::new().await;
+    let today = bench.day_in("Pacific/Kiritimati", 0).await;
+    let project = bench.made(named()).await;
+    let done = bench.changed(&project, to(ProjectStatus::Completed)).await;
+    // The organisation moves, and the day lies in its future.
+    bench.day_in("Pacific/Pago_Pago", 0).await;
+    let back = ProjectChanges { completion_date: Some(Some(today)), ..ProjectChanges::default() };
+    let same = bench.changed(&done, back).await;
+    assert_eq!((same.completion_date, same.version), (Some(today), done.version));
+    let whole = NewProject { project_status: Some(ProjectStatus::Completed), completion_date: Some(today), ..named() };
+    let replaced = bench.projects.replace(bench.member(), project.id, &Expected::Any, whole).await.expect("it was read so");
+    assert_eq!(replaced.completion_date, Some(today));
+    let other =
+        ProjectChanges { completion_date: Some(Some(bench.day_in("Pacific/Pago_Pago", 2).await)), ..ProjectChanges::default() };
+    let refused = bench.projects.update(bench.member(), project.id, &Expected::Any, &other).await;
+    assert_eq!(codes(refused), ["/completion_date future"], "another day is judged");
+
+    let nothing = ProjectChanges { completion_date: Some(None), ..ProjectChanges::default() };
+    let refused = bench.projects.update(bench.member(), project.id, &Expected::Any, &nothing).await;
+    assert_eq!(codes(refused), ["/completion_date required"]);
+    let reopened = ProjectChanges { completion_date: Some(None), ..to(ProjectStatus::InProgress) };
+    assert_eq!(bench.changed(&done, reopened).await.completion_date, None, "it goes with the status");
+    let again = ProjectChanges { completion_date: Some(None), ..to(ProjectStatus::Completed) };
+    let again = bench.changed(&done, again).await;
+    assert!(again.completion_date.is_some(), "what was not completed has no day to take away");
 }

@@ -134,3 +134,37 @@ async fn a_deal_that_is_opened_again_at_the_same_moment_becomes_no_project() {
     let renamed = ProjectChanges { name: Some("On".into()), ..ProjectChanges::default() };
     bench.projects.update(&bench.tenant.member, project.id, &Expected::Any, &renamed).await.expect("it goes on");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_company_in_the_bin_is_left_out() {
+    let bench = Bench::new().await;
+    let (db, member) = (bench.database.db(), &bench.tenant.member);
+    let company = parents::company(&db, member).await.expect("a company");
+    let deal = parents::deal(&db, member, "closed_won", Some(company)).await.expect("a deal");
+    bench.database.execute(&format!("UPDATE crm_companies SET deleted_at = now() WHERE id = '{company}'")).await;
+    let project = bench.projects.create_of_deal(member, deal, ProjectOfDeal::default()).await.expect("it is won");
+    assert_eq!((project.deal_id, project.company_id), (Some(deal), None));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deal_that_changes_hands_at_the_same_moment_is_read_as_it_was_left() {
+    let bench = Bench::new().await;
+    let (db, member) = (bench.database.db(), bench.tenant.member.clone());
+    let (first, second) =
+        (parents::company(&db, &member).await.expect("one"), parents::company(&db, &member).await.expect("another"));
+    let deal = parents::deal(&db, &member, "closed_won", Some(first)).await.expect("a deal");
+    let held = bench.database.hold(&format!("UPDATE crm_deals SET company_id = '{second}' WHERE id = '{deal}'")).await;
+    let (projects, context) = (bench.projects.clone(), member.clone());
+    let asked = tokio::spawn(async move { projects.create_of_deal(&context, deal, ProjectOfDeal::default()).await });
+    held.commit_under_a_waiter().await;
+    let project = asked.await.expect("it ends").expect("it is won");
+    assert_eq!(project.company_id, Some(second), "it was sold to another one first");
+
+    let gone = parents::deal(&db, &member, "closed_won", None).await.expect("a deal");
+    let held = bench.database.hold(&format!("UPDATE crm_deals SET deleted_at = now() WHERE id = '{gone}'")).await;
+    let projects = bench.projects.clone();
+    let asked = tokio::spawn(async move { projects.create_of_deal(&member, gone, ProjectOfDeal::default()).await });
+    held.commit_under_a_waiter().await;
+    refusals::invalid(asked.await.expect("it ends"), "/deal_id", "parent_deleted", "it went to the bin first");
+    assert_eq!(bench.database.number("SELECT count(*) FROM crm_projects").await, 1);
+}

@@ -147,7 +147,8 @@ impl Trial<'_> {
     fn describe_text(&self, property: &mut Value) {
         if self.takes(json!(1)) && self.takes(json!("1")) {
             let sign = if self.takes(json!("-1")) { "-?" } else { "" };
-            *property = decimal(property, sign);
+            let most = edge(1, MOST_DECIMAL, &|number: i64| self.takes(json!(number.to_string())));
+            *property = decimal(property, sign, most);
             return;
         }
         let refused = |length: usize| self.breaks(json!("a".repeat(length)), &["length"]);
@@ -311,18 +312,31 @@ fn edge(fits: i64, end: i64, taken: impl Fn(i64) -> bool) -> i64 {
     inside
 }
 
-/// An exact decimal, as requests may send it: the text of it, or a number.
-fn decimal(property: &Value, sign: &str) -> Value {
+/// The largest decimal without a fraction.
+const MOST_DECIMAL: i64 = 999_999_999_999_999;
+
+/// An exact decimal of at most `most`, as requests may send it: the text of it, or a number.
+fn decimal(property: &Value, sign: &str, most: i64) -> Value {
+    let digits = most.to_string().len();
+    let fraction = "(\\.[0-9]{1,3})?";
+    let pattern = match most.checked_ilog10() {
+        // A power of ten is told exactly: everything that is shorter, and itself.
+        Some(zeros @ 1..) if most == 10_i64.pow(zeros) => {
+            format!("^{sign}([0-9]{{1,{zeros}}}{fraction}|10{{{zeros}}}(\\.0{{1,3}})?)$")
+        }
+        _ => format!("^{sign}[0-9]{{1,{digits}}}{fraction}$"),
+    };
+    let example = if most < 1_250_000 { "10.00" } else { "1250000.00" };
     json!({
         "description": property["description"],
         "anyOf": [
-            { "type": "string", "pattern": format!("^{sign}[0-9]{{1,15}}(\\.[0-9]{{1,3}})?$"), "example": "1250000.00" },
+            { "type": "string", "pattern": pattern, "example": example },
             {
-                "type": "number", "multipleOf": 0.001, "maximum": 999_999_999_999_i64,
+                "type": "number", "multipleOf": 0.001, "maximum": most.min(999_999_999_999_i64),
                 "minimum": if sign.is_empty() { 0 } else { -999_999_999_999_i64 },
             },
         ],
-        "example": "1250000.00",
+        "example": example,
     })
 }
 

@@ -118,7 +118,7 @@ impl Input for ProjectChanges {
 impl Input for ProjectOfDeal {
     fn check(&self) -> Result<()> {
         // The name that it leaves to the deal is one that a deal has.
-        let new = self.clone().into_new(DealId(Uuid::nil()), None, "as the deal".into());
+        let new = self.clone().into_new(DealId(Uuid::nil()), "as the deal".into());
         validation::check(&ProjectChanges::from(new))
     }
 }

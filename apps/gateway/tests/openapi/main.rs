@@ -133,6 +133,12 @@ fn bounds_are_those_of_the_rules() {
     assert_eq!(company["tags"]["items"]["maxLength"], 100);
     assert_eq!(company["slug"]["pattern"], "^[a-z0-9]+(-[a-z0-9]+)*$");
     assert_eq!(company["annual_revenue"]["anyOf"][1]["minimum"], 0);
+    assert_eq!(company["annual_revenue"]["anyOf"][1]["maximum"], 999_999_999_999_i64);
+    for schema in ["NewProject", "ProjectChanges", "ProjectOfDeal"] {
+        let hours = &schemas[schema]["properties"]["estimated_hours"]["anyOf"];
+        assert_eq!((&hours[1]["minimum"], &hours[1]["maximum"]), (&0.into(), &1_000_000.into()), "{schema}");
+        assert_eq!(hours[0]["pattern"], r"^([0-9]{1,6}(\.[0-9]{1,3})?|10{6}(\.0{1,3})?)$", "{schema}");
+    }
     assert_eq!(schemas["NewDeal"]["properties"]["probability"]["maximum"], 100);
     assert_eq!(schemas["CompanyChanges"]["properties"]["name"].get("nullable"), None);
     assert_eq!(schemas["CompanyChanges"]["properties"]["industry"]["nullable"], true);
