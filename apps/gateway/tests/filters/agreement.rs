@@ -30,7 +30,8 @@ async fn database_and_memory_agree_on_random_conditions() {
     let contacts = fill(&world, "contacts", 40, |number| contact(number, &companies)).await;
     let campaigns = fill(&world, "campaigns", 40, campaign).await;
     let deals = fill(&world, "deals", 40, |number| deal(number, &companies, &contacts, &campaigns)).await;
-    fill(&world, "projects", 40, |number| project(number, &companies, &deals)).await;
+    let people = [&world.tenant.owner, &world.tenant.member, &world.tenant.colleague].map(|context| context.user_id.to_string());
+    fill(&world, "projects", 40, |number| project(number, &companies, &deals, &people)).await;
     fill(&world, "tasks", 40, |number| task(number, &companies, &deals)).await;
     fill(&world, "notes", 40, |number| note(number, &companies, &deals)).await;
     // Parents in the bin are parents still.
@@ -302,11 +303,12 @@ fn campaign(number: usize) -> Value {
     })
 }
 
-fn project(number: usize, companies: &[String], deals: &[String]) -> Value {
+fn project(number: usize, companies: &[String], deals: &[String], people: &[String]) -> Value {
     let dates = ["0001-01-01", "9999-12-31", "2024-02-29", "2026-11-22"];
     json!({
         "name": text(number + 3), "description": or_null(number + 1, text(number + 19)),
         "company_id": or_null(number, companies[number % 4].as_str()), "deal_id": or_null(number + 2, deals[number % 4].as_str()),
+        "project_manager_id": or_null(number + 1, people[number % 3].as_str()),
         "project_status": one_of(&["planning", "in_progress", "on_hold", "completed", "cancelled"], number),
         "priority": one_of(&["low", "medium", "high", "urgent"], number),
         "due_date": or_null(number + 3, dates[number % 4]), "start_date": or_null(number + 1, dates[0]),

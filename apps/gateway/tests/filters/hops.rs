@@ -1,9 +1,13 @@
 //! Conditions through a parent are one question to it, however many are joined; texts that are searched through cost what they take.
 
+use crm_campaigns::{Campaigns, PgCampaigns};
 use crm_companies::{Companies, PgCompanies};
 use crm_contacts::{Contacts, PgContacts};
 use crm_deals::{Deals, PgDeals};
 use crm_kernel::{Condition, Context, Count, Error, Filter, ListQuery, Moment, Timestamp};
+use crm_notes::{Notes, PgNotes};
+use crm_projects::{PgProjects, Projects};
+use crm_tasks::{PgTasks, Tasks};
 use crm_testkit::TestDatabase;
 
 use super::plans::fill;
@@ -13,6 +17,10 @@ enum Noun {
     Companies,
     Contacts,
     Deals,
+    Projects,
+    Tasks,
+    Notes,
+    Campaigns,
 }
 
 /// Twice as many records as the demo organisation has.
@@ -29,6 +37,10 @@ async fn listed(database: &TestDatabase, context: &Context, noun: Noun, text: &s
         Noun::Companies => crm_companies::VOCABULARY,
         Noun::Contacts => crm_contacts::VOCABULARY,
         Noun::Deals => crm_deals::VOCABULARY,
+        Noun::Projects => crm_projects::VOCABULARY,
+        Noun::Tasks => crm_tasks::VOCABULARY,
+        Noun::Notes => crm_notes::VOCABULARY,
+        Noun::Campaigns => crm_campaigns::VOCABULARY,
     };
     let condition = Condition::parse(text, &vocabulary).unwrap_or_else(|error| panic!("{text}: {error:?}"));
     let filter = Filter::default().and(condition, &Moment::utc(context.user_id, Timestamp::now())).unwrap();
@@ -38,6 +50,10 @@ async fn listed(database: &TestDatabase, context: &Context, noun: Noun, text: &s
         Noun::Companies => PgCompanies::new(db).list(context, &query(crm_companies::default_sort())).await?.data.len(),
         Noun::Contacts => PgContacts::new(db).list(context, &query(crm_contacts::default_sort())).await?.data.len(),
         Noun::Deals => PgDeals::new(db).list(context, &query(crm_deals::default_sort())).await?.data.len(),
+        Noun::Projects => PgProjects::new(db).list(context, &query(crm_projects::default_sort())).await?.data.len(),
+        Noun::Tasks => PgTasks::new(db).list(context, &query(crm_tasks::default_sort())).await?.data.len(),
+        Noun::Notes => PgNotes::new(db).list(context, &query(crm_notes::default_sort())).await?.data.len(),
+        Noun::Campaigns => PgCampaigns::new(db).list(context, &query(crm_campaigns::default_sort())).await?.data.len(),
     })
 }
 
@@ -48,10 +64,18 @@ fn joined(count: usize, of: impl Fn(usize) -> String) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn any_number_of_questions_through_a_parent_is_affordable() {
     let (database, context) = large().await;
-    let hops: [(Noun, &[&str], &str); 3] = [
+    let hops: [(Noun, &[&str], &str); 7] = [
         (Noun::Companies, &["parent.industry", "owner.full_name", "created_by.full_name"], "website"),
         (Noun::Contacts, &["company.industry", "owner.full_name", "created_by.full_name"], "title"),
         (Noun::Deals, &["company.industry", "primary_contact.title", "owner.full_name", "created_by.full_name"], "deal_source"),
+        (
+            Noun::Projects,
+            &["company.industry", "deal.deal_source", "owner.full_name", "project_manager.full_name", "created_by.full_name"],
+            "description",
+        ),
+        (Noun::Tasks, &["assigned_to.full_name", "created_by.full_name"], "description"),
+        (Noun::Notes, &["owner.full_name", "created_by.full_name"], "content"),
+        (Noun::Campaigns, &["owner.full_name", "created_by.full_name"], "description"),
     ];
     for (noun, hops, own) in hops {
         for count in [1, 3, 10, 30] {
