@@ -4,6 +4,8 @@ mod board;
 mod board_store;
 mod bulk;
 mod deal_contacts;
+mod exchange_rate_store;
+mod exchange_rates;
 mod fields;
 mod forecast;
 mod history;
@@ -16,6 +18,7 @@ mod pipeline_store;
 mod position;
 mod product_store;
 mod products;
+mod rate;
 mod rules;
 mod schema;
 mod service;
@@ -29,6 +32,10 @@ pub mod within;
 pub use board::{Board, BoardCard, BoardStage, CardList};
 pub use bulk::BulkDeals;
 pub use deal_contacts::{DealContact, DealContactList, DealContactsRequest, NewDealContact};
+pub use exchange_rates::{
+    EXCHANGE_RATE_FIELDS, EXCHANGE_RATE_VOCABULARY, ExchangeRate, ExchangeRates, ExchangeRatesRequest, ExchangeRatesSet,
+    NewExchangeRate, PgExchangeRates, exchange_rate_sort,
+};
 pub use fields::{FIELDS, VOCABULARY, default_sort};
 pub use forecast::{Forecast, ForecastFigures, ForecastMonth, ForecastOwner, ForecastTeam};
 pub use history::{StageHistory, StageStay};
@@ -37,6 +44,7 @@ pub use model::{Deal, DealChanges, NewDeal};
 pub use pipeline::{ForecastCategory, PgPipelines, Pipeline, PipelineList, Pipelines, Stage, StageOutcome};
 pub use pipeline_changes::{NewPipeline, NewStage, PipelineChanges};
 pub use products::{NewProduct, PRODUCT_FIELDS, PRODUCT_VOCABULARY, PgProducts, Product, ProductChanges, Products, product_sort};
+pub use rate::Rate;
 pub use service::{Deals, MOST_TAKING_PART, PgDeals};
 pub use stage::StageStep;
 pub use summary::{Figures, MonthFigures, OwnerFigures, PipelineSummary, StageFigures, TeamFigures};

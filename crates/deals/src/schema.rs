@@ -264,3 +264,28 @@ diesel::table! {
 diesel::allow_tables_to_appear_in_same_query!(q_deals, organizations);
 diesel::allow_tables_to_appear_in_same_query!(q_deals, q_pipeline_stages);
 diesel::allow_tables_to_appear_in_same_query!(crm_deal_contacts, q_contacts);
+
+diesel::table! {
+    /// Written here.
+    crm_exchange_rates (organization_id, currency, valid_on) {
+        organization_id -> Uuid,
+        currency -> Text,
+        valid_on -> Date,
+        rate -> Numeric,
+    }
+}
+
+diesel::table! {
+    /// Read here, through the view.
+    q_exchange_rates (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        currency -> Text,
+        valid_on -> Date,
+        rate -> Numeric,
+        set_by_id -> Nullable<Uuid>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+        version -> Integer,
+    }
+}

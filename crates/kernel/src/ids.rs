@@ -156,6 +156,10 @@ id_newtype!(
     ProductId
 );
 id_newtype!(
+    /// What a currency is worth from one day on.
+    ExchangeRateId
+);
+id_newtype!(
     /// One line of a deal.
     LineItemId
 );

@@ -30,9 +30,9 @@ pub use error::{Error, FieldError, Result};
 pub use fields::{Field, Kind, Parent, Vocabulary};
 pub use filter::{Comparison, Condition, FieldPath, Filter, FilterValue, Moment, Operator, Period, Relative, Span};
 pub use ids::{
-    ActivityId, CampaignContactId, CampaignId, CompanyId, ContactId, CustomFieldId, DealId, ExternalIdentityId, InvitationId,
-    LineItemId, NoteId, OperationId, OrganizationId, PipelineId, ProductId, ProjectId, SessionId, TaskId, TeamId, TokenId,
-    UserId,
+    ActivityId, CampaignContactId, CampaignId, CompanyId, ContactId, CustomFieldId, DealId, ExchangeRateId, ExternalIdentityId,
+    InvitationId, LineItemId, NoteId, OperationId, OrganizationId, PipelineId, ProductId, ProjectId, SessionId, TaskId, TeamId,
+    TokenId, UserId,
 };
 pub use page::{Cursor, Page, PageInfo, Position, Total};
 pub use query::{Cost, Count, Deleted, Direction, ListQuery, Sort};

@@ -183,7 +183,8 @@ fn sentence(code: &str) -> String {
         }
         "parent_depth" => "the hierarchy would be too deep".into(),
         "owner_not_active" => "this member is no longer active".into(),
-        "currency_in_use" => "deals and campaigns with amounts are counted in the currency that the organisation has".into(),
+        "currency_in_use" => "amounts are counted, and exchange rates are said, in the currency that the organisation has".into(),
+        "own_currency" => "the organisation's own currency has no rate".into(),
         "time_zone_unknown" => "not a time zone of the IANA database".into(),
         "second_factor_missing" => "log in with a second factor first: whoever requires one must have given one".into(),
         "token_lifetime" => "this organisation wants its tokens to end sooner".into(),

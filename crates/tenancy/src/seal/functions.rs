@@ -16,6 +16,10 @@ pub const CALLABLE: &[(&str, &str)] = &[
         "app.housekeeping(text, integer)",
         "removes what has outlived its organisation's retention, by fixed rules, for every tenant",
     ),
+    (
+        "app.follow_exchange_rates(integer)",
+        "counts deals of every owner at the rates that were set; owners and admins only, in their organisation",
+    ),
     ("app.vital_signs()", "open transactions and waiting letters are counted across tenants; tells numbers alone"),
     (
         "app.convert_custom_field(uuid, text, jsonb, text)",

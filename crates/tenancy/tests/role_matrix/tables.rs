@@ -193,6 +193,14 @@ pub const TABLES: &[Table] = &[
         "name = name || '!'",
     ),
     table(
+        "public.crm_exchange_rates",
+        "INSERT INTO crm_exchange_rates (organization_id, id, currency, valid_on, rate) VALUES ('{org}', '{id}', 'EUR', \
+         '2000-01-01'::date + (hashtext('{id}') & 65535), 1.1)",
+        "id = '{id}'",
+        ("currency, valid_on, rate", "'CHF', '2017-10-02', 1.1"),
+        "rate = rate + 1",
+    ),
+    table(
         "public.crm_deal_line_items",
         "INSERT INTO crm_deal_line_items (organization_id, id, deal_id, name, unit_price, amount) VALUES ('{org}', '{id}', '{id}', 'Line', 1, 1)",
         "id = '{id}'",
@@ -393,6 +401,7 @@ pub const TABLES: &[Table] = &[
     table("public.q_members", "", "user_id = '{user}'", MEMBER, "role = 'owner'"),
     table("public.q_pipelines", "", "id = '{id}'", PIPELINE, "name = name || '!'"),
     table("public.q_pipeline_stages", "", "pipeline_id = '{id}'", STAGE, "label = label || '!'"),
+    table("public.q_exchange_rates", "", "id = '{id}'", ("currency, valid_on, rate", "'CHF', '2017-10-02', 1.1"), "rate = rate + 1"),
     table("public.q_products", "", "id = '{id}'", ("id, name", "'{new}', 'New'"), "name = name || '!'"),
     table("public.q_campaigns", "", "id = '{id}'", CAMPAIGN, "name = name || '!'"),
     table("public.q_campaign_contacts", "", "id = '{id}'", CAMPAIGN_CONTACT, "status = 'sent'"),

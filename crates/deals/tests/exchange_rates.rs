@@ -1,0 +1,217 @@
+//! What deals in other currencies come to: open ones at the rate of today, closed ones at that of their day.
+//!
+//! The rates are those of the Federal Reserve (H.10, monthly: EUR 0.8507, 0.8516 and 0.8449 for a dollar in October to December 2017),
+//! turned round and rounded to eight digits.
+#![allow(clippy::indexing_slicing, reason = "tests fail by panicking")]
+
+use crm_deals::{
+    Deal, DealChanges, Deals, ExchangeRates, ExchangeRatesSet, FIELDS, NewDeal, NewExchangeRate, PgDeals, PgExchangeRates,
+    PgPipelines, PipelineSummary, Pipelines, StageStep,
+};
+use crm_kernel::{Context, Expected, Filter, Result, currency, fields};
+use crm_testkit::{Tenant, TestDatabase, refusals};
+use tokio::task::JoinSet;
+
+const OCTOBER: (&str, &str, &str) = ("EUR", "2017-10-01", "1.17550253");
+const NOVEMBER: (&str, &str, &str) = ("EUR", "2017-11-01", "1.17426022");
+const DECEMBER: (&str, &str, &str) = ("EUR", "2017-12-01", "1.18357202");
+
+struct Bench {
+    database: TestDatabase,
+    tenant: Tenant,
+    deals: PgDeals,
+    rates: PgExchangeRates,
+    pipelines: PgPipelines,
+}
+
+impl Bench {
+    async fn new() -> Self {
+        let database = TestDatabase::create().await;
+        let tenant = database.tenant("Acme").await;
+        let (deals, rates) = (PgDeals::new(database.db()), PgExchangeRates::new(database.db()));
+        let pipelines = PgPipelines::new(database.db());
+        Self { database, tenant, deals, rates, pipelines }
+    }
+
+    async fn deal(&self, amount: &str, currency: &str) -> Deal {
+        let (amount, currency) = (amount.parse().ok(), Some(currency.to_owned()));
+        let new = NewDeal { name: "GTX Pro".into(), amount, currency, ..NewDeal::default() };
+        self.deals.create(&self.tenant.member, new).await.expect("a deal")
+    }
+
+    async fn set(&self, rates: &[(&str, &str, &str)]) -> ExchangeRatesSet {
+        self.try_set(&self.tenant.admin, rates).await.expect("an admin sets rates")
+    }
+
+    async fn try_set(&self, who: &Context, rates: &[(&str, &str, &str)]) -> Result<ExchangeRatesSet> {
+        self.rates.set(who, &rates.iter().map(|rate| new_rate(*rate)).collect::<Vec<_>>()).await
+    }
+
+    async fn worth(&self, deal: &Deal) -> Option<String> {
+        let deal = self.deals.get(&self.tenant.viewer, deal.id).await.expect("it is there");
+        deal.base_amount.map(|amount| amount.to_string())
+    }
+
+    async fn move_to(&self, deal: &Deal, stage: &str, day: Option<&str>) {
+        let lost_reason = (stage == "closed_lost").then(|| "too dear".to_owned());
+        let actual_close_date = day.map(|day| day.parse().expect("a day"));
+        let step = StageStep { stage: stage.into(), actual_close_date, lost_reason, ..StageStep::default() };
+        self.deals.move_to(&self.tenant.member, deal.id, &Expected::Any, &step).await.expect("it moves");
+    }
+
+    async fn summary(&self, filter: &Filter) -> PipelineSummary {
+        self.pipelines.summary(&self.tenant.viewer, filter).await.expect("a viewer reads")
+    }
+}
+
+fn new_rate((currency, valid_on, rate): (&str, &str, &str)) -> NewExchangeRate {
+    let (valid_on, rate) = (valid_on.parse().expect("a day"), rate.parse().expect("a rate"));
+    NewExchangeRate { currency: currency.into(), valid_on, rate }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn open_deals_follow_the_newest_rate_that_is_not_later_than_today() {
+    let bench = Bench::new().await;
+    let deal = bench.deal("100.05", "EUR").await;
+    assert_eq!(bench.worth(&deal).await, None, "there is no rate yet");
+    assert_eq!(bench.set(&[OCTOBER, DECEMBER]).await, ExchangeRatesSet { changed: 2, deals: 1, complete: true });
+    assert_eq!(bench.worth(&deal).await.as_deref(), Some("118.42"));
+    assert_eq!(bench.set(&[OCTOBER, DECEMBER]).await, ExchangeRatesSet { changed: 0, deals: 0, complete: true }, "said twice");
+    let later = bench.deal("100.05", "EUR").await;
+    assert_eq!(later.base_amount.map(|amount| amount.to_string()).as_deref(), Some("118.42"), "new ones have it at once");
+    assert_eq!(bench.set(&[("EUR", "2999-01-01", "9")]).await.deals, 0, "that day is not come");
+
+    let december = bench.rates.delete(&bench.tenant.owner, "EUR", DECEMBER.1.parse().unwrap()).await.expect("it goes");
+    assert_eq!(december.deals, 2);
+    assert_eq!(bench.worth(&deal).await.as_deref(), Some("117.61"), "the one before it");
+    bench.rates.delete(&bench.tenant.owner, "EUR", OCTOBER.1.parse().unwrap()).await.expect("it goes");
+    assert_eq!(bench.worth(&deal).await, None);
+    refusals::not_found(bench.rates.delete(&bench.tenant.owner, "EUR", OCTOBER.1.parse().unwrap()).await, "it is gone");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_closed_deal_keeps_the_rate_of_its_day_until_it_is_opened_again() {
+    let bench = Bench::new().await;
+    bench.set(&[OCTOBER, NOVEMBER, DECEMBER]).await;
+    let deal = bench.deal("100.05", "EUR").await;
+    bench.move_to(&deal, "closed_won", Some("2017-11-20")).await;
+    assert_eq!(bench.worth(&deal).await.as_deref(), Some("117.48"));
+    assert_eq!(bench.set(&[("EUR", NOVEMBER.1, "2"), ("EUR", "2017-11-20", "3")]).await.deals, 0, "it is frozen");
+    assert_eq!(bench.worth(&deal).await.as_deref(), Some("117.48"));
+    bench.move_to(&deal, "negotiation", None).await;
+    assert_eq!(bench.worth(&deal).await.as_deref(), Some("118.42"), "opened again, it is worth what it is today");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_closed_without_a_rate_gets_that_of_its_day_once() {
+    let bench = Bench::new().await;
+    let deal = bench.deal("100.05", "EUR").await;
+    bench.move_to(&deal, "closed_won", Some("2017-11-20")).await;
+    assert_eq!(bench.set(&[DECEMBER]).await.deals, 0, "that is later than its day");
+    assert_eq!(bench.worth(&deal).await, None);
+    assert_eq!(bench.set(&[NOVEMBER]).await.deals, 1);
+    assert_eq!(bench.worth(&deal).await.as_deref(), Some("117.48"));
+    assert_eq!(bench.set(&[("EUR", NOVEMBER.1, "2")]).await.deals, 0, "once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_fault_is_named_and_only_managers_write() {
+    let bench = Bench::new().await;
+    let own = [OCTOBER, ("USD", "2017-10-01", "1")];
+    refusals::invalid(bench.try_set(&bench.tenant.owner, &own).await, "/data/1/currency", "own_currency", "their own currency");
+    let zero = [OCTOBER, ("CHF", "2017-10-01", "0")];
+    refusals::invalid(bench.try_set(&bench.tenant.owner, &zero).await, "/data/1/rate", "range", "zero");
+    let unknown = [("DEM", "2017-10-01", "1")];
+    refusals::invalid(bench.try_set(&bench.tenant.owner, &unknown).await, "/data/0/currency", "currency", "withdrawn");
+    let twice = [OCTOBER, OCTOBER];
+    refusals::invalid(bench.try_set(&bench.tenant.owner, &twice).await, "/data/1/valid_on", "duplicate", "twice");
+    for who in [&bench.tenant.member, &bench.tenant.viewer] {
+        refusals::forbidden(bench.try_set(who, &[OCTOBER]).await, "managers alone");
+        refusals::forbidden(bench.rates.delete(who, "EUR", OCTOBER.1.parse().unwrap()).await, "managers alone");
+    }
+    assert_eq!(bench.database.number("SELECT count(*) FROM crm_exchange_rates").await, 0, "all or none");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rates_are_those_of_ones_own_organisation() {
+    let bench = Bench::new().await;
+    let umbrella = bench.database.tenant("Umbrella").await;
+    bench.try_set(&umbrella.owner, &[DECEMBER]).await.expect("theirs");
+    let deal = bench.deal("100.05", "EUR").await;
+    assert_eq!(bench.worth(&deal).await, None);
+    refusals::not_found(bench.rates.delete(&bench.tenant.owner, "EUR", DECEMBER.1.parse().unwrap()).await, "not theirs");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn housekeeping_goes_on_where_somebody_stopped() {
+    let bench = Bench::new().await;
+    let deal = bench.deal("100.05", "EUR").await;
+    let insert = format!(
+        "INSERT INTO crm_exchange_rates (organization_id, currency, valid_on, rate) VALUES ('{}', 'EUR', '2017-12-01', 1.18357202)",
+        bench.tenant.organization_id
+    );
+    bench.database.execute(&insert).await;
+    assert_eq!(bench.worth(&deal).await, None, "whoever set it went no further");
+    assert_eq!(bench.database.number("SELECT app.housekeeping('exchange_rates', 500)").await, 1);
+    assert_eq!(bench.worth(&deal).await.as_deref(), Some("118.42"));
+    assert_eq!(bench.database.number("SELECT app.housekeeping('exchange_rates', 500)").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_database_knows_the_digits_of_every_currency() {
+    let bench = Bench::new().await;
+    let codes = (b'A'..=b'Z').flat_map(|a| (b'A'..=b'Z').flat_map(move |b| (b'A'..=b'Z').map(move |c| [a, b, c])));
+    let codes = codes.map(|code| String::from_utf8(code.to_vec()).expect("letters"));
+    let known: Vec<_> = codes.filter_map(|code| currency::digits(&code).map(|digits| format!("('{code}', {digits})"))).collect();
+    assert!(known.len() > 150, "{}", known.len());
+    let other = format!(
+        "SELECT count(*) FROM (VALUES {}) AS known (code, digits) WHERE app.currency_digits(code) <> digits",
+        known.join(", ")
+    );
+    assert_eq!(bench.database.number(&other).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn figures_are_the_counted_sums_while_rates_change_and_deals_move() {
+    let bench = Bench::new().await;
+    let mut writers = JoinSet::new();
+    for (number, who) in [&bench.tenant.owner, &bench.tenant.member, &bench.tenant.colleague].into_iter().enumerate() {
+        let (deals, who) = (bench.deals.clone(), who.clone());
+        writers.spawn(async move {
+            for round in 0..40_usize {
+                let currency = ["EUR", "JPY", "USD"][(round + number) % 3].to_owned();
+                let amount = format!("{}", 1 + round * 7919 % 10_007).parse().ok();
+                let new = NewDeal { name: "GTX Pro".into(), amount, currency: Some(currency), ..NewDeal::default() };
+                let deal = deals.create(&who, new).await.expect("a deal");
+                if round % 2 == 0 {
+                    let step = StageStep { stage: "closed_won".into(), ..StageStep::default() };
+                    deals.move_to(&who, deal.id, &Expected::Any, &step).await.expect("it is won");
+                } else {
+                    let amount = Some("77".parse().ok());
+                    let changes = DealChanges { amount, ..DealChanges::default() };
+                    deals.update(&who, deal.id, &Expected::Any, &changes).await.expect("it is worth something else");
+                }
+            }
+        });
+    }
+    let mut round = 0;
+    while !writers.is_empty() {
+        round += 1;
+        let rates = [("EUR", "2017-10-01", format!("1.{round:04}")), ("JPY", "2017-12-01", format!("0.0{round:04}1"))];
+        bench.set(&rates.each_ref().map(|(currency, day, rate)| (*currency, *day, rate.as_str()))).await;
+        while let Some(written) = writers.try_join_next() {
+            written.expect("it wrote");
+        }
+    }
+    bench.set(&[DECEMBER]).await;
+    assert_eq!(bench.database.number("SELECT app.housekeeping('exchange_rates', 500)").await, 0, "none is behind");
+    let pipelines = bench.pipelines.list(&bench.tenant.viewer).await.expect("a list").data;
+    let field = fields::find(FIELDS, "pipeline_id").expect("deals have pipelines");
+    let counted = bench.summary(&Filter::default().and_id(field, pipelines[0].id.uuid())).await;
+    let kept = bench.summary(&Filter::default()).await;
+    assert_eq!((counted.open.count, counted.won.count), (60, 60));
+    assert_eq!(kept, counted);
+    let at_another =
+        "SELECT count(*) FROM crm_deals WHERE actual_close_date IS NULL AND currency = 'EUR' AND base_rate <> 1.18357202";
+    assert_eq!(bench.database.number(at_another).await, 0);
+}
