@@ -58,6 +58,7 @@ fn api(configuration: &mut web::ServiceConfig) {
                 .service(routes::contacts::scope())
                 .service(routes::pipelines::scope())
                 .service(routes::products::scope())
+                .service(routes::exchange_rates::scope())
                 .service(routes::deals::scope())
                 .service(routes::projects::scope())
                 .service(routes::notes::scope())

@@ -6,7 +6,7 @@ use crm_activities::{Activities, PgActivities};
 use crm_campaigns::{CampaignContacts, Campaigns, PgCampaignContacts, PgCampaigns};
 use crm_companies::{Companies, PgCompanies};
 use crm_contacts::{Contacts, PgContacts};
-use crm_deals::{Deals, PgDeals, PgPipelines, PgProducts, Pipelines, Products};
+use crm_deals::{Deals, ExchangeRates, PgDeals, PgExchangeRates, PgPipelines, PgProducts, Pipelines, Products};
 use crm_kernel::Result;
 use crm_notes::{Notes, PgNotes};
 use crm_projects::{PgProjects, Projects};
@@ -93,6 +93,8 @@ pub struct Services {
     pub deals: Arc<dyn Deals>,
     /// What deals consist of.
     pub products: Arc<dyn Products>,
+    /// What other currencies are worth.
+    pub exchange_rates: Arc<dyn ExchangeRates>,
     /// Projects.
     pub projects: Arc<dyn Projects>,
     /// Notes.
@@ -181,6 +183,7 @@ impl Services {
             companies: Arc::new(PgCompanies::new(db.clone())),
             contacts: Arc::new(PgContacts::new(db.clone())),
             products: Arc::new(PgProducts::new(db.clone())),
+            exchange_rates: Arc::new(PgExchangeRates::new(db.clone())),
             deals: Arc::new(PgDeals::new(db.clone())),
             projects: Arc::new(PgProjects::new(db.clone())),
             notes: Arc::new(PgNotes::new(db.clone())),

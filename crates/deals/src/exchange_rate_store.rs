@@ -2,7 +2,7 @@
 //!
 //! Must stay true: each statement names the organisation; reads that filter go through q_exchange_rates.
 
-use crm_kernel::{Date, Error, ListQuery, Position, Result, page::COUNT_BOUND};
+use crm_kernel::{Date, Error, ExchangeRateId, ListQuery, Position, Result, page::COUNT_BOUND};
 use crm_tenancy::{Counted, Entity, Expect, Matching, Tx, cost, seek, seek_id};
 use diesel::{BoolExpressionMethods, ExpressionMethods, QueryDsl, SelectableHelper, pg::Pg, upsert::excluded};
 use diesel_async::RunQueryDsl;
@@ -79,8 +79,8 @@ pub(crate) async fn set(tx: &mut Tx, wanted: &[NewExchangeRate]) -> Result<usize
         .expect_any(RATE)
 }
 
-pub(crate) async fn delete(tx: &mut Tx, currency: &str, valid_on: Date) -> Result<()> {
-    let this = rates::table.find((tx.organization_id(), currency, valid_on));
+pub(crate) async fn delete(tx: &mut Tx, id: ExchangeRateId) -> Result<()> {
+    let this = rates::table.filter(rates::organization_id.eq(tx.organization_id())).filter(rates::id.eq(id));
     match diesel::delete(this).execute(tx).await.expect_any(RATE)? {
         0 => Err(Error::NotFound(RATE.name)),
         _ => Ok(()),

@@ -114,7 +114,7 @@ pub trait ExchangeRates: Send + Sync {
     async fn set(&self, context: &Context, rates: &[NewExchangeRate]) -> Result<ExchangeRatesSet>;
 
     /// Takes a rate away; for owner and admin. `NotFound` when there is none. Closed deals keep what they were counted at.
-    async fn delete(&self, context: &Context, currency: &str, valid_on: Date) -> Result<ExchangeRatesSet>;
+    async fn delete(&self, context: &Context, id: ExchangeRateId) -> Result<ExchangeRatesSet>;
 }
 
 /// Exchange rates kept in PostgreSQL.
@@ -170,10 +170,10 @@ impl ExchangeRates for PgExchangeRates {
         self.follow(context, changed).await
     }
 
-    async fn delete(&self, context: &Context, currency: &str, valid_on: Date) -> Result<ExchangeRatesSet> {
+    async fn delete(&self, context: &Context, id: ExchangeRateId) -> Result<ExchangeRatesSet> {
         let mut tx = self.db.begin(context).await?;
         tx.require(Role::is_manager, "take exchange rates away")?;
-        store::delete(&mut tx, currency, valid_on).await?;
+        store::delete(&mut tx, id).await?;
         tx.commit().await?;
         self.follow(context, 1).await
     }

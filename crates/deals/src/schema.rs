@@ -269,6 +269,7 @@ diesel::table! {
     /// Written here.
     crm_exchange_rates (organization_id, currency, valid_on) {
         organization_id -> Uuid,
+        id -> Uuid,
         currency -> Text,
         valid_on -> Date,
         rate -> Numeric,

@@ -59,6 +59,7 @@ const TAGS: &[(&str, &str)] = &[
     ("Deals", "What may be sold, and where it stands."),
     ("Pipelines", "The stages that deals go through."),
     ("Products", "What is sold, for the lines of deals."),
+    ("Exchange rates", "What other currencies are worth in the organisation's own, by day."),
     ("Projects", "Work for companies, and for the deals that sold it."),
     ("Notes", "What somebody wrote about a record, in Markdown."),
     ("Tasks", "What somebody is to do, by when, and about which record."),

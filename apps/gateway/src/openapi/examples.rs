@@ -41,6 +41,7 @@ const TEXTS: &[(&str, &str)] = &[
     ("password", "correct horse battery staple"),
     ("phone", "+31 10 123 4567"),
     ("recurrence", "FREQ=WEEKLY;BYDAY=MO"),
+    ("role", "decides"),
     ("refresh_token", "7c9e6679f7425d40aa6e1b2f0d0f1d5e"),
     ("slug", "acme-shipping"),
     ("sort", "-created_at"),
@@ -48,6 +49,7 @@ const TEXTS: &[(&str, &str)] = &[
     ("time_zone", "Europe/Amsterdam"),
     ("title", "Head of Purchasing"),
     ("token", "KqMI2n5o1tq8dZ0qv3kB1w"),
+    ("value", "ada.lovelace@example.com"),
     ("website", "https://acme.example.com"),
 ];
 
@@ -57,6 +59,7 @@ const DECIMALS: &[(&str, &str)] = &[
     ("discount_percent", "10.00"),
     ("estimated_hours", "40.00"),
     ("quantity", "3.00"),
+    ("rate", "1.08350000"),
     ("unit_price", "550.00"),
 ];
 

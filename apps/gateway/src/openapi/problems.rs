@@ -84,6 +84,8 @@ const BESIDES: &[(&str, &[&str])] = &[
     ("deal:board", &["too_costly"]),
     ("deal:below", &["too_costly"]),
     ("product:list", &["too_costly"]),
+    ("exchange_rate:list", &["too_costly"]),
+    ("contact:write_points", &["conflict"]),
     ("project:list", &["too_costly"]),
     ("task:list", &["too_costly"]),
     ("note:list", &["too_costly"]),

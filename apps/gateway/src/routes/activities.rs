@@ -58,6 +58,7 @@ pub const LOGGED: &[&str] = &[
     "deal",
     "deal_contact",
     "deal_line_item",
+    "exchange_rate",
     "external_id",
     "external_identity",
     "invitation",

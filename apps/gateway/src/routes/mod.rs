@@ -9,6 +9,7 @@ pub mod contacts;
 pub mod custom_fields;
 pub mod deals;
 pub mod docs;
+pub mod exchange_rates;
 pub mod figures;
 pub mod health;
 pub mod notes;

@@ -149,6 +149,11 @@ pub fn example(schema: &str, label: &str) -> Value {
             json!({ "name": format!("Project {label}"), "description": label, "tags": [label], "custom_fields": { "note": label } })
         }
         "NewProduct" => json!({ "name": format!("Product {label}"), "sku": label, "unit_price": "550.00" }),
+        "ExchangeRatesRequest" => json!({ "data": [{ "currency": "CHF", "valid_on": "2026-01-02", "rate": "1.1" }] }),
+        "ContactPointsRequest" => {
+            let address = format!("{label}@points.example.com").to_lowercase();
+            json!({ "data": [{ "kind": "email", "value": address, "label": "work" }] })
+        }
         "ProductChanges" => json!({ "description": label }),
         "LineItemsRequest" => json!({ "data": [{ "name": label, "quantity": "2", "unit_price": "10.50" }] }),
         "NewCampaign" => {

@@ -27,6 +27,7 @@ pub const THINGS: &[&str] = &[
     "activities",
     "pipelines",
     "products",
+    "exchange-rates",
     "organizations",
     "members",
     "teams",
@@ -207,6 +208,9 @@ impl World {
             "CustomFieldChanges" => json!({ "label": label }),
             "ConversionRequest" => json!({ "field_type": "long_text" }),
             "ReassignRequest" => json!({ "to": self.tenant.colleague.user_id }),
+            "ContactCompaniesRequest" => {
+                json!({ "data": [{ "company_id": self.fresh("companies", label).await, "role": "adviser" }] })
+            }
             "DealContactsRequest" => {
                 json!({ "data": [{ "contact_id": self.fresh("contacts", label).await, "role": label }] })
             }
@@ -237,6 +241,13 @@ impl World {
             "pipelines" => {
                 self.forget_old_pipelines(app).await;
                 self.owner().post("pipelines", &json!({ "name": label })).await.expect(201).id()
+            }
+            "exchange-rates" => {
+                let id = uuid::Uuid::now_v7();
+                let values = format!("'{organization}', '{id}', 'CHF', date '1900-01-01' + (random() * 30000)::integer, 1.1");
+                let columns = "organization_id, id, currency, valid_on, rate";
+                app.database.execute(&format!("INSERT INTO crm_exchange_rates ({columns}) VALUES ({values})")).await;
+                id.to_string()
             }
             "products" => self.owner().post("products", &example("NewProduct", label)).await.expect(201).id(),
             "organizations" => organization.to_string(),
