@@ -6,6 +6,7 @@ mod model;
 mod schema;
 mod service;
 mod store;
+pub mod timeline;
 
 pub use fields::{FIELDS, VOCABULARY, default_sort};
 pub use model::Activity;

@@ -49,3 +49,33 @@ diesel::table! {
         user_agent -> Nullable<Text>,
     }
 }
+
+diesel::table! {
+    /// What members are called.
+    q_members (organization_id, user_id) {
+        organization_id -> Uuid,
+        user_id -> Uuid,
+        full_name -> Text,
+    }
+}
+
+diesel::table! {
+    /// The pipeline of a deal, whose stages have names.
+    q_deals (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        pipeline_id -> Uuid,
+    }
+}
+
+diesel::table! {
+    /// What stages are called.
+    q_pipeline_stages (organization_id, pipeline_id, key) {
+        organization_id -> Uuid,
+        pipeline_id -> Uuid,
+        key -> Text,
+        label -> Text,
+    }
+}
+
+diesel::allow_tables_to_appear_in_same_query!(q_deals, q_pipeline_stages);

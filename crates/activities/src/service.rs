@@ -5,7 +5,12 @@ use crm_kernel::{ActivityId, Context, Count, ListQuery, Page, Position, Result, 
 use crm_tenancy::Db;
 use serde_json::Value;
 
-use crate::{audit, model::Activity, store};
+use crate::{
+    audit,
+    model::Activity,
+    store,
+    timeline::{self, TimelineEntry, TimelineQuestion},
+};
 
 /// The log of one organisation, for reading. Another organisation's activity does not exist here: `NotFound`.
 #[async_trait]
@@ -15,6 +20,9 @@ pub trait Activities: Send + Sync {
 
     /// A page of what concerns the security of the organisation; for owner and admin. Knows the filters of [`audit::PERIOD`] too.
     async fn audit(&self, context: &Context, query: &ListQuery) -> Result<Page<Activity>>;
+
+    /// A page of what happened on a record's page, newest first, in sentences. Whether the record is there is not asked here.
+    async fn timeline(&self, context: &Context, question: &TimelineQuestion) -> Result<Page<TimelineEntry>>;
 
     /// One activity.
     async fn get(&self, context: &Context, id: ActivityId) -> Result<Activity>;
@@ -55,6 +63,10 @@ impl Activities for PgActivities {
             Count::Skip => None,
         };
         Ok(Page::from_rows(query, rows, total, |activity, _| Position::new(Value::Null, activity.id)))
+    }
+
+    async fn timeline(&self, context: &Context, question: &TimelineQuestion) -> Result<Page<TimelineEntry>> {
+        timeline::page(&mut self.db.begin(context).await?, question).await
     }
 
     async fn get(&self, context: &Context, id: ActivityId) -> Result<Activity> {

@@ -1,0 +1,2 @@
+DROP INDEX crm_campaign_contacts_timeline;
+DROP INDEX crm_activities_timeline;
