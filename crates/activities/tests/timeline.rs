@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::{
     companies::{create, rename},
-    tables::{crm_notes, crm_tasks},
+    tables::{crm_campaign_contacts, crm_campaigns, crm_contacts, crm_deals, crm_notes, crm_tasks},
 };
 
 fn of(company: CompanyId) -> TimelineQuestion {
@@ -143,4 +143,49 @@ async fn pages_go_on_where_the_last_ended_whatever_comes_meanwhile() {
     assert!(narrowed.continue_after(&cursor).is_err());
     // Another organisation sees nothing of it.
     assert_eq!(entries(&activities, &umbrella.owner, &of(company)).await, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_contact_has_joined_campaigns_and_a_deal_has_gone_through_stages_that_have_names() {
+    let database = TestDatabase::create().await;
+    let acme = database.tenant("Acme").await;
+    let (db, activities) = (database.db(), PgActivities::new(database.db()));
+    let mut tx = db.begin(&acme.member).await.expect("a transaction");
+    let names = (crm_contacts::first_name.eq("Monica"), crm_contacts::last_name.eq("Hall"));
+    let inserted = diesel::insert_into(crm_contacts::table).values(names).returning(crm_contacts::id);
+    let contact: Uuid = inserted.get_result(&mut tx).await.expect("a contact");
+    let inserted = diesel::insert_into(crm_campaigns::table).values(crm_campaigns::name.eq("Spring fair"));
+    let campaign: Uuid = inserted.returning(crm_campaigns::id).get_result(&mut tx).await.expect("a campaign");
+    tx.commit().await.expect("a commit");
+    // Another transaction is another moment.
+    let mut tx = db.begin(&acme.member).await.expect("a transaction");
+    let both = (crm_campaign_contacts::campaign_id.eq(campaign), crm_campaign_contacts::contact_id.eq(contact));
+    assert_eq!(diesel::insert_into(crm_campaign_contacts::table).values(both).execute(&mut tx).await.expect("a member"), 1);
+    let inserted = diesel::insert_into(crm_deals::table).values(crm_deals::name.eq("Big Deal")).returning(crm_deals::id);
+    let deal: Uuid = inserted.get_result(&mut tx).await.expect("a deal");
+    let moved = diesel::update(crm_deals::table.find(deal)).set(crm_deals::stage.eq("proposal"));
+    assert_eq!(moved.execute(&mut tx).await.expect("an update"), 1);
+    tx.commit().await.expect("a commit");
+
+    let asked = |subject: Subject, id: Uuid| TimelineQuestion {
+        subject,
+        id,
+        entities: subject.shows().to_vec(),
+        names: Names::Hidden,
+        query: timeline::question(id),
+    };
+    let of_contact = entries(&activities, &acme.viewer, &asked(Subject::Contact, contact)).await;
+    assert_eq!(sentences(&of_contact), ["Joined the campaign \u{201c}Spring fair\u{201d}", "A member created Monica Hall"]);
+    // The page goes on behind the campaign, which is no line of the log.
+    let mut paged = asked(Subject::Contact, contact);
+    paged.query.limit = 1;
+    let page = activities.timeline(&acme.viewer, &paged).await.expect("a page");
+    let cursor = page.page.next_cursor.expect("a second page");
+    paged.query = timeline::question(contact).continue_after(&cursor).expect("our cursor");
+    assert_eq!(sentences(&entries(&activities, &acme.viewer, &paged).await), ["A member created Monica Hall"]);
+
+    let of_campaign = entries(&activities, &acme.viewer, &asked(Subject::Campaign, campaign)).await;
+    assert_eq!(sentences(&of_campaign), ["A member added a contact to the campaign", "A member created Spring fair"]);
+    let of_deal = entries(&activities, &acme.viewer, &asked(Subject::Deal, deal)).await;
+    assert_eq!(sentences(&of_deal), ["A member moved Big Deal from Prospecting to Proposal", "A member created Big Deal"]);
 }

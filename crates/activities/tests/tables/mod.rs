@@ -20,3 +20,33 @@ diesel::table! {
         related_to_id -> Uuid,
     }
 }
+
+diesel::table! {
+    crm_contacts (id) {
+        id -> Uuid,
+        first_name -> Text,
+        last_name -> Text,
+    }
+}
+
+diesel::table! {
+    crm_campaigns (id) {
+        id -> Uuid,
+        name -> Text,
+    }
+}
+
+diesel::table! {
+    crm_campaign_contacts (campaign_id, contact_id) {
+        campaign_id -> Uuid,
+        contact_id -> Uuid,
+    }
+}
+
+diesel::table! {
+    crm_deals (id) {
+        id -> Uuid,
+        name -> Text,
+        stage -> Text,
+    }
+}
