@@ -8,6 +8,7 @@ pub(crate) mod described;
 mod given;
 mod known;
 mod search;
+mod timeline;
 
 use std::{
     future::{Ready, ready},
@@ -33,6 +34,7 @@ pub use given::{Given, QueryParameter};
 pub use known::FieldList;
 pub use search::SearchRequest;
 pub(crate) use search::{asked_at, in_where};
+pub use timeline::TimelineParameters;
 
 /// What can be asked about a noun.
 pub trait Noun: 'static {

@@ -5,7 +5,10 @@ use actix_web::{
     web::{Data, Path},
 };
 use async_trait::async_trait;
-use crm_activities::Activity;
+use crm_activities::{
+    Activity,
+    timeline::{Subject, TimelineEntry},
+};
 use crm_campaigns::{BulkCampaigns, Campaign, CampaignChanges, CampaignMetrics, NewCampaign, within};
 use crm_deals::Deal;
 use crm_kernel::{CampaignId, Context, Field, ListQuery, Page, Result, Sort, Vocabulary, validation};
@@ -24,7 +27,7 @@ use crate::{
     external_ids::{self, ExternalIdList, Upserted},
     once::{Once, RequestKey, once},
     problem::Answer,
-    question::{FieldList, Noun, Question, SearchRequest, Show, in_where},
+    question::{FieldList, Noun, Question, SearchRequest, Show, TimelineParameters, in_where},
     related::{Relation, Target},
     services::Services,
     shape::created,
@@ -61,6 +64,7 @@ pub fn scope() -> web::Scope {
         .route("/{id}/tasks", web::get().to(list_tasks))
         .route("/{id}/notes", web::get().to(list_notes))
         .route("/{id}/activities", web::get().to(list_activities))
+        .route("/{id}/timeline", web::get().to(list_timeline))
 }
 
 /// Campaigns, as a noun of questions.
@@ -351,4 +355,17 @@ async fn list_activities(
     caller.may_read(&services, "campaign", Some(id.uuid()))?;
     let page = services.activities.list(&caller.context, &query).await?;
     Ok(shape.page(&services, &caller, page).await?)
+}
+
+/// List what happened on the page of a campaign, newest first, in sentences: notes, tasks and parts of it too
+#[api_v2_operation(operation_id = "listCampaignTimeline", tags("Campaigns"))]
+async fn list_timeline(
+    caller: Caller,
+    id: Path<CampaignId>,
+    parameters: TimelineParameters,
+    services: Data<Services>,
+) -> Answer<Listed<TimelineEntry>> {
+    let question = parameters.read(&services, &caller, Subject::Campaign, id.uuid())?;
+    services.campaigns.get(&caller.context, *id).await?;
+    Ok(Listed::new(&services.activities.timeline(&caller.context, &question).await?)?)
 }

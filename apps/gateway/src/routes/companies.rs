@@ -5,7 +5,10 @@ use actix_web::{
     web::{Data, Path},
 };
 use async_trait::async_trait;
-use crm_activities::Activity;
+use crm_activities::{
+    Activity,
+    timeline::{Subject, TimelineEntry},
+};
 use crm_companies::{BulkCompanies, Company, CompanyChanges, NewCompany, within};
 use crm_contacts::Contact;
 use crm_deals::Deal;
@@ -28,7 +31,7 @@ use crate::{
     external_ids::{self, ExternalIdList, Upserted},
     once::{Once, RequestKey, once},
     problem::Answer,
-    question::{FieldList, Noun, Question, SearchRequest, Show, in_where},
+    question::{FieldList, Noun, Question, SearchRequest, Show, TimelineParameters, in_where},
     related::{Relation, Target},
     services::Services,
     shape::created,
@@ -61,6 +64,7 @@ pub fn scope() -> web::Scope {
         .route("/{id}/tasks", web::get().to(list_tasks))
         .route("/{id}/notes", web::get().to(list_notes))
         .route("/{id}/activities", web::get().to(list_activities))
+        .route("/{id}/timeline", web::get().to(list_timeline))
 }
 
 /// Companies, as a noun of questions.
@@ -370,4 +374,17 @@ async fn list_activities(
     caller.may_read(&services, "company", Some(id.uuid()))?;
     let page = services.activities.list(&caller.context, &query).await?;
     Ok(shape.page(&services, &caller, page).await?)
+}
+
+/// List what happened on the page of a company, newest first, in sentences: notes, tasks and parts of it too
+#[api_v2_operation(operation_id = "listCompanyTimeline", tags("Companies"))]
+async fn list_timeline(
+    caller: Caller,
+    id: Path<CompanyId>,
+    parameters: TimelineParameters,
+    services: Data<Services>,
+) -> Answer<Listed<TimelineEntry>> {
+    let question = parameters.read(&services, &caller, Subject::Company, id.uuid())?;
+    services.companies.get(&caller.context, *id).await?;
+    Ok(Listed::new(&services.activities.timeline(&caller.context, &question).await?)?)
 }

@@ -5,7 +5,10 @@ use actix_web::{
     web::{Data, Path},
 };
 use async_trait::async_trait;
-use crm_activities::Activity;
+use crm_activities::{
+    Activity,
+    timeline::{Subject, TimelineEntry},
+};
 use crm_campaigns::CampaignContact;
 use crm_contacts::{
     BulkContacts, Contact, ContactChanges, ContactCompaniesRequest, ContactCompanyList, ContactPointList, ContactPointsRequest,
@@ -30,7 +33,7 @@ use crate::{
     external_ids::{self, ExternalIdList, Upserted},
     once::{Once, RequestKey, once},
     problem::Answer,
-    question::{FieldList, Noun, Question, SearchRequest, Show, in_where},
+    question::{FieldList, Noun, Question, SearchRequest, Show, TimelineParameters, in_where},
     related::{Relation, Target},
     services::Services,
     shape::created,
@@ -66,6 +69,7 @@ pub fn scope() -> web::Scope {
         .route("/{id}/notes", web::get().to(list_notes))
         .route("/{id}/campaigns", web::get().to(list_campaigns))
         .route("/{id}/activities", web::get().to(list_activities))
+        .route("/{id}/timeline", web::get().to(list_timeline))
 }
 
 /// Contacts, as a noun of questions.
@@ -442,4 +446,17 @@ async fn list_activities(
     caller.may_read(&services, "contact", Some(id.uuid()))?;
     let page = services.activities.list(&caller.context, &query).await?;
     Ok(shape.page(&services, &caller, page).await?)
+}
+
+/// List what happened on the page of a contact, newest first, in sentences: notes, tasks and parts of it too
+#[api_v2_operation(operation_id = "listContactTimeline", tags("Contacts"))]
+async fn list_timeline(
+    caller: Caller,
+    id: Path<ContactId>,
+    parameters: TimelineParameters,
+    services: Data<Services>,
+) -> Answer<Listed<TimelineEntry>> {
+    let question = parameters.read(&services, &caller, Subject::Contact, id.uuid())?;
+    services.contacts.get(&caller.context, *id).await?;
+    Ok(Listed::new(&services.activities.timeline(&caller.context, &question).await?)?)
 }

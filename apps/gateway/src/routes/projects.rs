@@ -5,7 +5,10 @@ use actix_web::{
     web::{Data, Path},
 };
 use async_trait::async_trait;
-use crm_activities::Activity;
+use crm_activities::{
+    Activity,
+    timeline::{Subject, TimelineEntry},
+};
 use crm_kernel::{Context, DealId, Field, ListQuery, Page, ProjectId, Result, Sort, Vocabulary, validation};
 use crm_notes::Note;
 use crm_projects::{BulkProjects, NewProject, Project, ProjectChanges, ProjectOfDeal, ProjectProgress, within};
@@ -23,7 +26,7 @@ use crate::{
     external_ids::{self, ExternalIdList, Upserted},
     once::{Once, RequestKey, once},
     problem::Answer,
-    question::{FieldList, Noun, Question, SearchRequest, Show, in_where},
+    question::{FieldList, Noun, Question, SearchRequest, Show, TimelineParameters, in_where},
     related::{Relation, Target},
     services::Services,
     shape::created,
@@ -54,6 +57,7 @@ pub fn scope() -> web::Scope {
         .route("/{id}/tasks", web::get().to(list_tasks))
         .route("/{id}/notes", web::get().to(list_notes))
         .route("/{id}/activities", web::get().to(list_activities))
+        .route("/{id}/timeline", web::get().to(list_timeline))
 }
 
 /// Projects, as a noun of questions.
@@ -335,4 +339,17 @@ async fn list_activities(
     caller.may_read(&services, "project", Some(id.uuid()))?;
     let page = services.activities.list(&caller.context, &query).await?;
     Ok(shape.page(&services, &caller, page).await?)
+}
+
+/// List what happened on the page of a project, newest first, in sentences: notes, tasks and parts of it too
+#[api_v2_operation(operation_id = "listProjectTimeline", tags("Projects"))]
+async fn list_timeline(
+    caller: Caller,
+    id: Path<ProjectId>,
+    parameters: TimelineParameters,
+    services: Data<Services>,
+) -> Answer<Listed<TimelineEntry>> {
+    let question = parameters.read(&services, &caller, Subject::Project, id.uuid())?;
+    services.projects.get(&caller.context, *id).await?;
+    Ok(Listed::new(&services.activities.timeline(&caller.context, &question).await?)?)
 }

@@ -95,6 +95,7 @@ async fn a_token_for_one_record_reads_that_one_and_nothing_through_it() {
         format!("{address}?include=owner"),
         format!("{address}/deals"),
         format!("{address}/activities"),
+        format!("{address}/timeline"),
         format!("companies/{company}"),
         format!("companies/{company}/contacts"),
         "contacts".into(),
@@ -116,7 +117,7 @@ async fn a_token_for_one_record_reads_that_one_and_nothing_through_it() {
     // An id in the address that is not the record's own kind is no way around the check.
     let of_company = scene.holder(block!("check if resource({company})", company = company.clone()));
     of_company.get(&format!("companies/{company}")).await.expect(200);
-    for path in ["contacts", "deals", "activities"] {
+    for path in ["contacts", "deals", "activities", "timeline"] {
         refuses(&of_company, &format!("companies/{company}/{path}")).await;
     }
     let two = scene.holder(block!("check if resource($id), $id == {company} || $id == {contact}"));
