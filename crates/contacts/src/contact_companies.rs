@@ -70,7 +70,8 @@ pub struct NewContactCompany {
     #[serde(default)]
     #[garde(length(chars, max = 100), inner(custom(validation::readable)))]
     pub role: Option<String>,
-    /// Whether it becomes the contact's `company_id`; where none does, the first one becomes it.
+    /// Whether it becomes the contact's `company_id`; where none does, the first one that is not in the bin
+    /// becomes it.
     #[serde(default)]
     pub is_primary: Option<bool>,
 }
@@ -87,12 +88,19 @@ pub(crate) fn settled(
     living: &HashSet<CompanyId>,
 ) -> Result<Vec<ContactCompany>, Vec<FieldError>> {
     let (mut faults, mut seen) = (Vec::new(), HashSet::new());
+    // Nobody comes to a company in the bin; who works there already may go on to.
+    let may_be_first = |sent: &NewContactCompany| {
+        let is_first = |company: &ContactCompany| company.company_id == sent.company_id && company.is_primary;
+        living.contains(&sent.company_id) || current.iter().any(is_first)
+    };
     for (index, sent) in wanted.iter().enumerate() {
         let pointer = format!("/data/{index}/company_id");
         if !seen.insert(sent.company_id) {
             faults.push(FieldError::new(pointer, "duplicate", "stands in the list already"));
         } else if !living.contains(&sent.company_id) && !current.iter().any(|company| company.company_id == sent.company_id) {
             faults.push(FieldError::new(pointer, "reference", "no such record"));
+        } else if sent.is_primary == Some(true) && !may_be_first(sent) {
+            faults.push(FieldError::new(pointer, "parent_deleted", "the record it refers to has been deleted"));
         }
         let is_second = wanted.iter().take(index).any(|other| other.is_primary == Some(true));
         if sent.is_primary == Some(true) && is_second {
@@ -106,11 +114,11 @@ pub(crate) fn settled(
     if !faults.is_empty() {
         return Err(faults);
     }
-    let primary = wanted.iter().position(|sent| sent.is_primary == Some(true)).unwrap_or_default();
+    let primary = wanted.iter().position(|sent| sent.is_primary == Some(true)).or_else(|| wanted.iter().position(may_be_first));
     let kept = |(index, sent): (usize, &NewContactCompany)| ContactCompany {
         company_id: sent.company_id,
         role: sent.role.clone(),
-        is_primary: index == primary,
+        is_primary: primary == Some(index),
         name: None,
         is_deleted: false,
     };

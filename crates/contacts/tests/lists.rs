@@ -216,7 +216,9 @@ async fn a_contact_belongs_to_companies_with_a_role_and_is_found_at_each() {
 
     bench.database.delete_company(analytical.uuid()).await;
     let kept = bench.companies(vec![at(analytical, "adviser once"), at(third, "director")]).await.expect("who is there stays");
-    assert!(kept.data[0].is_deleted);
+    assert_eq!((kept.data[0].is_deleted, kept.data[0].is_primary, kept.data[1].is_primary), (true, false, true));
+    let first = vec![NewContactCompany { is_primary: Some(true), ..at(analytical, "adviser") }, at(third, "director")];
+    refusals::invalid(bench.companies(first).await, "/data/0/company_id", "parent_deleted", "nobody comes to it any more");
     bench.companies(vec![at(third, "director")]).await.expect("it may go");
     refusals::invalid(bench.companies(vec![at(analytical, "back")]).await, "/data/0/company_id", "reference", "not from the bin");
     let foreign = bench.database.tenant("Umbrella").await;
