@@ -165,7 +165,8 @@ pub struct NewTask {
     /// When its person is to be reminded.
     #[serde(default)]
     pub remind_at: Option<Timestamp>,
-    /// How it comes again: a rule of RFC 5545, daily or rarer. Needs a due date.
+    /// How it comes again: a rule of RFC 5545, daily or rarer. Needs a due date. `FREQ=MONTHLY` from the 31st skips shorter months;
+    /// `BYMONTHDAY=-1` is the end of every month. BYHOUR, BYMINUTE and BYSECOND are refused; a bare date in UNTIL is all of that day.
     #[serde(default)]
     pub recurrence: Option<String>,
     /// The member who is to do it; the caller when absent on creation.
@@ -218,7 +219,8 @@ pub struct TaskChanges {
     /// When its person is to be reminded.
     #[serde(deserialize_with = "nullable")]
     pub remind_at: Option<Option<Timestamp>>,
-    /// How it comes again: a rule of RFC 5545, daily or rarer. Needs a due date.
+    /// How it comes again: a rule of RFC 5545, daily or rarer. Needs a due date. `FREQ=MONTHLY` from the 31st skips shorter months;
+    /// `BYMONTHDAY=-1` is the end of every month. BYHOUR, BYMINUTE and BYSECOND are refused; a bare date in UNTIL is all of that day.
     #[serde(deserialize_with = "nullable")]
     #[garde(length(chars, max = 500), inner(inner(custom(crate::recurrence::rule))))]
     pub recurrence: Option<Option<String>>,

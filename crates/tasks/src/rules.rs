@@ -60,11 +60,13 @@ fn judge(changes: &TaskChanges, before: &Before, faults: Vec<FieldError>) -> Res
     fault(is_all_day && !is_midnight, "/due_date", "day", "an all-day task is due at midnight UTC of its day");
     let rule = changes.recurrence.as_ref().unwrap_or(&before.recurrence);
     if let Some(rule) = rule {
-        // Which clock it goes by plays no part here.
-        let fits = |due: Timestamp| recurrence::fits(rule, if is_all_day { Due::Day(due) } else { Due::Moment(due) }, "UTC");
+        // What this change leaves alone was judged before.
+        let is_judged = changes.recurrence.is_some() || changes.due_date.is_some();
+        let fits =
+            |due: Timestamp| !is_judged || recurrence::fits(rule, if is_all_day { Due::Day(due) } else { Due::Moment(due) });
         let pointer = if changes.recurrence.is_some() { "/recurrence" } else { "/due_date" };
         fault(due.is_none(), pointer, "due", "a task that comes again is due at some time");
-        fault(due.is_some_and(|due| !fits(due)), pointer, "recurrence", "no days follow from this rule");
+        fault(due.is_some_and(|due| !fits(due)), pointer, "recurrence", "the rule has no day from then on");
     }
     if faults.is_empty() { Ok(()) } else { Err(Error::Invalid(faults)) }
 }

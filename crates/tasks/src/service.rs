@@ -45,11 +45,11 @@ pub trait Tasks: Send + Sync {
     /// Brings it back; for owner, admin and who deleted it.
     async fn restore(&self, context: &Context, id: TaskId) -> Result<Task>;
 
-    /// Completes it, now. One that comes again is followed by the next, which its `next_id` names; completing it once more after it was
-    /// opened again makes no other.
+    /// Completes it, now. One that comes again is followed by the next, which its `next_id` names; there is one at
+    /// most, however often it is opened and completed.
     async fn complete(&self, context: &Context, id: TaskId, expected: &Expected) -> Result<Task>;
 
-    /// Opens it again: it is pending. One that is open stays as it is.
+    /// Opens it again: it is pending. One that is open stays as it is. The one that followed goes to the bin if nobody has touched it.
     async fn reopen(&self, context: &Context, id: TaskId, expected: &Expected) -> Result<Task>;
 
     /// The caller's open tasks, by the caller's time zone.

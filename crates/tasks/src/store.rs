@@ -156,6 +156,21 @@ pub(crate) async fn time_zone(tx: &mut Tx, user: UserId) -> Result<Option<String
     own.select(q_members::time_zone).first(tx).await.optional().expect_any(MEMBER)
 }
 
+/// Whether this is a living task as it was made: pending, and never changed.
+pub(crate) async fn is_untouched(tx: &mut Tx, id: TaskId) -> Result<bool> {
+    let this = tasks::table.find((tx.organization_id(), id)).filter(tasks::deleted_at.is_null());
+    let found: Option<(TaskStatus, i32)> =
+        this.select((tasks::status, tasks::version)).first(tx).await.optional().expect_any(TASK)?;
+    Ok(found == Some((TaskStatus::Pending, 1)))
+}
+
+/// When the task was due that this one came after.
+pub(crate) async fn due_before(tx: &mut Tx, id: TaskId) -> Result<Option<Timestamp>> {
+    let own = tasks::table.filter(tasks::organization_id.eq(tx.organization_id())).filter(tasks::next_id.eq(id));
+    let due: Option<Option<Timestamp>> = own.select(tasks::due_date).first(tx).await.optional().expect_any(TASK)?;
+    Ok(due.flatten())
+}
+
 pub(crate) async fn insert(tx: &mut Tx, new: &NewTask) -> Result<Task> {
     let id = diesel::insert_into(tasks::table).values(new).returning(tasks::id).get_result(tx).await.expect_one(TASK)?;
     get(tx, id).await
@@ -219,8 +234,8 @@ pub(crate) async fn hold(tx: &mut Tx, id: TaskId, expected: &Expected) -> Result
     }
 }
 
-/// Changes a task that is held; with `next` it also names the task that comes after it.
-pub(crate) async fn update(tx: &mut Tx, id: TaskId, changes: &TaskChanges, next: Option<TaskId>) -> Result<Task> {
+/// Changes a task that is held; with `next` it also names the task that comes after it, or none.
+pub(crate) async fn update(tx: &mut Tx, id: TaskId, changes: &TaskChanges, next: Option<Option<TaskId>>) -> Result<Task> {
     let custom_fields = patched!(tasks::custom_fields.nullable(), changes.custom_fields).assume_not_null();
     let changed: TaskId = diesel::update(tasks::table.find((tx.organization_id(), id)))
         .set((changes, tasks::custom_fields.eq(custom_fields), next.map(|next| tasks::next_id.eq(next))))

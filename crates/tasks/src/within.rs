@@ -17,6 +17,9 @@ use crate::{
     store::{self, Held},
 };
 
+/// The version of a task that nobody has changed.
+const FIRST_VERSION: i32 = 1;
+
 /// See [`Tasks::create`](crate::Tasks::create).
 ///
 /// # Errors
@@ -68,7 +71,7 @@ pub async fn update(tx: &mut Tx, id: TaskId, expected: &Expected, changes: &Task
     let held = store::hold(tx, id, expected).await?;
     let changes = TaskChanges { custom_fields, ..changes.clone() };
     rules::judge_change(&held, &changes, faults)?;
-    let Some(next) = coming(tx, &held, &changes).await? else { return store::update(tx, id, &changes, None).await };
+    let Some(next) = coming(tx, id, &held, &changes).await? else { return opened_or_changed(tx, id, &held, &changes).await };
     match tx.attempt(async |tx| followed(tx, id, &changes, &next).await).await {
         // The work is done also when nothing can follow: the record is in the bin, the person has left, a value may be there once only.
         // What is wrong with the change itself is said again.
@@ -92,12 +95,32 @@ pub async fn complete(tx: &mut Tx, id: TaskId, expected: &Expected) -> Result<Ta
 pub async fn reopen(tx: &mut Tx, id: TaskId, expected: &Expected) -> Result<Task> {
     let held = store::hold(tx, id, expected).await?;
     let is_open = matches!(held.status, TaskStatus::Pending | TaskStatus::InProgress);
-    let status = if is_open { held.status } else { TaskStatus::Pending };
-    store::update(tx, id, &TaskChanges { status: Some(status), ..TaskChanges::default() }, None).await
+    if is_open {
+        return store::update(tx, id, &TaskChanges { status: Some(held.status), ..TaskChanges::default() }, None).await;
+    }
+    let opened = TaskChanges { status: Some(TaskStatus::Pending), ..TaskChanges::default() };
+    opened_or_changed(tx, id, &held, &opened).await
+}
+
+/// Makes a change that completes nothing. Where it opens what was completed, the task that came after goes to the bin, if nobody has
+/// touched it and the caller may: else there were two open ones. What is completed again is followed by a new one.
+async fn opened_or_changed(tx: &mut Tx, id: TaskId, held: &Held, changes: &TaskChanges) -> Result<Task> {
+    let is_opened = matches!(changes.status, Some(TaskStatus::Pending | TaskStatus::InProgress));
+    let next = held.next_id.filter(|_| is_opened && held.status == TaskStatus::Completed);
+    let Some(next) = next else { return store::update(tx, id, changes, None).await };
+    if !store::is_untouched(tx, next).await? {
+        return store::update(tx, id, changes, None).await;
+    }
+    let untouched = Expected::OneOf(vec![FIRST_VERSION]);
+    match tx.attempt(async |tx| store::delete(tx, next, &untouched).await).await {
+        Ok(()) => store::update(tx, id, changes, Some(None)).await,
+        Err(Error::Forbidden(_) | Error::Stale(_) | Error::NotFound(_)) => store::update(tx, id, changes, None).await,
+        Err(other) => Err(other),
+    }
 }
 
 /// When the task comes next, if this change completes it for the first time and it comes again.
-async fn coming(tx: &mut Tx, held: &Held, changes: &TaskChanges) -> Result<Option<Next>> {
+async fn coming(tx: &mut Tx, id: TaskId, held: &Held, changes: &TaskChanges) -> Result<Option<Next>> {
     let is_done_now = held.status != TaskStatus::Completed && changes.status == Some(TaskStatus::Completed);
     let rule = changes.recurrence.as_ref().unwrap_or(&held.recurrence);
     let (Some(rule), Some(due)) = (rule, changes.due_date.unwrap_or(held.due_date)) else { return Ok(None) };
@@ -108,14 +131,18 @@ async fn coming(tx: &mut Tx, held: &Held, changes: &TaskChanges) -> Result<Optio
     // A person who is not there is the change's fault, and is refused with it.
     let Some(zone) = store::time_zone(tx, person).await? else { return Ok(None) };
     let is_all_day = changes.is_all_day.unwrap_or(held.is_all_day);
-    let begins = if is_all_day { Due::Day(due) } else { Due::Moment(due) };
-    Ok(recurrence::after(rule, begins, Timestamp::now(), &zone))
+    let begins = match store::due_before(tx, id).await? {
+        _ if is_all_day => Due::Day(due),
+        Some(before) => Due::Following(due, before),
+        None => Due::Moment(due),
+    };
+    recurrence::after(rule, begins, Timestamp::now(), &zone)
 }
 
 /// Completes a task, and makes the one that comes after it. One change to each.
 async fn followed(tx: &mut Tx, id: TaskId, changes: &TaskChanges, next: &Next) -> Result<Task> {
     let next_id = TaskId::generate();
-    let done = store::update(tx, id, changes, Some(next_id)).await?;
+    let done = store::update(tx, id, changes, Some(Some(next_id))).await?;
     store::insert_next(tx, &done, next_id, next).await?;
     Ok(done)
 }

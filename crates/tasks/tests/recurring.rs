@@ -67,15 +67,47 @@ async fn completing_makes_the_next_one_with_its_fields_and_its_reminder() {
     assert_eq!((next.status, next.completed_at, next.next_id), (TaskStatus::Pending, None, None));
     assert_eq!((&next.tags, next.related_to_id, next.assigned_to_id), (&task.tags, Some(company), task.assigned_to_id));
 
-    // Opened and completed once more, in whichever way, there is no second one.
+    // Opened, the one that nobody touched goes; completed once more, in whichever way, there is one again.
     let open = bench.tasks.reopen(bench.member(), task.id, &Expected::Any).await.expect("its own");
-    assert_eq!((open.status, open.completed_at, open.next_id), (TaskStatus::Pending, None, done.next_id));
+    assert_eq!((open.status, open.completed_at, open.next_id), (TaskStatus::Pending, None, None));
+    let living = "SELECT count(*) FROM crm_tasks WHERE deleted_at IS NULL";
+    assert_eq!(bench.database.number(living).await, 1);
+    let gone = format!("SELECT count(*) FROM crm_activities WHERE entity_id = '{}'", next.id);
+    assert_eq!(bench.database.number(&gone).await, 2, "made, and put into the bin");
     let patched = TaskChanges { status: Some(TaskStatus::Completed), ..TaskChanges::default() };
     let again = bench.tasks.update(bench.member(), task.id, &Expected::Any, &patched).await.expect("its own");
-    assert_eq!(again.next_id, done.next_id);
-    assert_eq!(bench.database.number("SELECT count(*) FROM crm_tasks").await, 2);
+    assert!(again.next_id.is_some_and(|again| again != next.id));
+    assert_eq!(bench.database.number(living).await, 2);
     let same = bench.completed(&again).await;
     assert_eq!(same.version, again.version, "completing what is completed changes nothing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_next_one_that_somebody_touched_stays_when_the_one_before_is_opened() {
+    let bench = Bench::new().await;
+    let task = bench.made(every("FREQ=WEEKLY", tomorrow(9))).await;
+    let next = bench.completed(&task).await.next_id.expect("one follows");
+    let renamed = TaskChanges { title: Some("Ask for the figures".into()), ..TaskChanges::default() };
+    bench.tasks.update(bench.member(), next, &Expected::Any, &renamed).await.expect("its own");
+    let opened = TaskChanges { status: Some(TaskStatus::InProgress), ..TaskChanges::default() };
+    let open = bench.tasks.update(bench.member(), task.id, &Expected::Any, &opened).await.expect("its own");
+    assert_eq!((open.status, open.next_id), (TaskStatus::InProgress, Some(next)));
+    assert_eq!(bench.completed(&open).await.next_id, Some(next), "no other is made");
+    assert_eq!(bench.database.number("SELECT count(*) FROM crm_tasks WHERE deleted_at IS NULL").await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_hour_that_the_clocks_left_out_moves_one_task_and_not_its_series() {
+    let bench = Bench::new().await;
+    let user = bench.tenant.colleague.user_id;
+    bench.database.execute(&format!("UPDATE users SET time_zone = 'Europe/Berlin' WHERE id = '{user}'")).await;
+    let due = "2039-03-26T01:30:00Z".parse().expect("a time");
+    let mut task = bench.made(NewTask { assigned_to_id: Some(user), ..every("FREQ=DAILY", due) }).await;
+    for coming in ["2039-03-27T01:30:00Z", "2039-03-28T00:30:00Z", "2039-03-29T00:30:00Z"] {
+        let done = bench.completed(&task).await;
+        task = bench.tasks.get(bench.member(), done.next_id.expect("one follows")).await.expect("it is there");
+        assert_eq!(task.due_date.map(|due| due.to_string()).as_deref(), Some(coming));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -169,7 +201,15 @@ async fn what_cannot_come_again_is_refused_where_the_fault_is() {
     let member = bench.member();
     let undated = NewTask { due_date: None, ..every("FREQ=DAILY", tomorrow(9)) };
     refusals::invalid(bench.tasks.create(member, undated).await, "/recurrence", "due", "when?");
-    for rule in ["FREQ=HOURLY", "every day", "FREQ=DAILY\nRDATE:20390101T000000Z", "FREQ=MONTHLY;BYMONTHDAY=40"] {
+    for rule in [
+        "FREQ=HOURLY",
+        "every day",
+        "FREQ=DAILY\nRDATE:20390101T000000Z",
+        "FREQ=MONTHLY;BYMONTHDAY=40",
+        "FREQ=DAILY;COUNT=0",
+        "FREQ=DAILY;BYHOUR=9",
+        "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30",
+    ] {
         refusals::invalid(bench.tasks.create(member, every(rule, tomorrow(9))).await, "/recurrence", "recurrence", rule);
     }
     let task = bench.made(every("FREQ=DAILY", tomorrow(9))).await;
