@@ -153,7 +153,11 @@ pub(crate) async fn position_below(
     if above.is_empty() && next.is_none() {
         return Ok(None);
     }
-    let position = position::between(&above, next.as_deref());
+    let position = match &next {
+        // Close to it, so that those who come later stand on top again.
+        Some(next) if above.is_empty() => position::above(next),
+        _ => position::between(&above, next.as_deref()),
+    };
     if position.len() > LONGEST_POSITION {
         let message = "too many deals were placed right here: place it elsewhere, or move one of these two first";
         return Err(Error::invalid("/below_id", "too_close", message));

@@ -24,9 +24,32 @@ pub(crate) fn between(lower: &str, upper: Option<&str>) -> String {
     }
 }
 
+/// A place right above this one, as `app.position_above` finds it: who comes later, by the clock, still stands above it.
+pub(crate) fn above(place: &str) -> String {
+    const DIGITS: usize = 15;
+    let digits = place.trim_start_matches('0');
+    let zeros = place.len() - digits.len();
+    let number = digits.chars().chain(std::iter::repeat('0')).take(DIGITS);
+    let number = number.fold(0_u64, |number, digit| number * 16 + u64::from(digit.to_digit(16).unwrap_or(0)));
+    format!("{}{:015x}8", "0".repeat(zeros), number.saturating_sub(1))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::between;
+    use super::{above, between};
+
+    #[test]
+    fn right_above_a_place_is_another_however_often() {
+        for place in ["8", "1", "0001", "7ff9c1d2e3a4b5c68", "00000000000000000001", "1000000000000008", "f"] {
+            let mut last = place.to_owned();
+            for _ in 0..1_000 {
+                let next = above(&last);
+                assert!(next < last && !next.ends_with('0'), "{next} {last}");
+                last = next;
+            }
+            assert!(last.len() <= place.len() + 32, "{last}");
+        }
+    }
 
     #[test]
     fn there_is_always_room_between_two() {

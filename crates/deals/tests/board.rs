@@ -82,6 +82,45 @@ async fn cards_stand_where_they_are_placed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_comes_later_stands_above_those_that_were_dragged_to_the_top() {
+    let bench = Bench::new().await;
+    let (a, b) = (bench.deal("a").await, bench.deal("b").await);
+    for _ in 0..40 {
+        bench.place(&a, "prospecting", Some(None)).await.unwrap();
+        bench.place(&b, "prospecting", Some(None)).await.unwrap();
+    }
+    let c = bench.deal("c").await;
+    assert_eq!(bench.names("prospecting").await, ["c", "b", "a"]);
+    // As it was where people had dragged cards before: far above the clock.
+    for place in ["4", "0000000000000000000001"] {
+        bench.database.execute(&format!("UPDATE crm_deals SET board_position = '{place}' WHERE id = '{}'", a.id)).await;
+        assert_eq!(bench.names("prospecting").await[0], "a");
+        let new = bench.deal("new").await;
+        bench.place(&c, "proposal", None).await.unwrap();
+        bench.place(&c, "prospecting", None).await.unwrap();
+        assert_eq!(bench.names("prospecting").await[..3], ["c", "new", "a"]);
+        bench.deals.delete(&bench.tenant.member, new.id, &Expected::Any).await.unwrap();
+    }
+    // Many who come at once, while one is dragged to the top, and one after them.
+    let mut people = JoinSet::new();
+    for number in 0..12 {
+        let (deals, who, card) = (bench.deals.clone(), bench.tenant.member.clone(), b.id);
+        people.spawn(async move {
+            if number % 3 == 0 {
+                let step = StageStep { stage: "prospecting".into(), below_id: Some(None), ..StageStep::default() };
+                deals.move_to(&who, card, &Expected::Any, &step).await.expect("it is moved");
+            } else {
+                let new = NewDeal { name: format!("{number:02}"), ..NewDeal::default() };
+                deals.create(&who, new).await.expect("it comes");
+            }
+        });
+    }
+    people.join_all().await;
+    bench.deal("last").await;
+    assert_eq!(bench.names("prospecting").await[0], "last");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_place_is_named_by_a_living_deal_of_the_stage() {
     let bench = Bench::new().await;
     let (a, b) = (bench.deal("a").await, bench.deal("b").await);
