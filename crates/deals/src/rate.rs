@@ -28,7 +28,7 @@ impl Rate {
     /// Whether it is more than 0.
     #[must_use]
     pub fn is_positive(&self) -> bool {
-        self.0 > BigDecimal::from(0)
+        self.0.sign() == bigdecimal::num_bigint::Sign::Plus
     }
 }
 

@@ -243,7 +243,7 @@ async fn what_is_overdue_is_told_by_the_clock_of_who_asks_as_filters_do() {
     let project = bench.made(NewProject { due_date: Some(due), ..named() }).await;
     assert!(project.is_overdue, "the day is over where she is");
     assert!(bench.projects.progress(seller, project.id).await.expect("it is there").is_overdue);
-    assert_eq!(bench.overdue_for(seller, seller_zone).await, [project.clone()]);
+    assert_eq!(bench.overdue_for(seller, seller_zone).await, std::slice::from_ref(&project));
     assert!(!bench.projects.get(colleague, project.id).await.expect("it is there").is_overdue, "it is not over where he is");
     assert!(bench.overdue_for(colleague, home_zone).await.is_empty());
 }

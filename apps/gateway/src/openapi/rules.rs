@@ -147,7 +147,7 @@ impl Trial<'_> {
     fn describe_text(&self, property: &mut Value) {
         if self.takes(json!(1)) && self.takes(json!("1")) {
             let sign = if self.takes(json!("-1")) { "-?" } else { "" };
-            let most = edge(1, MOST_DECIMAL, &|number: i64| self.takes(json!(number.to_string())));
+            let most = edge(1, MOST_DECIMAL, |number: i64| self.takes(json!(number.to_string())));
             *property = decimal(property, sign, most);
             return;
         }

@@ -88,7 +88,6 @@ async fn a_page_reads_a_page_of_each_kind_whatever_has_happened() {
         let plan: Value = Analysed(stream).get_result(&mut tx).await.expect("a plan");
         let (log, wasted) = read(&plan[0]["Plan"]);
         let months = 20.0;
-        println!("{name}: {log} rows of the log, {wasted} for nothing, {}", plan[0]["Execution Time"]);
         assert!(log <= kinds * (51.0 + months), "{name}: {log} rows of the log\n{plan:#}");
         assert!(wasted <= 51.0, "{name}: {wasted} for nothing\n{plan:#}");
     }
