@@ -36,6 +36,13 @@ pub use search::SearchRequest;
 pub(crate) use search::{asked_at, in_where};
 pub use timeline::TimelineParameters;
 
+/// The question below a record, for what hangs on it in another way too.
+pub(crate) fn letting_in<N: Noun>(query: ListQuery, field: &str, also: impl Iterator<Item = Uuid>) -> ListQuery {
+    let (Some(field), Some(own)) = (fields::find(N::fields(), field), fields::find(N::fields(), "id")) else { return query };
+    let also: Vec<Uuid> = also.collect();
+    ListQuery { filter: query.filter.letting_in(field, own, &also), ..query }
+}
+
 /// What can be asked about a noun.
 pub trait Noun: 'static {
     /// What its cursors say that they are of: `contact`.
@@ -117,24 +124,6 @@ impl<N: Noun> Question<N> {
         let field = self.said_by_address(field)?;
         let mut query = every::<N>();
         query.filter = query.filter.and_id(field, id);
-        self.understand(services, caller, query).await
-    }
-
-    /// The same for what hangs on the record in another way as well: these are in the list too.
-    ///
-    /// # Errors
-    /// `Malformed` with every bad parameter.
-    pub async fn read_within_and(
-        &self,
-        services: &Services,
-        caller: &Caller,
-        (field, id): (&str, Uuid),
-        also: &[Uuid],
-    ) -> Result<(ListQuery, Shape)> {
-        let (field, own) = (self.said_by_address(field)?, fields::find(N::fields(), "id"));
-        let own = own.ok_or_else(|| Error::internal("every record has an id"))?;
-        let mut query = every::<N>();
-        query.filter = query.filter.and_id_or_one_of(field, id, own, also);
         self.understand(services, caller, query).await
     }
 

@@ -31,7 +31,7 @@ use crate::{
     external_ids::{self, ExternalIdList, Upserted},
     once::{Once, RequestKey, once},
     problem::Answer,
-    question::{FieldList, Noun, Question, SearchRequest, Show, TimelineParameters, in_where},
+    question::{FieldList, Noun, Question, SearchRequest, Show, TimelineParameters, in_where, letting_in},
     related::{Relation, Target},
     services::Services,
     shape::created,
@@ -297,10 +297,10 @@ async fn list_contacts(
     question: Question<ContactNoun>,
     services: Data<Services>,
 ) -> Answer<Listed<Contact>> {
+    let (query, shape) = question.read_within(&services, &caller, "company_id", id.uuid()).await?;
     services.companies.get(&caller.context, *id).await?;
-    let also = services.contacts.further_of(&caller.context, *id).await?;
-    let also: Vec<Uuid> = also.iter().map(|contact| contact.uuid()).collect();
-    let (query, shape) = question.read_within_and(&services, &caller, ("company_id", id.uuid()), &also).await?;
+    let further = services.contacts.further_of(&caller.context, *id).await?;
+    let query = letting_in::<ContactNoun>(query, "company_id", further.iter().map(|contact| contact.uuid()));
     let page = services.contacts.list(&caller.context, &query).await?;
     Ok(shape.page(&services, &caller, page).await?)
 }

@@ -33,7 +33,7 @@ use crate::{
     external_ids::{self, ExternalIdList, Upserted},
     once::{Once, RequestKey, once},
     problem::Answer,
-    question::{FieldList, Noun, Question, SearchRequest, Show, TimelineParameters, in_where},
+    question::{FieldList, Noun, Question, SearchRequest, Show, TimelineParameters, in_where, letting_in},
     related::{Relation, Target},
     services::Services,
     shape::created,
@@ -383,10 +383,10 @@ async fn list_deals(
     question: Question<DealNoun>,
     services: Data<Services>,
 ) -> Answer<Listed<Deal>> {
+    let (query, shape) = question.read_within(&services, &caller, "primary_contact_id", id.uuid()).await?;
     services.contacts.get(&caller.context, *id).await?;
-    let also = services.deals.with_contact(&caller.context, *id).await?;
-    let also: Vec<Uuid> = also.iter().map(|deal| deal.uuid()).collect();
-    let (query, shape) = question.read_within_and(&services, &caller, ("primary_contact_id", id.uuid()), &also).await?;
+    let taking_part = services.deals.with_contact(&caller.context, *id).await?;
+    let query = letting_in::<DealNoun>(query, "primary_contact_id", taking_part.iter().map(|deal| deal.uuid()));
     let page = services.deals.list(&caller.context, &query).await?;
     Ok(shape.page(&services, &caller, page).await?)
 }

@@ -44,6 +44,11 @@ async fn every_list_takes_a_filter() {
     let world = World::create(&app, "Acme").await;
     let mut lists = 0;
     for operation in Document::of_the_application().operations().iter().filter(|operation| operation.takes("limit")) {
+        // A timeline is no list of records: its lines have kinds and nothing else to ask for.
+        if operation.path.ends_with("/timeline") {
+            assert!(operation.takes("kind") && !operation.takes("filter"), "{}", operation.name());
+            continue;
+        }
         assert!(operation.takes("filter"), "{} takes no filter", operation.name());
         let noun = operation.collection().unwrap_or("members");
         let id = if operation.has_id() { world.first(noun) } else { String::new() };

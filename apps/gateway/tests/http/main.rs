@@ -3,6 +3,7 @@
 
 mod bin;
 mod bodies;
+mod contacts;
 mod contract;
 mod lists;
 mod notes;

@@ -19,6 +19,8 @@ pub struct Filter {
     asked: Condition,
     /// The same for this caller and moment.
     resolved: Condition,
+    /// What is let in besides where the short form narrows a field of this name.
+    also: Option<(&'static str, Comparison)>,
 }
 
 impl Filter {
@@ -29,18 +31,13 @@ impl Filter {
         self
     }
 
-    /// Adds that `field` has the id, or the record itself is one of these: what hangs on a record in more than one way.
+    /// Lets in, where the short form narrows `field`, what has one of these ids as well: what hangs on a record in more than one way. It is
+    /// no part of what was asked, so that a page is continued although there are more of them since.
     #[must_use]
-    pub fn and_id_or_one_of(mut self, field: &'static Field, id: impl Into<Uuid>, own: &'static Field, also: &[Uuid]) -> Self {
-        if also.is_empty() {
-            return self.and_id(field, id);
-        }
+    pub fn letting_in(mut self, field: &'static Field, own: &'static Field, also: &[Uuid]) -> Self {
         let values: Vec<FilterValue> = also.iter().copied().map(FilterValue::Id).collect();
-        let named = Comparison { field: FieldPath::of(own), operator: Operator::In, values };
-        let with_id = one(FieldPath::of(field), FilterValue::Id(id.into()));
-        let either = Condition::Any(vec![Condition::Compare(with_id), Condition::Compare(named)]);
-        self.resolved = self.resolved.and(either.clone());
-        self.asked = self.asked.and(either);
+        let named = || Comparison { field: FieldPath::of(own), operator: Operator::In, values: values.clone() };
+        self.also = (!values.is_empty()).then(|| (field.name, named()));
         self
     }
 
@@ -104,7 +101,13 @@ impl Filter {
     /// The whole tree, with nothing relative in it: what a store narrows its records by.
     #[must_use]
     pub fn condition(&self) -> Condition {
-        self.short().and(self.resolved.clone())
+        let Some((field, named)) = &self.also else { return self.short().and(self.resolved.clone()) };
+        let widened = |comparison: &Comparison| {
+            let alone = Condition::Compare(comparison.clone());
+            let is_it = comparison.field.field.name == *field;
+            if is_it { Condition::Any(vec![alone, Condition::Compare(named.clone())]) } else { alone }
+        };
+        Condition::All(self.short.iter().map(widened).collect()).and(self.resolved.clone())
     }
 
     /// The whole tree as the caller asked for it: the same for every page of a list, however long reading takes.
