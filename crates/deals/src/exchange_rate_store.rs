@@ -23,6 +23,11 @@ diesel::define_sql_function! {
     fn follow_exchange_rates(most: diesel::sql_types::Integer) -> diesel::sql_types::Integer;
 }
 
+pub(crate) async fn get(tx: &mut Tx, id: ExchangeRateId) -> Result<ExchangeRate> {
+    let own = q_exchange_rates::table.filter(q_exchange_rates::organization_id.eq(tx.organization_id()));
+    own.filter(q_exchange_rates::id.eq(id)).select(ExchangeRate::as_select()).first(tx).await.expect_one(RATE)
+}
+
 /// Up to one rate more than the page holds.
 pub(crate) async fn list(tx: &mut Tx, query: &ListQuery) -> Result<Vec<ExchangeRate>> {
     if cost::is_doubtful(query) {

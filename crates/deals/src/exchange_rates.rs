@@ -110,6 +110,9 @@ pub trait ExchangeRates: Send + Sync {
     /// A page.
     async fn list(&self, context: &Context, query: &ListQuery) -> Result<Page<ExchangeRate>>;
 
+    /// One of them.
+    async fn get(&self, context: &Context, id: ExchangeRateId) -> Result<ExchangeRate>;
+
     /// Sets rates by currency and day, all or none; for owner and admin. Setting what is there already changes nothing.
     async fn set(&self, context: &Context, rates: &[NewExchangeRate]) -> Result<ExchangeRatesSet>;
 
@@ -156,6 +159,10 @@ impl ExchangeRates for PgExchangeRates {
             Count::Skip => None,
         };
         Ok(Page::from_rows(query, rows, total, store::position))
+    }
+
+    async fn get(&self, context: &Context, id: ExchangeRateId) -> Result<ExchangeRate> {
+        store::get(&mut self.db.begin(context).await?, id).await
     }
 
     async fn set(&self, context: &Context, rates: &[NewExchangeRate]) -> Result<ExchangeRatesSet> {

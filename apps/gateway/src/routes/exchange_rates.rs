@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::{
     answer::{Listed, Plain, Record},
     body::{Body, Input},
-    caller::Caller,
+    caller::{Caller, RecordCaller},
     problem::Answer,
     question::{FieldList, Noun, Question},
     related::{Relation, Target},
@@ -86,6 +86,8 @@ async fn set(caller: Caller, services: Data<Services>, body: Body<ExchangeRatesR
 
 /// Take an exchange rate away. Open deals follow; closed ones keep what they were counted at
 #[api_v2_operation(operation_id = "deleteExchangeRate", tags("Exchange rates"))]
-async fn delete(caller: Caller, id: Path<ExchangeRateId>, services: Data<Services>) -> Answer<Plain<ExchangeRatesSet>> {
+async fn delete(caller: RecordCaller, id: Path<ExchangeRateId>, services: Data<Services>) -> Answer<Plain<ExchangeRatesSet>> {
+    let context = caller.context.clone();
+    let caller = caller.admitted(services.exchange_rates.get(&context, *id)).await?;
     Ok(Plain(services.exchange_rates.delete(&caller.context, *id).await?))
 }
