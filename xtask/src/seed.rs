@@ -18,7 +18,7 @@ use tokio_postgres::Client;
 
 use crate::database::{self, Database};
 use crate::environment::Environment;
-use crate::import::door::Door;
+use crate::import::door::{self, Door};
 use crate::migrate;
 use crate::progress::{say, seconds};
 use crate::scale::{self, Ground, Sizes};
@@ -54,7 +54,8 @@ impl Options {
         }
         migrate::must_be_done(&database.admin_url).await?;
         let large = Sizes { companies: self.companies, contacts: self.contacts, deals: self.deals };
-        let ground = Ground { admin_url: &database.admin_url, app_url: &database.app_url, root: &environment.root };
+        let app_url = door::url(database).await;
+        let ground = Ground { admin_url: &database.admin_url, app_url: &app_url, root: &environment.root };
         scale::fill_all(&ground, &large).await
     }
 }

@@ -35,9 +35,9 @@ async fn a_fill_that_was_killed_goes_on_and_the_same_sizes_make_the_same_records
     let lines = BufReader::new(killed.stdout.take().unwrap()).lines();
     // In the middle of the second organisation.
     let reached = lines.map_while(Result::ok).find(|line| line.contains("6000 contacts"));
-    assert!(reached.is_some(), "it ended before it was killed");
     killed.kill().unwrap();
-    killed.wait().unwrap();
+    let said = killed.wait_with_output().unwrap();
+    assert!(reached.is_some(), "it ended before it was killed: {}", String::from_utf8_lossy(&said.stderr));
 
     let output = scale(&database, &state).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -39,7 +39,7 @@ impl Door {
 
 /// As crm_app itself. Where its password was set by another installation, as the administrator stepping down to that role for the
 /// whole connection: the walls stand for it just the same, and nobody's password needs to be changed.
-async fn url(database: &Database) -> String {
+pub async fn url(database: &Database) -> String {
     if database::connect(&database.app_url).await.is_ok() {
         return database.app_url.clone();
     }
