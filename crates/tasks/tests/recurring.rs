@@ -1,8 +1,10 @@
 //! A task that comes again is followed by one task when it is completed.
 
-use crm_kernel::{Context, Expected, Timestamp};
+use crm_kernel::{Context, Expected, TaskId, Timestamp};
 use crm_tasks::{NewTask, PgTasks, RelatedType, Task, TaskChanges, TaskStatus, Tasks};
+use crm_tenancy::housekeeping;
 use crm_testkit::{Tenant, TestDatabase, refusals};
+use serde_json::json;
 use time::{Duration, Time};
 
 struct Bench {
@@ -218,4 +220,58 @@ async fn what_cannot_come_again_is_refused_where_the_fault_is() {
     refusals::invalid(refused, "/due_date", "due", "it comes again");
     let noon = NewTask { is_all_day: Some(true), ..every("FREQ=DAILY", tomorrow(12)) };
     refusals::invalid(bench.tasks.create(member, noon).await, "/due_date", "day", "noon is no day");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_followed_a_task_is_purged_before_it_and_after_it() {
+    let bench = Bench::new().await;
+    let own = bench.tenant.organization_id;
+    bench.database.execute(&format!("UPDATE organizations SET bin_retention_days = 30 WHERE id = '{own}'")).await;
+    let delete = async |id: TaskId, days: u32| {
+        bench.tasks.delete(bench.member(), id, &Expected::Any).await.expect("its own");
+        // The guards keep the moment of deletion; time cannot be waited for.
+        let aged = format!("UPDATE crm_tasks SET deleted_at = now() - interval '{days} days' WHERE id = '{id}'");
+        bench.database.execute(&format!("SET session_replication_role = replica; {aged}; RESET session_replication_role")).await;
+    };
+    let purge = async || housekeeping::run(&bench.database.db()).await.expect("the database is there")["bins"];
+    let there = async |id: TaskId| bench.database.number(&format!("SELECT count(*) FROM crm_tasks WHERE id = '{id}'")).await == 1;
+
+    // The one that followed goes first, the one before it lives on and does not name it any more.
+    let first = bench.made(every("FREQ=WEEKLY", tomorrow(9))).await;
+    let done = bench.completed(&first).await;
+    let second = done.next_id.expect("one follows");
+    delete(second, 31).await;
+    assert_eq!((purge().await, there(second).await), (1, false));
+    let kept = bench.tasks.get(bench.member(), first.id).await.expect("it lives");
+    assert_eq!((kept.next_id, kept.status, kept.version), (None, TaskStatus::Completed, done.version + 1));
+    assert_eq!(
+        (kept.completed_at, kept.last_activity_at),
+        (done.completed_at, done.last_activity_at),
+        "nobody did anything to it"
+    );
+    let log = bench.database.activities_of("task", first.id).await;
+    let last = log.last().expect("it is logged");
+    assert_eq!((log.len(), last.actor_kind.as_str(), last.activity_type.as_str()), (3, "system", "updated"));
+    assert_eq!(last.changes, Some(json!({ "next_id": [second, null] })));
+
+    // The one before goes first, the one that followed lives on, and goes when its time has come.
+    let first = bench.made(every("FREQ=WEEKLY", tomorrow(10))).await;
+    let second = bench.completed(&first).await.next_id.expect("one follows");
+    delete(first.id, 31).await;
+    assert_eq!((purge().await, there(first.id).await, there(second).await), (1, false, true));
+    delete(second, 31).await;
+    assert_eq!((purge().await, there(second).await), (1, false));
+
+    // While the one before is in the bin it is not changed: the one that followed waits for it, and both go.
+    let first = bench.made(every("FREQ=WEEKLY", tomorrow(11))).await;
+    let second = bench.completed(&first).await.next_id.expect("one follows");
+    delete(second, 31).await;
+    delete(first.id, 29).await;
+    assert_eq!((purge().await, there(second).await), (0, true), "it could be restored, and names the other");
+    bench.tasks.restore(bench.member(), first.id).await.expect("who deleted it");
+    delete(first.id, 31).await;
+    assert_eq!((purge().await, there(first.id).await, there(second).await), (2, false, false));
+    let dangling = "SELECT count(*) FROM crm_tasks AS task WHERE next_id IS NOT NULL
+                    AND NOT EXISTS (SELECT FROM crm_tasks AS next WHERE (next.organization_id, next.id) = (task.organization_id, task.next_id))";
+    assert_eq!(bench.database.number(dangling).await, 0);
 }
