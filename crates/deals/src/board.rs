@@ -1,31 +1,35 @@
-//! The board: a pipeline's stages with the first cards of each, and what comes below a card.
+//! The board: a pipeline's stages with the first cards of each, and the further cards of a stage.
 //!
 //! Must stay true: counts and sums are of all deals of a stage that match, not of the cards that are shown; cards stand as people have
-//! placed them.
+//! placed them; a page goes on in the stage and at the place where the one before it ended, whatever became of its last card.
 
 use std::collections::HashMap;
 
-use crm_kernel::{DealId, Error, Filter, PipelineId, Result, Timestamp};
+use crm_kernel::{
+    DealId, Direction, Error, Field, Filter, Kind, ListQuery, Page, PipelineId, Position, Result, Sort, Timestamp, fields,
+};
 use crm_tenancy::Tx;
 use serde::Serialize;
+use serde_json::json;
 
 use crate::{
     board_store as cards,
+    fields::FIELDS,
     model::Deal,
     pipeline::{Stage, StageOutcome},
     pipeline_store as store, position,
-    store::{base_currency, get},
+    store::base_currency,
     summary::{Figures, is_everything},
     sums::Sum,
 };
 
 /// Cards of each stage that a board begins with.
-const FIRST_CARDS: i64 = 25;
-/// Cards that are shown below a card.
-const CARDS_BELOW: i64 = 100;
-
+const FIRST_CARDS: u16 = 25;
 /// Digits of a position at most, as the column has it.
 const LONGEST_POSITION: usize = 1_000;
+
+/// The order of cards. No list has it: what a place is worth is known beside the others of its stage alone.
+static PLACE: Field = Field::shown("board_position", Kind::Text).sortable();
 
 /// The stages of one pipeline with their first cards.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -59,17 +63,27 @@ pub struct BoardStage {
     pub weighted_amount: crm_kernel::Money,
     /// The first 25 cards, the top one first.
     pub data: Vec<BoardCard>,
-    /// Whether there are more: `GET /deals/{id}/below` of the last card has them.
-    pub has_more: bool,
+    /// Where they go on: `GET /deals/board/{stage}` takes it as `cursor`.
+    pub page: CardPage,
 }
 
-/// Cards below another one.
+/// Cards of one stage.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(paperclip::actix::Apiv2Schema))]
 pub struct CardList {
-    /// At most 100 cards of the stage.
+    /// Cards of the stage, the top one first.
     pub data: Vec<BoardCard>,
-    /// Whether there are more.
+    /// Where they go on.
+    pub page: CardPage,
+}
+
+/// Where the cards of a stage go on. How many there are, the stage says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(paperclip::actix::Apiv2Schema))]
+pub struct CardPage {
+    /// Pass as `cursor` for the next page; null on the last.
+    pub next_cursor: Option<String>,
+    /// Whether there is a next page.
     pub has_more: bool,
 }
 
@@ -85,14 +99,56 @@ pub struct BoardCard {
     pub is_rotting: bool,
 }
 
+/// A question for the cards of one stage.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CardsQuestion {
+    stage: String,
+    /// What was asked beside the stage, by which the cost is judged as the board's is.
+    filter: Filter,
+    query: ListQuery,
+}
+
+impl CardsQuestion {
+    /// The first cards of this stage that match. The pipeline is the one that the filter names, or the default one.
+    ///
+    /// # Errors
+    /// `Internal` when deals have no stage.
+    pub fn new(stage: &str, filter: Filter, limit: u16) -> Result<Self> {
+        let field = fields::find(FIELDS, "stage").ok_or_else(|| Error::internal("deals have a stage"))?;
+        // Stage and filter are what a cursor is tied to.
+        let asked = filter.clone().and_word(field, stage);
+        let order = ListQuery::all(Sort { field: &PLACE, direction: Direction::Ascending });
+        let query = ListQuery { of: "card", filter: asked, limit, ..order };
+        Ok(Self { stage: stage.to_owned(), filter, query })
+    }
+
+    /// Continues behind a cursor of a board or of a page, in the pipeline where that was.
+    ///
+    /// # Errors
+    /// `Malformed` when the cursor is damaged or was issued for another stage or filter.
+    pub fn continue_after(mut self, cursor: &str) -> Result<Self> {
+        self.query = self.query.continue_after(cursor)?;
+        self.after()?;
+        Ok(self)
+    }
+
+    /// Pipeline, place and id of the card behind which it goes on.
+    fn after(&self) -> Result<Option<(PipelineId, String, DealId)>> {
+        let Some(position) = &self.query.after else { return Ok(None) };
+        let (pipeline, place): (PipelineId, String) = position.key()?;
+        let is_place = place.len() <= LONGEST_POSITION && place.bytes().all(|digit| digit.is_ascii_hexdigit());
+        if is_place { Ok(Some((pipeline, place, DealId(position.id)))) } else { Err(damaged()) }
+    }
+}
+
+fn damaged() -> Error {
+    Error::malformed("cursor", "cursor", "not a cursor of this list")
+}
+
 /// The board of the deals that match.
 pub(crate) async fn of(tx: &mut Tx, filter: &Filter) -> Result<Board> {
     store::require_affordable(tx, filter).await?;
-    let pipeline_id = match filter.ids("pipeline_id").as_deref() {
-        None => store::default_pipeline(tx).await?.ok_or_else(|| Error::invalid("/pipeline_id", "required", "is required"))?,
-        Some([only]) => PipelineId(*only),
-        Some(_) => return Err(Error::malformed("pipeline_id", "value", "a board shows one pipeline")),
-    };
+    let pipeline_id = named(tx, filter).await?;
     let currency = base_currency(tx).await?;
     let stages = store::stages_of(tx, &[pipeline_id]).await?;
     let shown_id = (!stages.is_empty()).then_some(pipeline_id);
@@ -106,31 +162,49 @@ pub(crate) async fn of(tx: &mut Tx, filter: &Filter) -> Result<Board> {
     let mut shown = Vec::with_capacity(stages.len());
     for (_, stage) in stages {
         let sum = standing.remove(&stage.key).unwrap_or_default();
+        let question = CardsQuestion::new(&stage.key, filter.clone(), FIRST_CARDS)?;
         let found = match sum.count {
             // Nobody came since, or will be seen by the next look.
             0 => Vec::new(),
-            _ => cards::first(tx, filter, (pipeline_id, &stage.key), FIRST_CARDS + 1).await?,
+            _ => cards::after(tx, filter, (pipeline_id, &stage.key), None, rows_of(&question)).await?,
         };
-        shown.push(column(tx, stage, &sum, found, &currency).await?);
+        let CardList { data, page } = dealt(tx, &question, found, stage.rotting_days).await?;
+        let Figures { count, amount, weighted_amount } = sum.shown(&currency);
+        let Stage { key, label, outcome, rotting_days, .. } = stage;
+        shown.push(BoardStage { stage: key, label, outcome, rotting_days, count, amount, weighted_amount, data, page });
     }
     Ok(Board { pipeline_id: shown_id, currency, stages: shown })
 }
 
-async fn column(tx: &mut Tx, stage: Stage, sum: &Sum, found: Vec<Deal>, currency: &str) -> Result<BoardStage> {
-    let Figures { count, amount, weighted_amount } = sum.shown(currency);
-    let CardList { data, has_more } = dealt(tx, found, FIRST_CARDS, stage.rotting_days).await?;
-    let Stage { key, label, outcome, rotting_days, .. } = stage;
-    Ok(BoardStage { stage: key, label, outcome, rotting_days, count, amount, weighted_amount, data, has_more })
+/// The pipeline that a board shows.
+async fn named(tx: &mut Tx, filter: &Filter) -> Result<PipelineId> {
+    match filter.ids("pipeline_id").as_deref() {
+        None => store::default_pipeline(tx).await?.ok_or_else(|| Error::invalid("/pipeline_id", "required", "is required")),
+        Some([only]) => Ok(PipelineId(*only)),
+        Some(_) => Err(Error::malformed("pipeline_id", "value", "a board shows one pipeline")),
+    }
 }
 
-/// The cards of the same stage that match and stand below this one.
-pub(crate) async fn below(tx: &mut Tx, id: DealId, filter: &Filter) -> Result<CardList> {
-    store::require_affordable(tx, filter).await?;
-    let deal = get(tx, id).await?;
-    let stages = store::stages_of(tx, &[deal.pipeline_id]).await?;
-    let rotting_days = stages.into_iter().find(|(_, stage)| stage.key == deal.stage).and_then(|(_, stage)| stage.rotting_days);
-    let found = cards::below(tx, filter, &deal, CARDS_BELOW + 1).await?;
-    dealt(tx, found, CARDS_BELOW, rotting_days).await
+/// The cards that a question asks for. A stage that is not there is `NotFound`.
+pub(crate) async fn cards_of(tx: &mut Tx, question: &CardsQuestion) -> Result<CardList> {
+    store::require_affordable(tx, &question.filter).await?;
+    let after = question.after()?;
+    let pipeline_id = match &after {
+        // Another one may be the default since.
+        Some((pipeline, ..)) => *pipeline,
+        None => named(tx, &question.filter).await?,
+    };
+    let stages = store::stages_of(tx, &[pipeline_id]).await?;
+    let stage = stages.into_iter().map(|(_, stage)| stage).find(|stage| stage.key == question.stage);
+    let stage = stage.ok_or(Error::NotFound("stage"))?;
+    let after = after.map(|(_, place, id)| (place, id));
+    let found = cards::after(tx, &question.filter, (pipeline_id, &stage.key), after, rows_of(question)).await?;
+    dealt(tx, question, found, stage.rotting_days).await
+}
+
+/// One more than a page holds says that there are more.
+fn rows_of(question: &CardsQuestion) -> i64 {
+    i64::from(question.query.limit) + 1
 }
 
 /// The position right below that deal in the stage that this one goes to, or above all others; `None` where nobody else
@@ -165,20 +239,20 @@ pub(crate) async fn position_below(
     Ok(Some(position))
 }
 
-/// At most so many of these deals as cards; one more says that there are more.
-async fn dealt(tx: &mut Tx, mut found: Vec<Deal>, most: i64, rotting_days: Option<i32>) -> Result<CardList> {
-    let most = usize::try_from(most).unwrap_or(usize::MAX);
-    let has_more = found.len() > most;
-    found.truncate(most);
-    let ids: Vec<DealId> = found.iter().map(|deal| deal.id).collect();
+/// A page of these deals as cards.
+async fn dealt(tx: &mut Tx, question: &CardsQuestion, found: Vec<(Deal, String)>, rotting_days: Option<i32>) -> Result<CardList> {
+    let place = |(deal, place): &(Deal, String), _: &str| Position::new(json!([deal.pipeline_id, place]), deal.id);
+    let Page { data, page } = Page::from_rows(&question.query, found, None, place);
+    let ids: Vec<DealId> = data.iter().map(|(deal, _)| deal.id).collect();
     let entered: HashMap<DealId, Timestamp> = cards::entered(tx, &ids).await?.into_iter().collect();
     let now = Timestamp::now();
-    let card = |deal: Deal| {
+    let card = |(deal, _): (Deal, String)| {
         // A deal that was brought in without its way stands where it was created.
         let entered_at = entered.get(&deal.id).copied().unwrap_or(deal.created_at);
         let age = (now.0 - entered_at.0).whole_days();
         let is_rotting = rotting_days.is_some_and(|days| age >= i64::from(days));
         BoardCard { deal, entered_at, is_rotting }
     };
-    Ok(CardList { data: found.into_iter().map(card).collect(), has_more })
+    let page = CardPage { next_cursor: page.next_cursor, has_more: page.has_more };
+    Ok(CardList { data: data.into_iter().map(card).collect(), page })
 }

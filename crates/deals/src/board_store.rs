@@ -16,7 +16,7 @@ use diesel_async::RunQueryDsl;
 use crate::{
     model::Deal,
     schema::{board_places as places, q_deal_stage_history as stays, q_deals},
-    store::{DEAL, Found, narrowed, own_currency, shown},
+    store::{DEAL, narrowed, own_currency, shown},
 };
 
 type Rows<'a> = q_deals::BoxedQuery<'a, Pg>;
@@ -24,32 +24,29 @@ type Rows<'a> = q_deals::BoxedQuery<'a, Pg>;
 /// The stage of a pipeline.
 pub(crate) type Place<'a> = (PipelineId, &'a str);
 
-/// The first deals of a stage that match, the top one first.
-pub(crate) async fn first(tx: &mut Tx, filter: &Filter, stage: Place<'_>, most: i64) -> Result<Vec<Deal>> {
-    let rows = in_stage(tx, filter, stage);
-    load(tx, rows, most).await
-}
-
-/// Those that stand below this deal.
-pub(crate) async fn below(tx: &mut Tx, filter: &Filter, deal: &Deal, most: i64) -> Result<Vec<Deal>> {
-    let place = place_of(tx, (deal.pipeline_id, &deal.stage), deal.id).await?.unwrap_or_default();
+/// Deals of a stage that match with their places, the top one first: from the top, or behind this place and id.
+pub(crate) async fn after(
+    tx: &mut Tx,
+    filter: &Filter,
+    stage: Place<'_>,
+    after: Option<(String, DealId)>,
+    most: i64,
+) -> Result<Vec<(Deal, String)>> {
     let position = || sql::<Text>("q_deals.board_position");
-    let lower = position().gt(place.clone()).or(position().eq(place).and(q_deals::id.gt(deal.id)));
-    let rows = in_stage(tx, filter, (deal.pipeline_id, &deal.stage)).filter(lower);
-    load(tx, rows, most).await
+    let mut rows = in_stage(tx, filter, stage);
+    if let Some((place, id)) = after {
+        rows = rows.filter(position().gt(place.clone()).or(position().eq(place).and(q_deals::id.gt(id))));
+    }
+    let ordered = rows.order((position(), q_deals::id)).limit(most);
+    let columns = (Deal::as_select(), own_currency(tx.organization_id()), position());
+    let found: Vec<(Deal, Option<String>, String)> = ordered.select(columns).load(tx).await.expect_any(DEAL)?;
+    Ok(found.into_iter().map(|(deal, currency, place)| (shown((deal, currency)), place)).collect())
 }
 
 fn in_stage<'a>(tx: &Tx, filter: &Filter, (pipeline, stage): Place<'_>) -> Rows<'a> {
     let own = q_deals::table.filter(q_deals::organization_id.eq(tx.organization_id())).into_boxed();
     let rows = narrowed(tx, own, Deleted::Exclude, filter);
     rows.filter(q_deals::pipeline_id.eq(pipeline)).filter(q_deals::stage.eq(stage.to_owned()))
-}
-
-async fn load(tx: &mut Tx, rows: Rows<'_>, most: i64) -> Result<Vec<Deal>> {
-    let ordered = rows.order((sql::<Text>("q_deals.board_position"), q_deals::id)).limit(most);
-    let columns = (Deal::as_select(), own_currency(tx.organization_id()));
-    let found: Vec<Found> = ordered.select(columns).load(tx).await.expect_any(DEAL)?;
-    Ok(found.into_iter().map(shown).collect())
 }
 
 /// Since when these deals stand where they stand.

@@ -29,7 +29,7 @@ mod sums;
 mod win_loss;
 pub mod within;
 
-pub use board::{Board, BoardCard, BoardStage, CardList};
+pub use board::{Board, BoardCard, BoardStage, CardList, CardPage, CardsQuestion};
 pub use bulk::BulkDeals;
 pub use deal_contacts::{DealContact, DealContactList, DealContactsRequest, NewDealContact};
 pub use exchange_rates::{

@@ -4,13 +4,13 @@
 //! Must stay true: a change of a stage is a change of its pipeline, which is held first; so two changes happen one after the other.
 
 use async_trait::async_trait;
-use crm_kernel::{Context, DealId, Error, Expected, FieldError, Filter, PipelineId, Result, Role};
+use crm_kernel::{Context, Error, Expected, FieldError, Filter, PipelineId, Result, Role};
 use crm_tenancy::{Db, Tx};
 use diesel::{Queryable, Selectable};
 use serde::Serialize;
 
 use crate::{
-    board::{self, Board, CardList},
+    board::{self, Board, CardList, CardsQuestion},
     forecast::{self, Forecast},
     pipeline_changes::{self, NewPipeline, PipelineChanges},
     pipeline_store::{self as store, PIPELINE},
@@ -132,8 +132,8 @@ pub trait Pipelines: Send + Sync {
     /// The stages of one pipeline with the first cards of each, of the living deals that match.
     async fn board(&self, context: &Context, filter: &Filter) -> Result<Board>;
 
-    /// The cards below a living deal in its stage, of those that match.
-    async fn below(&self, context: &Context, id: DealId, filter: &Filter) -> Result<CardList>;
+    /// A page of the cards of one stage. `NotFound` when the pipeline has no such stage.
+    async fn cards(&self, context: &Context, question: &CardsQuestion) -> Result<CardList>;
 
     /// What of the living deals that match was won and what was lost.
     async fn win_loss(&self, context: &Context, filter: &Filter) -> Result<WinLoss>;
@@ -241,8 +241,8 @@ impl Pipelines for PgPipelines {
         board::of(&mut self.db.begin(context).await?, filter).await
     }
 
-    async fn below(&self, context: &Context, id: DealId, filter: &Filter) -> Result<CardList> {
-        board::below(&mut self.db.begin(context).await?, id, filter).await
+    async fn cards(&self, context: &Context, question: &CardsQuestion) -> Result<CardList> {
+        board::cards_of(&mut self.db.begin(context).await?, question).await
     }
 
     async fn win_loss(&self, context: &Context, filter: &Filter) -> Result<WinLoss> {

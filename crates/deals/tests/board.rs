@@ -4,11 +4,12 @@
 use std::collections::BTreeSet;
 
 use crm_deals::{
-    Board, BoardStage, Deal, Deals, FIELDS, NewDeal, NewStage, PgDeals, PgPipelines, PipelineChanges, Pipelines, StageOutcome,
-    StageStep,
+    Board, BoardStage, CardList, CardsQuestion, Deal, Deals, FIELDS, NewDeal, NewPipeline, NewStage, PgDeals, PgPipelines,
+    PipelineChanges, Pipelines, StageOutcome, StageStep,
 };
-use crm_kernel::{DealId, Error, Expected, Filter, Result, fields};
+use crm_kernel::{Cursor, DealId, Error, Expected, Filter, Result, fields};
 use crm_testkit::{Tenant, TestDatabase, refusals};
+use serde_json::json;
 use tokio::task::JoinSet;
 
 struct Bench {
@@ -45,9 +46,18 @@ impl Bench {
         board.stages.into_iter().find(|column| column.stage == stage).expect("the stage is there")
     }
 
+    async fn cards(&self, stage: &str, filter: &Filter, cursor: &str) -> Result<CardList> {
+        let question = CardsQuestion::new(stage, filter.clone(), 50)?.continue_after(cursor)?;
+        self.pipelines.cards(&self.tenant.viewer, &question).await
+    }
+
     async fn names(&self, stage: &str) -> Vec<String> {
         self.column(stage).await.data.into_iter().map(|card| card.deal.name).collect()
     }
+}
+
+fn names_of(list: &CardList) -> Vec<String> {
+    list.data.iter().map(|card| card.deal.name.clone()).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -141,7 +151,8 @@ async fn a_place_is_named_by_a_living_deal_of_the_stage() {
     let own = bench.board(&Filter::default()).await.pipeline_id.expect("the default one");
     let foreign = bench.pipelines.board(&umbrella.owner, &Filter::default().and_id(field, own.uuid())).await.unwrap();
     assert_eq!((foreign.pipeline_id, foreign.stages.len()), (None, 0), "another organisation's pipeline is not there");
-    refusals::not_found(bench.pipelines.below(&umbrella.owner, a.id, &Filter::default()).await, "nor are its deals");
+    let question = CardsQuestion::new("prospecting", Filter::default().and_id(field, own.uuid()), 50).unwrap();
+    refusals::not_found(bench.pipelines.cards(&umbrella.owner, &question).await, "nor are its stages");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -151,18 +162,57 @@ async fn a_board_begins_with_25_cards_of_each_stage_and_goes_on_below_the_last()
         bench.deal(&format!("{number:02}")).await;
     }
     let column = bench.column("prospecting").await;
-    assert_eq!((column.data.len(), column.has_more, column.count), (25, true, 28));
-    let last = column.data.last().unwrap().deal.id;
-    let rest = bench.pipelines.below(&bench.tenant.viewer, last, &Filter::default()).await.unwrap();
-    let names: Vec<_> = rest.data.iter().map(|card| card.deal.name.as_str()).collect();
-    assert_eq!((names, rest.has_more), (vec!["02", "01", "00"], false));
+    assert_eq!((column.data.len(), column.page.has_more, column.count), (25, true, 28));
+    let cursor = column.page.next_cursor.unwrap();
+    let rest = bench.cards("prospecting", &Filter::default(), &cursor).await.unwrap();
+    assert_eq!((names_of(&rest), rest.page.next_cursor), (vec!["02".into(), "01".into(), "00".into()], None));
 
     let mut one = Filter::default();
     one.add(&bench.tenant.viewer, fields::find(FIELDS, "name").unwrap(), "07").unwrap();
     let board = bench.board(&one).await;
-    assert_eq!((board.stages[0].count, board.stages[0].data.len(), board.stages[0].has_more), (1, 1, false));
+    assert_eq!((board.stages[0].count, board.stages[0].data.len(), board.stages[0].page.has_more), (1, 1, false));
     assert_eq!(board.stages[0].amount.to_string(), "10.00", "sums are of what matches");
-    assert_eq!(bench.pipelines.below(&bench.tenant.viewer, last, &one).await.unwrap().data.len(), 0);
+    for (stage, filter) in [("prospecting", &one), ("proposal", &Filter::default())] {
+        let refused = bench.cards(stage, filter, &cursor).await;
+        assert!(matches!(refused, Err(Error::Malformed(_))), "a cursor goes on with what it was issued for: {refused:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_of_a_stage_go_on_there_whatever_becomes_of_the_last_card() {
+    let bench = Bench::new().await;
+    let mut cards = Vec::new();
+    for number in 0..8 {
+        cards.push(bench.deal(&format!("{number:02}")).await);
+    }
+    let elsewhere = bench.deal("elsewhere").await;
+    bench.place(&elsewhere, "proposal", None).await.unwrap();
+    let question = CardsQuestion::new("prospecting", Filter::default(), 3).unwrap();
+    let first = bench.pipelines.cards(&bench.tenant.viewer, &question).await.unwrap();
+    assert_eq!(names_of(&first), ["07", "06", "05"]);
+    let cursor = first.page.next_cursor.unwrap();
+    let next = async |cursor: &str| {
+        let question = question.clone().continue_after(cursor).unwrap();
+        bench.pipelines.cards(&bench.tenant.viewer, &question).await.unwrap()
+    };
+    // The last card of the page goes to another stage, another pipeline becomes the default, a card is deleted.
+    bench.place(&cards[5], "proposal", None).await.unwrap();
+    bench.deals.delete(&bench.tenant.member, cards[3].id, &Expected::Any).await.unwrap();
+    let new = NewPipeline { name: "Renewals".into(), is_default: true, ..NewPipeline::default() };
+    bench.pipelines.create(&bench.tenant.owner, new).await.unwrap();
+    let second = next(&cursor).await;
+    assert_eq!(names_of(&second), ["04", "02", "01"], "it goes on in its stage");
+    bench.deals.delete(&bench.tenant.member, cards[5].id, &Expected::Any).await.unwrap();
+    assert_eq!(next(&cursor).await, second, "also when the card is gone");
+    let last = next(second.page.next_cursor.as_ref().unwrap()).await;
+    assert_eq!((names_of(&last), last.page.has_more), (vec!["00".to_owned()], false));
+
+    for key in [json!("8"), json!([elsewhere.pipeline_id, "\u{0}"]), json!([elsewhere.pipeline_id, "x"]), json!(["8", "8"])] {
+        let mut forged = Cursor::decode(&cursor).unwrap();
+        forged.position.key = key;
+        let refused = question.clone().continue_after(&forged.encode());
+        assert!(matches!(refused, Err(Error::Malformed(_))), "{refused:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -59,6 +59,7 @@ const DECIMALS: &[(&str, &str)] = &[
     ("discount_percent", "10.00"),
     ("estimated_hours", "40.00"),
     ("quantity", "3.00"),
+    ("base_rate", "1.08350000"),
     ("rate", "1.08350000"),
     ("unit_price", "550.00"),
 ];

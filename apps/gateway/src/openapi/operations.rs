@@ -203,6 +203,7 @@ fn finish_parameters(known: &Operation, facts: &Facts, operation: &mut Value) {
 fn describe_address(known: &Operation, parameter: &mut Value) {
     let (description, longest, example) = match parameter["name"].as_str() {
         Some("source") => ("The other system.".to_owned(), Some(100), "hubspot"),
+        Some("stage") => ("The key of the stage.".to_owned(), None, "negotiation"),
         Some("external_id") => (format!("What the other system calls the {}.", known.entity()), Some(255), "4711"),
         _ => (format!("The id of the {}.", addressed(known)), None, examples::ID),
     };

@@ -82,7 +82,6 @@ const BESIDES: &[(&str, &[&str])] = &[
     ("deal:forecast", &["too_costly"]),
     ("deal:win_loss", &["too_costly"]),
     ("deal:board", &["too_costly"]),
-    ("deal:below", &["too_costly"]),
     ("product:list", &["too_costly"]),
     ("exchange_rate:list", &["too_costly"]),
     ("contact:write_points", &["conflict"]),

@@ -12,7 +12,7 @@ use paperclip::{
 };
 use serde_json::{Value, json};
 
-use super::{Narrowing, Noun, Question, Show, custom};
+use super::{Narrowing, Noun, Paged, Question, Show, custom};
 use crate::openapi::views;
 
 impl<N: Noun> OperationModifier for Narrowing<N> {
@@ -24,12 +24,20 @@ impl<N: Noun> OperationModifier for Narrowing<N> {
     }
 }
 
+impl<N: Noun> OperationModifier for Paged<N> {
+    fn update_parameter(operation: &mut DefaultOperationRaw) {
+        let cursor = "Where to go on: `page.next_cursor` of what was shown before, with the same filter.";
+        for parameter in [limit_parameter(), parameter("cursor", cursor, DataType::String)] {
+            operation.parameters.push(Either::Right(parameter));
+        }
+        Narrowing::<N>::update_parameter(operation);
+    }
+}
+
 impl<N: Noun> OperationModifier for Question<N> {
     fn update_parameter(operation: &mut DefaultOperationRaw) {
         let mut add = |parameter| operation.parameters.push(Either::Right(parameter));
-        let mut limit = parameter("limit", &format!("Records per page, 1 to {LARGEST_LIMIT}."), DataType::Integer);
-        (limit.minimum, limit.maximum, limit.default) = (Some(1.0), Some(f32::from(LARGEST_LIMIT)), Some(DEFAULT_LIMIT.into()));
-        add(limit);
+        add(limit_parameter());
         add(parameter(
             "cursor",
             "Where to go on: `page.next_cursor` of the page before, with the same filter and sort.",
@@ -89,6 +97,12 @@ pub(super) fn parameter(name: &str, description: &str, data_type: DataType) -> D
         data_type: Some(data_type),
         ..Default::default()
     }
+}
+
+fn limit_parameter() -> Described {
+    let mut limit = parameter("limit", &format!("Records per page, 1 to {LARGEST_LIMIT}."), DataType::Integer);
+    (limit.minimum, limit.maximum, limit.default) = (Some(1.0), Some(f32::from(LARGEST_LIMIT)), Some(DEFAULT_LIMIT.into()));
+    limit
 }
 
 /// The language, beside the short form: both together mean and.

@@ -7,6 +7,7 @@ mod custom;
 pub(crate) mod described;
 mod given;
 mod known;
+mod paged;
 mod search;
 mod timeline;
 
@@ -32,6 +33,7 @@ use crate::{caller::Caller, problem::Problem, related::Relation, services::Servi
 
 pub use given::{Given, QueryParameter};
 pub use known::FieldList;
+pub use paged::Paged;
 pub use search::SearchRequest;
 pub(crate) use search::{asked_at, in_where};
 pub use timeline::TimelineParameters;
@@ -215,18 +217,31 @@ impl<N: Noun> Narrowing<N> {
     /// # Errors
     /// `Malformed` with every bad parameter.
     pub async fn read(&self, services: &Services, caller: &Caller) -> Result<Filter> {
-        let (mut terms, mut condition, mut errors) = (Filter::default(), None, Vec::new());
-        let defined = Defined::of::<N>(services, caller, mentions_custom_fields(&self.pairs)).await?;
-        errors.extend(repeated(&self.pairs, &["filter"]));
-        for (name, value) in &self.pairs {
-            let understood = match name.as_str() {
-                "filter" => parsed::<N>(value, &defined).map(|parsed| condition = Some(parsed)),
-                name => filter::<N>(&caller.context, &mut terms, (name, value), &defined, "; and filter"),
-            };
-            errors.extend(understood.err());
-        }
-        if errors.is_empty() { narrowed(services, caller, terms, condition).await } else { Err(Error::Malformed(errors)) }
+        read_filter::<N>(services, caller, &self.pairs, &[], |_, _| None).await
     }
+}
+
+/// The filter among these pairs. `other` understands what else may be there, each once, or leaves it.
+async fn read_filter<N: Noun>(
+    services: &Services,
+    caller: &Caller,
+    pairs: &[(String, String)],
+    others: &[&'static str],
+    mut other: impl FnMut(&str, &str) -> Option<Result<(), FieldError>>,
+) -> Result<Filter> {
+    let (mut terms, mut condition, mut errors) = (Filter::default(), None, Vec::new());
+    let defined = Defined::of::<N>(services, caller, mentions_custom_fields(pairs)).await?;
+    let beside = format!("; and {}", [&["filter"], others].concat().join(", "));
+    errors.extend(repeated(pairs, &[&["filter"], others].concat()));
+    for (name, value) in pairs {
+        let understood = match (name.as_str(), other(name, value)) {
+            (_, Some(understood)) => understood,
+            ("filter", None) => parsed::<N>(value, &defined).map(|parsed| condition = Some(parsed)),
+            (name, None) => filter::<N>(&caller.context, &mut terms, (name, value), &defined, &beside),
+        };
+        errors.extend(understood.err());
+    }
+    if errors.is_empty() { narrowed(services, caller, terms, condition).await } else { Err(Error::Malformed(errors)) }
 }
 
 /// The filter that also demands the condition, which means what it means to this caller now. Their time zone and team are asked for
@@ -359,7 +374,7 @@ pub(crate) fn pairs(request: &HttpRequest) -> Result<Vec<(String, String)>, Prob
     Ok(pairs)
 }
 
-/// All three begin as the pairs of the query string; what they mean depends on the caller.
+/// All of them begin as the pairs of the query string; what they mean depends on the caller.
 macro_rules! from_query {
     ($name:ident) => {
         impl<N> FromRequest for $name<N> {
@@ -376,3 +391,4 @@ macro_rules! from_query {
 from_query!(Question);
 from_query!(Show);
 from_query!(Narrowing);
+from_query!(Paged);

@@ -1,12 +1,18 @@
 //! Figures of deals, and the board: what narrows them is the filter of lists. Their addresses are among those of deals.
 
 use actix_web::web::{Data, Path};
-use crm_deals::{Board, CardList, Forecast, PipelineSummary, WinLoss};
-use crm_kernel::{Condition, DealId, Error, Filter, Result};
+use crm_deals::{Board, CardList, CardsQuestion, Forecast, PipelineSummary, WinLoss};
+use crm_kernel::{Condition, Error, Filter, Result};
 use paperclip::actix::api_v2_operation;
 
 use super::deals::DealNoun;
-use crate::{answer::Plain, caller::Caller, problem::Answer, question::Narrowing, services::Services};
+use crate::{
+    answer::Plain,
+    caller::Caller,
+    problem::Answer,
+    question::{Narrowing, Paged},
+    services::Services,
+};
 
 /// The filter of figures. Asked narrowly enough, they are those of one deal: whoever may not read deals gets them of all or of none.
 async fn narrowed(caller: &Caller, services: &Services, narrowing: &Narrowing<DealNoun>) -> Result<Filter> {
@@ -54,17 +60,21 @@ pub(super) async fn win_loss(caller: Caller, narrowing: Narrowing<DealNoun>, ser
     Ok(Plain(win_loss))
 }
 
-/// List the cards below a deal in its stage
-#[api_v2_operation(operation_id = "listDealsBelow", tags("Deals"))]
-pub(super) async fn below(
+/// List the cards of a stage, from the top or where a board or a page of them ended. A filter by pipeline_id names the pipeline
+#[api_v2_operation(operation_id = "listCards", tags("Deals"))]
+pub(super) async fn cards(
     caller: Caller,
-    id: Path<DealId>,
-    narrowing: Narrowing<DealNoun>,
+    stage: Path<String>,
+    paged: Paged<DealNoun>,
     services: Data<Services>,
 ) -> Answer<Plain<CardList>> {
-    let filter = narrowing.read(&services, &caller).await?;
+    let (filter, limit, cursor) = paged.read(&services, &caller).await?;
     caller.may_read(&services, "deal", None)?;
-    Ok(Plain(services.pipelines.below(&caller.context, *id, &filter).await?))
+    let mut question = CardsQuestion::new(&stage, filter, limit)?;
+    if let Some(cursor) = cursor {
+        question = question.continue_after(cursor)?;
+    }
+    Ok(Plain(services.pipelines.cards(&caller.context, &question).await?))
 }
 
 /// Forecast what will be sold in the running quarter and the three after it, by month, owner and team

@@ -141,6 +141,10 @@ impl<'a> Trial<'a> {
             let call = self.call(&self.person.caller, &self.operation.at(&format!("{}-unknown", self.label)), "unknown");
             self.judge.judge(&self.operation, &call.send().await, &[if makes { 201 } else { 404 }]);
         }
+        if self.operation.path.contains("{stage}") {
+            let address = self.address.replace("prospecting", "no_such_stage");
+            self.send(&self.person.caller, &address, 404).await;
+        }
         if self.operation.has_id() {
             for id in [Uuid::now_v7().to_string(), "no-id".to_owned()] {
                 let call = self.call(&self.person.caller, &self.operation.at(&id), &id);

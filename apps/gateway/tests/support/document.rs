@@ -65,7 +65,7 @@ impl Operation {
         let own = if id.is_empty() { "42" } else { id };
         // A member of a campaign has the id of its campaign: `World::thing` makes it so.
         let path = self.path.replace("{id}", id).replace("{contact_id}", id);
-        path.replace("{source}", "elsewhere").replace("{external_id}", own)
+        path.replace("{source}", "elsewhere").replace("{external_id}", own).replace("{stage}", "prospecting")
     }
 
     /// Whether the address names a record, or a name of a record, as another system does.

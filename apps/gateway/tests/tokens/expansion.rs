@@ -110,10 +110,12 @@ async fn a_token_for_one_record_reads_that_one_and_nothing_through_it() {
     }
     let of_deal = scene.holder(block!("check if resource({deal})", deal = scene.deal.clone()));
     of_deal.get(&format!("deals/{}/line-items", scene.deal)).await.expect(200);
-    for path in ["below", "projects", "activities?include=user"] {
+    for path in ["projects", "activities?include=user"] {
         refuses(&of_deal, &format!("deals/{}/{path}", scene.deal)).await;
     }
-    refuses(&of_deal, "deals/board").await;
+    for path in ["deals/board", "deals/board/prospecting"] {
+        refuses(&of_deal, path).await;
+    }
     // An id in the address that is not the record's own kind is no way around the check.
     let of_company = scene.holder(block!("check if resource({company})", company = company.clone()));
     of_company.get(&format!("companies/{company}")).await.expect(200);
@@ -147,6 +149,7 @@ async fn a_token_for_all_but_one_record_never_shows_that_one() {
             format!("activities?entity_id={company}"),
             "deals/pipeline".into(),
             "deals/board".into(),
+            "deals/board/prospecting".into(),
         ] {
             refuses(&caller, &path).await;
         }
