@@ -22,6 +22,8 @@ pub static FIELDS: &[Field] = &[
     Field::shown("amount", Kind::Decimal).nullable(),
     Field::shown("currency", Kind::Text).filterable(),
     Field::shown("base_amount", Kind::Decimal).key("base_amount_key").nullable().sortable(),
+    Field::shown("base_rate", Kind::Decimal).nullable(),
+    Field::shown("base_rate_on", Kind::Date).nullable(),
     Field::shown("expected_close_date", Kind::Date).key("expected_close_key").nullable().filterable().sortable(),
     Field::shown("actual_close_date", Kind::Date).key("actual_close_key").nullable().filterable().sortable(),
     Field::shown("deal_source", Kind::Text).nullable().filterable(),

@@ -5,12 +5,21 @@ use crm_kernel::{
     CampaignId, CompanyId, ContactId, Date, DealId, Money, Object, ObjectChange, PipelineId, Tags, Timestamp, UserId, validation,
     values::{nullable, present},
 };
-use diesel::{AsChangeset, Insertable, Queryable, Selectable};
+use diesel::{
+    AsChangeset, Insertable, Queryable, Selectable,
+    dsl::sql,
+    expression::SqlLiteral,
+    sql_types::{Nullable, Numeric},
+};
 use serde::{Deserialize, Serialize};
 
-use crate::schema::{crm_deals, q_deals};
+use crate::{
+    rate::Rate,
+    schema::{crm_deals, q_deals},
+};
 
-/// A deal: something that may be sold, on its way through the stages of a pipeline.
+/// A deal: something that may be sold, on its way through the stages of a pipeline. Diesel knows no more columns of the view than it has
+/// already, hence the two fixed pieces of SQL.
 #[derive(Debug, Clone, PartialEq, Queryable, Selectable, Serialize)]
 #[cfg_attr(feature = "openapi", derive(paperclip::actix::Apiv2Schema))]
 #[diesel(table_name = q_deals, check_for_backend(diesel::pg::Pg))]
@@ -37,6 +46,14 @@ pub struct Deal {
     pub currency: String,
     /// What it is worth in the organisation's currency; null while there is no rate.
     pub base_amount: Option<Money>,
+    /// The exchange rate that `base_amount` was counted at: 1 in the organisation's own currency, null while there is none.
+    #[diesel(select_expression = sql::<Nullable<Numeric>>("q_deals.base_rate"))]
+    #[diesel(select_expression_type = SqlLiteral<Nullable<Numeric>>)]
+    pub base_rate: Option<Rate>,
+    /// The day from which on that rate is valid; null in the organisation's own currency and while there is no rate.
+    #[diesel(select_expression = sql::<Nullable<diesel::sql_types::Date>>("q_deals.base_rate_on"))]
+    #[diesel(select_expression_type = SqlLiteral<Nullable<diesel::sql_types::Date>>)]
+    pub base_rate_on: Option<Date>,
     /// When it should be decided.
     pub expected_close_date: Option<Date>,
     /// When it was won or lost; null while it is open.

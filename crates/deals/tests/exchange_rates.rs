@@ -6,9 +6,11 @@
 
 use crm_deals::{
     Deal, DealChanges, Deals, ExchangeRates, ExchangeRatesSet, FIELDS, NewDeal, NewExchangeRate, PgDeals, PgExchangeRates,
-    PgPipelines, PipelineSummary, Pipelines, StageStep,
+    PgPipelines, PipelineSummary, Pipelines, StageStep, VOCABULARY, default_sort,
 };
-use crm_kernel::{Context, ExchangeRateId, Expected, Filter, Result, currency, fields};
+use crm_kernel::{
+    Condition, Context, ExchangeRateId, Expected, Filter, ListQuery, Result, Timestamp, currency, fields, filter::Moment,
+};
 use crm_testkit::{Tenant, TestDatabase, refusals};
 use tokio::task::JoinSet;
 
@@ -50,6 +52,12 @@ impl Bench {
     async fn worth(&self, deal: &Deal) -> Option<String> {
         let deal = self.deals.get(&self.tenant.viewer, deal.id).await.expect("it is there");
         deal.base_amount.map(|amount| amount.to_string())
+    }
+
+    /// The rate that a deal is counted at, and its day.
+    async fn rate(&self, deal: &Deal) -> (Option<String>, Option<String>) {
+        let deal = self.deals.get(&self.tenant.viewer, deal.id).await.expect("it is there");
+        (deal.base_rate.map(|rate| rate.to_string()), deal.base_rate_on.map(|day| day.to_string()))
     }
 
     async fn move_to(&self, deal: &Deal, stage: &str, day: Option<&str>) {
@@ -94,6 +102,34 @@ async fn open_deals_follow_the_newest_rate_that_is_not_later_than_today() {
     bench.remove(&bench.tenant.owner, OCTOBER).await.expect("it goes");
     assert_eq!(bench.worth(&deal).await, None);
     refusals::not_found(bench.remove(&bench.tenant.owner, OCTOBER).await, "it is gone");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deal_says_the_rate_that_it_is_counted_at_and_its_day() {
+    let bench = Bench::new().await;
+    let (euros, dollars) = (bench.deal("100.05", "EUR").await, bench.deal("100.05", "USD").await);
+    let of = |(_, day, rate): (&str, &str, &str)| (Some(rate.to_owned()), Some(day.to_owned()));
+    assert_eq!(bench.rate(&euros).await, (None, None), "there is none");
+    assert_eq!(bench.rate(&dollars).await, (Some("1".into()), None), "the organisation's own");
+    bench.set(&[OCTOBER, NOVEMBER, DECEMBER]).await;
+    assert_eq!(bench.rate(&euros).await, of(DECEMBER));
+    bench.move_to(&euros, "closed_won", Some("2017-11-20")).await;
+    assert_eq!(bench.rate(&euros).await, of(NOVEMBER), "that of its day");
+
+    let mut filter = Filter::default();
+    for (text, found) in [
+        ("base_rate > 1.174 AND base_rate < 1.175 AND base_rate_on = \"2017-11-01\"", vec![euros.id]),
+        ("base_rate_on >= \"2017-11-02\" OR base_rate <= 1", vec![dollars.id]),
+        ("base_rate_on = null", vec![dollars.id]),
+    ] {
+        let moment = Moment::utc(bench.tenant.viewer.user_id, Timestamp::now());
+        let condition = Condition::parse(text, &VOCABULARY).expect("a condition");
+        filter = Filter::default().and(condition, &moment).expect("within the calendar");
+        let query = ListQuery { filter: filter.clone(), ..ListQuery::all(default_sort()) };
+        let page = bench.deals.list(&bench.tenant.viewer, &query).await.expect("a viewer reads");
+        assert_eq!(page.data.iter().map(|deal| deal.id).collect::<Vec<_>>(), found, "{text}");
+    }
+    assert_eq!(bench.summary(&filter).await.open.count, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,7 +12,7 @@ use crm_kernel::{Field, Kind, fields};
 use crate::import::nouns::Definition;
 
 /// Shown by the API and never set by anyone.
-const READ_ONLY: [&str; 6] = ["created_by_id", "updated_at", "deleted_at", "version", "base_amount", "base_rate"];
+const READ_ONLY: [&str; 7] = ["created_by_id", "updated_at", "deleted_at", "version", "base_amount", "base_rate", "base_rate_on"];
 const CUSTOM: &str = "custom.";
 
 #[derive(Clone, Debug)]

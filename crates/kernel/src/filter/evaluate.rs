@@ -11,7 +11,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{Comparison, Condition, FieldPath, FilterValue, Operator, fold, lower};
-use crate::{CustomField, Date, Kind, Money, Timestamp};
+use crate::{CustomField, Date, Kind, Timestamp};
 
 impl Condition {
     /// Whether it holds for this record.
@@ -99,7 +99,10 @@ fn order(field: &FieldPath, found: &Value, value: &FilterValue) -> Option<Orderi
     match (value, found) {
         (FilterValue::Text(text), Value::String(found)) => Some(found.as_str().cmp(text)),
         (FilterValue::Integer(number), Value::Number(found)) => found.as_i64().map(|found| found.cmp(number)),
-        (FilterValue::Decimal(amount), Value::String(found)) => found.parse::<Money>().ok().map(|found| found.cmp(amount)),
+        // Exchange rates have more digits than amounts.
+        (FilterValue::Decimal(amount), Value::String(found)) => {
+            found.parse::<BigDecimal>().ok().map(|found| found.cmp(amount.decimal()))
+        }
         (FilterValue::Number(number), Value::Number(found)) if field.key.is_some() => {
             found.to_string().parse::<BigDecimal>().ok().map(|found| found.cmp(number))
         }
