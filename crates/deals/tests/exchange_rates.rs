@@ -11,7 +11,8 @@ use crm_deals::{
 use crm_kernel::{
     Condition, Context, ExchangeRateId, Expected, Filter, ListQuery, Result, Timestamp, currency, fields, filter::Moment,
 };
-use crm_testkit::{Tenant, TestDatabase, refusals};
+use crm_tenancy::housekeeping;
+use crm_testkit::{Tenant, TestDatabase, refusals, waiting::until};
 use tokio::task::JoinSet;
 
 const OCTOBER: (&str, &str, &str) = ("EUR", "2017-10-01", "1.17550253");
@@ -72,6 +73,11 @@ impl Bench {
         let query = format!("SELECT id FROM crm_exchange_rates WHERE currency = '{currency}' AND valid_on = '{valid_on}'");
         let found = self.database.texts(&query).await.first().and_then(|id| id.parse().ok());
         self.rates.delete(who, found.unwrap_or_else(ExchangeRateId::generate)).await
+    }
+
+    /// How many deals housekeeping has counted at another rate.
+    async fn kept(&self) -> i64 {
+        housekeeping::run(&self.database.db()).await.expect("the database is there")["exchange_rates"]
     }
 
     async fn summary(&self, filter: &Filter) -> PipelineSummary {
@@ -195,9 +201,9 @@ async fn housekeeping_goes_on_where_somebody_stopped() {
     );
     bench.database.execute(&insert).await;
     assert_eq!(bench.worth(&deal).await, None, "whoever set it went no further");
-    assert_eq!(bench.database.number("SELECT app.housekeeping('exchange_rates', 500)").await, 1);
+    assert_eq!(bench.kept().await, 1);
     assert_eq!(bench.worth(&deal).await.as_deref(), Some("118.42"));
-    assert_eq!(bench.database.number("SELECT app.housekeeping('exchange_rates', 500)").await, 0);
+    assert_eq!(bench.kept().await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -247,7 +253,7 @@ async fn figures_are_the_counted_sums_while_rates_change_and_deals_move() {
         }
     }
     bench.set(&[DECEMBER]).await;
-    assert_eq!(bench.database.number("SELECT app.housekeeping('exchange_rates', 500)").await, 0, "none is behind");
+    assert_eq!(bench.kept().await, 0, "none is behind");
     let pipelines = bench.pipelines.list(&bench.tenant.viewer).await.expect("a list").data;
     let field = fields::find(FIELDS, "pipeline_id").expect("deals have pipelines");
     let counted = bench.summary(&Filter::default().and_id(field, pipelines[0].id.uuid())).await;
@@ -257,4 +263,86 @@ async fn figures_are_the_counted_sums_while_rates_change_and_deals_move() {
     let at_another =
         "SELECT count(*) FROM crm_deals WHERE actual_close_date IS NULL AND currency = 'EUR' AND base_rate <> 1.18357202";
     assert_eq!(bench.database.number(at_another).await, 0);
+}
+
+/// Two zones in which it is never the same day.
+const FIRST_ZONE: &str = "Etc/GMT+12";
+const LAST_ZONE: &str = "Pacific/Kiritimati";
+
+impl Bench {
+    /// So many deals of this organisation in euros, counted at the rate of a day that ended: another one is valid from today on.
+    async fn a_day_goes_by(&self, tenant: &Tenant, deals: u32) {
+        let own = tenant.organization_id;
+        self.database.execute(&format!("UPDATE organizations SET time_zone = '{FIRST_ZONE}' WHERE id = '{own}'")).await;
+        let today = format!("(now() AT TIME ZONE '{FIRST_ZONE}')::date");
+        let (yesterdays, todays) = (NOVEMBER.2, DECEMBER.2);
+        self.database
+            .execute(&format!(
+                "INSERT INTO crm_exchange_rates (organization_id, currency, valid_on, rate)
+                 VALUES ('{own}', 'EUR', {today}, {yesterdays}), ('{own}', 'EUR', {today} + 1, {todays});
+                 INSERT INTO crm_deals (organization_id, name, amount, currency, pipeline_id, stage, owner_id, created_by_id)
+                 SELECT '{own}', 'GTX Pro ' || number, 100.05 + number, 'EUR', pipeline.id, 'prospecting', '{member}', '{member}'
+                   FROM crm_pipelines AS pipeline, generate_series(1, {deals}) AS number
+                  WHERE pipeline.organization_id = '{own}'",
+                member = tenant.member.user_id
+            ))
+            .await;
+        self.database.execute(&format!("UPDATE organizations SET time_zone = '{LAST_ZONE}' WHERE id = '{own}'")).await;
+    }
+
+    async fn behind(&self, tenant: &Tenant) -> i64 {
+        let (own, todays) = (tenant.organization_id, DECEMBER.2);
+        let counted = format!("SELECT count(*) FROM crm_deals WHERE organization_id = '{own}' AND currency = 'EUR'");
+        self.database.number(&format!("{counted} AND base_rate <> {todays}")).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_day_s_change_is_followed_by_all_once_whoever_does_it() {
+    let bench = Bench::new().await;
+    let umbrella = bench.database.tenant("Umbrella").await;
+    for tenant in [&bench.tenant, &umbrella] {
+        bench.a_day_goes_by(tenant, 1_200).await;
+        assert_eq!(bench.behind(tenant).await, 1_200);
+    }
+    // Somebody is writing one of the deals: nobody waits for that.
+    let own = bench.tenant.organization_id;
+    let one = format!("SELECT min(id::text)::text FROM crm_deals WHERE organization_id = '{own}'");
+    let one = bench.database.texts(&one).await.remove(0);
+    let held = bench.database.hold(&format!("UPDATE crm_deals SET name = 'GTX Pro+' WHERE id = '{one}'")).await;
+    let (first, second) = tokio::join!(bench.kept(), bench.kept());
+    assert_eq!(first + second, 2_399, "each deal once: {first} {second}");
+    assert_eq!((bench.behind(&bench.tenant).await, bench.behind(&umbrella).await), (1, 0));
+    drop(held);
+    until("the deal that was held follows", async || bench.kept().await == 1).await;
+    assert_eq!((bench.behind(&bench.tenant).await, bench.kept().await), (0, 0));
+    let written_twice = "SELECT count(*) FROM crm_deals WHERE currency = 'EUR' AND version <> 2";
+    assert_eq!(bench.database.number(written_twice).await, 0);
+    let logged =
+        "SELECT count(*) FROM crm_activities WHERE entity_type = 'deal' AND activity_type = 'updated' AND actor_kind = 'system'";
+    assert_eq!(bench.database.number(logged).await, 2_400, "each change is a row of the log");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_organisation_whose_deals_cannot_follow_holds_up_no_other() {
+    let bench = Bench::new().await;
+    let (umbrella, initech) = (bench.database.tenant("Umbrella").await, bench.database.tenant("Initech").await);
+    for tenant in [&bench.tenant, &umbrella, &initech] {
+        bench.a_day_goes_by(tenant, 3).await;
+    }
+    let broken = umbrella.organization_id;
+    bench
+        .database
+        .execute(&format!(
+            "CREATE FUNCTION public.out_of_order() RETURNS trigger LANGUAGE plpgsql AS
+                 $$ BEGIN RAISE EXCEPTION 'this one fails' USING ERRCODE = 'internal_error'; END $$;
+             CREATE TRIGGER guard_99_broken BEFORE UPDATE ON crm_deals
+                 FOR EACH ROW WHEN (NEW.organization_id = '{broken}') EXECUTE FUNCTION public.out_of_order()"
+        ))
+        .await;
+    assert_eq!(bench.kept().await, 6);
+    let behind = (bench.behind(&bench.tenant).await, bench.behind(&umbrella).await, bench.behind(&initech).await);
+    assert_eq!(behind, (0, 3, 0));
+    bench.database.execute("DROP TRIGGER guard_99_broken ON crm_deals").await;
+    assert_eq!(bench.kept().await, 3);
 }

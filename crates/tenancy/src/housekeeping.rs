@@ -1,9 +1,12 @@
-//! Housekeeping: purging bins, emptying addresses, removing what nobody needs, making the log's coming partitions.
+//! Housekeeping: purging bins, emptying addresses, removing what nobody needs, making the log's coming partitions; and, organisation by
+//! organisation, what `exchange_rates.rs` says.
 //!
 //! What is to be done stands in the database (`app.housekeeping_chores`), where a further table is a line. Here it is only driven: in
 //! small steps, each a transaction of its own, so that nothing is held for long.
 //! Must stay true: any number of programs may run this at once, one works; a run is bounded; stopping waits for one step at most.
 #![allow(clippy::disallowed_methods, reason = "fixed texts that call functions which belong to no tenant")]
+
+mod exchange_rates;
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -105,6 +108,7 @@ async fn run_until(db: &Db, stop: &mut watch::Receiver<bool>) -> Result<BTreeMap
         }
         all.insert(chore, done);
     }
+    all.insert("exchange_rates".into(), exchange_rates::follow(db, stop).await?);
     Ok(all)
 }
 

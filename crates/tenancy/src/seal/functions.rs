@@ -20,6 +20,11 @@ pub const CALLABLE: &[(&str, &str)] = &[
         "app.follow_exchange_rates(integer)",
         "counts deals of every owner at the rates that were set; owners and admins only, in their organisation",
     ),
+    ("app.organizations_behind(uuid, integer)", "housekeeping goes from tenant to tenant; tells ids alone, which open nothing"),
+    (
+        "app.follow_organization_rates(uuid, integer)",
+        "counts deals at the rates that are theirs, by fixed rules, for every tenant",
+    ),
     ("app.vital_signs()", "open transactions and waiting letters are counted across tenants; tells numbers alone"),
     (
         "app.convert_custom_field(uuid, text, jsonb, text)",
