@@ -12,7 +12,8 @@ use serde::Serialize;
 use crate::{
     board::{self, Board, CardList, CardsQuestion},
     forecast::{self, Forecast},
-    pipeline_changes::{self, NewPipeline, PipelineChanges},
+    pipeline_changes::{self, NewPipeline, PipelineChanges, StageMove, StagePlan},
+    pipeline_moves::{self, Leading},
     pipeline_store::{self as store, PIPELINE},
     schema::{q_pipeline_stages, q_pipelines},
     summary::{self, PipelineSummary},
@@ -116,12 +117,14 @@ pub trait Pipelines: Send + Sync {
     /// A new one, with the six stages that every organisation begins with unless it says others. `Conflict` when there are 200.
     async fn create(&self, context: &Context, new: NewPipeline) -> Result<Pipeline>;
 
-    /// Changes what is named; stages are named all together. `Conflict` when a stage that is missing holds deals.
+    /// Changes what is named; stages are named all together. `Conflict` when a stage that is missing holds deals and no move says where
+    /// they go, or when they are more than one call moves: sent again, it goes on.
     async fn update(&self, context: &Context, id: PipelineId, expected: &Expected, changes: &PipelineChanges)
     -> Result<Pipeline>;
 
-    /// Moves it to the bin. `Conflict` for the default one, and for one that holds living deals.
-    async fn delete(&self, context: &Context, id: PipelineId, expected: &Expected) -> Result<()>;
+    /// Moves it to the bin. `Conflict` for the default one, and for one that holds living deals, unless it is said which pipeline they go
+    /// to: each to the stage of the same key and outcome there, or else to the first of that outcome.
+    async fn delete(&self, context: &Context, id: PipelineId, expected: &Expected, move_to: Option<PipelineId>) -> Result<()>;
 
     /// Brings it back; one that lives stays as it is. `Conflict` when there are 200.
     async fn restore(&self, context: &Context, id: PipelineId) -> Result<Pipeline>;
@@ -153,6 +156,50 @@ impl PgPipelines {
     #[must_use]
     pub fn new(db: Db) -> Self {
         Self { db }
+    }
+
+    /// Moves the deals of stages that go, as the change says; gives the version that the pipeline has then. Stages that are new are there
+    /// for them before the others go.
+    async fn emptied(
+        &self,
+        context: &Context,
+        id: PipelineId,
+        expected: &Expected,
+        (changes, moves): (&PipelineChanges, &[StageMove]),
+    ) -> Result<Expected> {
+        let mut tx = self.db.begin(context).await?;
+        let current = held(&mut tx, id, expected).await?;
+        let plan = pipeline_changes::judged_change(current.is_default, &current.stages, changes)?;
+        let leadings = pipeline_moves::within(&current, moves, &plan.written);
+        let is_new = |stage: &Stage| !current.stages.iter().any(|known| known.key == stage.key);
+        let added: Vec<Stage> = plan.written.into_iter().filter(is_new).collect();
+        let adding = StagePlan { written: added, removed: Vec::new() };
+        store::write_stages(&mut tx, id, &adding.written).await?;
+        store::update(&mut tx, id, &PipelineChanges::default().columns(), &adding).await?;
+        let version = found(&mut tx, id).await?.version;
+        tx.commit().await?;
+        pipeline_moves::all(&self.db, context, &leadings).await?;
+        Ok(Expected::OneOf(vec![version]))
+    }
+
+    /// Where the deals of a pipeline go that is deleted.
+    async fn leadings(&self, context: &Context, id: PipelineId, expected: &Expected, target: PipelineId) -> Result<Vec<Leading>> {
+        let mut tx = self.db.begin(context).await?;
+        let gone = held(&mut tx, id, expected).await?;
+        if gone.is_default {
+            return Err(Error::Conflict(vec![FieldError::new(
+                "",
+                "pipeline_default",
+                "make another pipeline the default first",
+            )]));
+        }
+        match found(&mut tx, target).await {
+            Ok(target) if target.id != id => Ok(pipeline_moves::into_another(&gone, &target)),
+            Ok(_) | Err(Error::NotFound(_)) => {
+                Err(Error::invalid("/move_deals_to", "reference", "not another pipeline of yours"))
+            }
+            Err(other) => Err(other),
+        }
     }
 }
 
@@ -193,8 +240,13 @@ impl Pipelines for PgPipelines {
         expected: &Expected,
         changes: &PipelineChanges,
     ) -> Result<Pipeline> {
+        let context = &pipeline_moves::one_operation(context);
+        let ready = match changes.moves.as_deref() {
+            None | Some([]) => None,
+            Some(moves) => Some(self.emptied(context, id, expected, (changes, moves)).await?),
+        };
         let mut tx = self.db.begin(context).await?;
-        let current = held(&mut tx, id, expected).await?;
+        let current = held(&mut tx, id, ready.as_ref().unwrap_or(expected)).await?;
         let plan = pipeline_changes::judged_change(current.is_default, &current.stages, changes)?;
         if !plan.removed.is_empty() {
             let in_use = store::in_use(&mut tx, id, &plan.removed).await?;
@@ -213,7 +265,12 @@ impl Pipelines for PgPipelines {
         Ok(pipeline)
     }
 
-    async fn delete(&self, context: &Context, id: PipelineId, expected: &Expected) -> Result<()> {
+    async fn delete(&self, context: &Context, id: PipelineId, expected: &Expected, move_to: Option<PipelineId>) -> Result<()> {
+        let context = &pipeline_moves::one_operation(context);
+        if let Some(target) = move_to {
+            let leadings = self.leadings(context, id, expected, target).await?;
+            pipeline_moves::all(&self.db, context, &leadings).await?;
+        }
         let mut tx = self.db.begin(context).await?;
         held(&mut tx, id, expected).await?;
         store::delete(&mut tx, id).await?;

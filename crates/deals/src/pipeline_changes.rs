@@ -86,10 +86,25 @@ pub struct PipelineChanges {
     #[serde(default, deserialize_with = "present")]
     pub position: Option<i32>,
     /// All its stages in their order: those that are missing here are removed, those with a new key are added. A stage that deals
-    /// stand in, also deleted ones, cannot be removed.
+    /// stand in, also deleted ones, is removed only if `moves` says where they go.
     #[serde(default, deserialize_with = "present")]
     #[garde(custom(bounded), dive)]
     pub stages: Option<Vec<NewStage>>,
+    /// Where the deals of stages go that are removed, deals in the bin too. Each is moved and logged as if by hand, under one operation id.
+    #[serde(default, deserialize_with = "present")]
+    #[garde(inner(length(max = MOST_STAGES)))]
+    pub moves: Option<Vec<StageMove>>,
+}
+
+/// Where the deals of a stage go that is removed.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(paperclip::actix::Apiv2Schema))]
+#[serde(deny_unknown_fields)]
+pub struct StageMove {
+    /// The key of a stage that is removed.
+    pub from: String,
+    /// The key of a stage that stays or is added, with the same outcome.
+    pub to: String,
 }
 
 fn open() -> StageOutcome {
@@ -183,6 +198,7 @@ pub(crate) fn judged_change(is_default: bool, current: &[Stage], changes: &Pipel
     if is_default && changes.is_default == Some(false) {
         faults.push(FieldError::new("/is_default", "default_needed", "make another pipeline the default instead"));
     }
+    faults.extend(faults_of_moves(changes, current));
     validation::check_with(changes, faults)?;
     Ok(changes.stages.clone().map(|stages| plan(current, &in_order(stages))).unwrap_or_default())
 }
@@ -245,8 +261,31 @@ fn faults_of(stages: &[NewStage], current: &[Stage]) -> Vec<FieldError> {
     faults
 }
 
+/// What is wrong with the moves: they lead from stages that go to others with the same outcome, so that closing dates and frozen rates stay
+/// right.
+fn faults_of_moves(changes: &PipelineChanges, current: &[Stage]) -> Vec<FieldError> {
+    let wanted = changes.stages.as_deref().unwrap_or_default();
+    let (mut faults, mut seen) = (Vec::new(), HashSet::new());
+    for (index, StageMove { from, to }) in changes.moves.iter().flatten().enumerate() {
+        let stays = changes.stages.is_none() || wanted.iter().any(|stage| stage.key == *from);
+        let gone = current.iter().find(|stage| stage.key == *from).filter(|_| !stays);
+        let target = wanted.iter().find(|stage| stage.key == *to);
+        let mut fault = |field: &str, code: &str, message: &str| {
+            faults.push(FieldError::new(format!("/moves/{index}/{field}"), code, message));
+        };
+        match (gone, target) {
+            (None, _) => fault("from", "reference", "not a stage that is removed"),
+            (_, None) => fault("to", "reference", "not one of the stages"),
+            (Some(gone), Some(target)) if gone.outcome != target.outcome => fault("to", "outcome", "another outcome"),
+            _ if !seen.insert(from) => fault("from", "duplicate", "another move is of this stage"),
+            _ => {}
+        }
+    }
+    faults
+}
+
 /// The refusal to remove stages that deals stand in.
 pub(crate) fn in_use(keys: &[String]) -> Error {
-    let message = format!("deals stand in {}: move them first, those in the bin too", keys.join(", "));
+    let message = format!("deals stand in {}, perhaps in the bin: say in moves where they go", keys.join(", "));
     Error::Conflict(vec![FieldError::new("/stages", "stage_in_use", message)])
 }

@@ -4,7 +4,7 @@
 //! statements that group deals narrow them exactly as lists do, and what a caller has narrowed them by is judged before.
 
 use bigdecimal::BigDecimal;
-use crm_kernel::{Condition, Date, Deleted, Filter, PipelineId, Result, TeamId, Timestamp, UserId};
+use crm_kernel::{Condition, Date, DealId, Deleted, Filter, PipelineId, Result, TeamId, Timestamp, UserId};
 use crm_tenancy::{Entity, Expect, Tx, cost};
 use diesel::{
     BoolExpressionMethods, ExpressionMethods, NullableExpressionMethods, OptionalExtension, QueryDsl, SelectableHelper,
@@ -19,9 +19,10 @@ use crate::{
     fields::FIELDS,
     pipeline::{PipelineRow, Stage},
     pipeline_changes::{self, PipelineColumnChanges, PipelineColumns, StagePlan},
+    pipeline_moves::Leading,
     schema::{
-        crm_pipeline_stages as stages, crm_pipelines as pipelines, q_deal_figures as figures, q_deals, q_members,
-        q_pipeline_stages, q_pipelines,
+        crm_deals as deals, crm_pipeline_stages as stages, crm_pipelines as pipelines, q_deal_figures as figures, q_deals,
+        q_members, q_pipeline_stages, q_pipelines,
     },
     store::{DEAL, narrowed},
 };
@@ -118,6 +119,17 @@ pub(crate) async fn in_use(tx: &mut Tx, id: PipelineId, keys: &[String]) -> Resu
     let own = q_pipeline_stages::table.filter(q_pipeline_stages::organization_id.eq(tx.organization_id()));
     let these = own.filter(q_pipeline_stages::pipeline_id.eq(id)).filter(q_pipeline_stages::key.eq_any(keys));
     these.filter(stands).order(q_pipeline_stages::position).select(q_pipeline_stages::key).load(tx).await.expect_any(PIPELINE)
+}
+
+/// Moves some deals of a stage to another, those in the bin too; says how many.
+pub(crate) async fn lead(tx: &mut Tx, leading: &Leading, most: usize) -> Result<usize> {
+    let ((pipeline, stage), (to_pipeline, to_stage)) = (&leading.from, &leading.to);
+    let own = deals::table.filter(deals::organization_id.eq(tx.organization_id())).filter(deals::pipeline_id.eq(pipeline));
+    let there = own.filter(deals::stage.eq(stage)).order(deals::id).limit(i64::try_from(most).unwrap_or(i64::MAX));
+    let held: Vec<DealId> = there.select(deals::id).for_no_key_update().load(tx).await.expect_any(DEAL)?;
+    let these = deals::table.filter(deals::organization_id.eq(tx.organization_id())).filter(deals::id.eq_any(held));
+    let set = (deals::pipeline_id.eq(to_pipeline), deals::stage.eq(to_stage), deals::probability.eq(leading.probability));
+    diesel::update(these).set(set).execute(tx).await.expect_any(DEAL)
 }
 
 pub(crate) async fn remove_stages(tx: &mut Tx, id: PipelineId, keys: &[String]) -> Result<()> {

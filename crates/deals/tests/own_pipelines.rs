@@ -218,7 +218,7 @@ async fn there_is_always_one_default() {
     let (sales, partners) = (bench.default().await, bench.partners().await);
     let unset = PipelineChanges { is_default: Some(false), ..PipelineChanges::default() };
     assert_eq!(faults(bench.change(&sales, unset).await.expect_err("none would be left")), [at("/is_default", "default_needed")]);
-    let gone = bench.pipelines.delete(&bench.tenant.owner, sales.id, &Expected::Any).await.expect_err("none would be left");
+    let gone = bench.pipelines.delete(&bench.tenant.owner, sales.id, &Expected::Any, None).await.expect_err("none would be left");
     assert_eq!(faults(gone), [at("", "pipeline_default")]);
 
     let set = PipelineChanges { is_default: Some(true), ..PipelineChanges::default() };
@@ -245,7 +245,7 @@ async fn a_pipeline_with_living_deals_is_not_deleted_and_one_without_comes_back(
     let bench = Bench::new().await;
     let partners = bench.partners().await;
     let deal = bench.deal(partners.id, "contract").await;
-    let delete = || bench.pipelines.delete(&bench.tenant.owner, partners.id, &Expected::Any);
+    let delete = || bench.pipelines.delete(&bench.tenant.owner, partners.id, &Expected::Any, None);
     assert_eq!(faults(delete().await.expect_err("a deal stands there")), [at("", "pipeline_in_use")]);
     bench.deals.delete(&bench.tenant.member, deal.id, &Expected::Any).await.expect("its own");
     delete().await.expect("nothing living is left");
@@ -268,12 +268,12 @@ async fn owner_and_admin_change_pipelines_and_others_read_them() {
         let new = NewPipeline { name: "Mine".into(), ..NewPipeline::default() };
         assert!(matches!(bench.pipelines.create(person, new).await, Err(Error::Forbidden(_))));
         assert!(matches!(bench.pipelines.update(person, partners.id, &Expected::Any, &changes).await, Err(Error::Forbidden(_))));
-        assert!(matches!(bench.pipelines.delete(person, partners.id, &Expected::Any).await, Err(Error::Forbidden(_))));
+        assert!(matches!(bench.pipelines.delete(person, partners.id, &Expected::Any, None).await, Err(Error::Forbidden(_))));
         assert!(matches!(bench.pipelines.restore(person, partners.id).await, Err(Error::Forbidden(_))));
     }
     let stale = Expected::OneOf(vec![partners.version + 1]);
     assert!(matches!(bench.pipelines.update(&bench.tenant.admin, partners.id, &stale, &changes).await, Err(Error::Stale(_))));
-    assert!(matches!(bench.pipelines.delete(&bench.tenant.admin, partners.id, &stale).await, Err(Error::Stale(_))));
+    assert!(matches!(bench.pipelines.delete(&bench.tenant.admin, partners.id, &stale, None).await, Err(Error::Stale(_))));
 
     let stranger = bench.database.tenant("Umbrella").await;
     let deal = NewDeal { name: "Elsewhere".into(), pipeline_id: Some(partners.id), ..NewDeal::default() };
@@ -288,7 +288,7 @@ async fn owner_and_admin_change_pipelines_and_others_read_them() {
             pipelines.update(&stranger.owner, never, &Expected::Any, &changes).await,
             Err(Error::NotFound("pipeline"))
         ));
-        assert!(matches!(pipelines.delete(&stranger.owner, never, &Expected::Any).await, Err(Error::NotFound("pipeline"))));
+        assert!(matches!(pipelines.delete(&stranger.owner, never, &Expected::Any, None).await, Err(Error::NotFound("pipeline"))));
         assert!(matches!(pipelines.restore(&stranger.owner, never).await, Err(Error::NotFound("pipeline"))));
     }
 }
@@ -308,7 +308,7 @@ async fn there_are_two_hundred_at_most() {
     let new = NewPipeline { name: "One too many".into(), ..NewPipeline::default() };
     let refused = bench.pipelines.create(&bench.tenant.owner, new).await.expect_err("there are two hundred");
     assert_eq!(faults(refused), [at("", "too_many_pipelines")]);
-    bench.pipelines.delete(&bench.tenant.owner, partners.id, &Expected::Any).await.expect("it is empty");
+    bench.pipelines.delete(&bench.tenant.owner, partners.id, &Expected::Any, None).await.expect("it is empty");
     bench.partners().await;
     let refused = bench.pipelines.restore(&bench.tenant.owner, partners.id).await.expect_err("there are two hundred again");
     assert_eq!(faults(refused), [at("", "too_many_pipelines")]);
@@ -336,7 +336,7 @@ async fn no_deal_lives_in_a_deleted_pipeline() {
     let partners = bench.partners().await;
     let deal = bench.deal(partners.id, &first(&partners)).await;
     bench.deals.delete(&bench.tenant.member, deal.id, &Expected::Any).await.expect("into the bin");
-    bench.pipelines.delete(&bench.tenant.admin, partners.id, &Expected::Any).await.expect("nothing lives there");
+    bench.pipelines.delete(&bench.tenant.admin, partners.id, &Expected::Any, None).await.expect("nothing lives there");
     let back = bench.deals.restore(&bench.tenant.member, deal.id).await;
     refusals::invalid(back, "/pipeline_id", "parent_deleted", "there is nowhere to come back to");
     bench.pipelines.restore(&bench.tenant.admin, partners.id).await.expect("an admin restores");
@@ -356,7 +356,7 @@ async fn no_deal_lives_in_a_deleted_pipeline() {
         let (made, moved, deleted) = tokio::join!(
             bench.deals.create(&bench.tenant.member, new),
             bench.deals.move_to(&bench.tenant.member, waiting.id, &Expected::Any, &step),
-            bench.pipelines.delete(&bench.tenant.admin, pipeline.id, &Expected::Any),
+            bench.pipelines.delete(&bench.tenant.admin, pipeline.id, &Expected::Any, None),
         );
         assert!(deleted.is_err() || made.is_err() && moved.is_err(), "{deleted:?} {made:?} {moved:?}");
     }

@@ -7,7 +7,10 @@ use actix_web::{
 };
 use crm_deals::{NewPipeline, Pipeline, PipelineChanges, PipelineList};
 use crm_kernel::{PipelineId, Result, validation};
-use paperclip::actix::{api_v2_operation, web};
+use paperclip::{
+    actix::{api_v2_operation, web},
+    v2::models::DataTypeFormat,
+};
 use uuid::Uuid;
 
 use crate::{
@@ -15,6 +18,7 @@ use crate::{
     body::{Body, Input},
     caller::{Caller, RecordCaller},
     problem::Answer,
+    question::{Given, QueryParameter},
     services::Services,
     shape::created,
 };
@@ -86,11 +90,29 @@ async fn update(
     Ok(Found::plain(&services.pipelines.update(context, *id, &if_match(&request), &body.0).await?)?)
 }
 
-/// Move a pipeline to the bin
+/// Where the deals of a deleted pipeline go.
+#[derive(Debug)]
+pub struct MoveDealsTo;
+
+impl QueryParameter for MoveDealsTo {
+    const NAME: &'static str = "move_deals_to";
+    const DESCRIPTION: &'static str = "The pipeline that its deals go to: to the stage of the same key and outcome, or else to the first of that outcome. \
+                                       When absent, a pipeline with living deals is not deleted.";
+    const FORMAT: Option<DataTypeFormat> = Some(DataTypeFormat::Uuid);
+}
+
+/// Move a pipeline to the bin, and its deals to another one
 #[api_v2_operation(operation_id = "deletePipeline", tags("Pipelines"))]
-async fn delete(caller: RecordCaller, request: HttpRequest, id: Path<PipelineId>, services: Data<Services>) -> Answer<Empty> {
+async fn delete(
+    caller: RecordCaller,
+    request: HttpRequest,
+    id: Path<PipelineId>,
+    move_deals_to: Given<MoveDealsTo>,
+    services: Data<Services>,
+) -> Answer<Empty> {
+    let target = move_deals_to.parsed("expected an id (UUID)")?;
     let context = caller.allowed(services.pipelines.get(&caller.context, *id)).await?;
-    services.pipelines.delete(context, *id, &if_match(&request)).await?;
+    services.pipelines.delete(context, *id, &if_match(&request), target).await?;
     Ok(Empty)
 }
 

@@ -1,0 +1,102 @@
+-- A stage that goes takes no deals along: they are moved first, those in the bin too.
+--
+-- What must stay true:
+--   * A deleted record is not changed, but for this: owner and admin may lead a deal in the bin to another stage, and change nothing else of
+--     it. Its stage is a foreign key, and without that a stage could not go for as long as the bin is kept, which may be for ever.
+
+-- Whether nothing but the stage of a deal is another, and what follows from it.
+CREATE FUNCTION app.is_led_elsewhere(p_relation oid, p_old jsonb, p_new jsonb) RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, public, pg_temp
+AS $$
+DECLARE
+    led text[] := ARRAY['pipeline_id', 'stage', 'probability', 'board_position', 'version', 'updated_at'];
+BEGIN
+    IF p_relation <> 'public.crm_deals'::regclass OR NOT coalesce(app.is_manager(), false)
+       OR (p_old -> 'pipeline_id', p_old -> 'stage') = (p_new -> 'pipeline_id', p_new -> 'stage')
+    THEN
+        RETURN false;
+    END IF;
+    -- What the table makes of other columns is not made yet.
+    led := led || ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = p_relation AND attgenerated <> '');
+    RETURN p_old - led = p_new - led;
+END
+$$;
+
+-- As before, and deals in the bin are led elsewhere.
+CREATE OR REPLACE FUNCTION app.guard_record() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+AS $$
+DECLARE
+    id_text      text;
+    id_moment    bigint;
+    owner_column text := coalesce(TG_ARGV[0], 'owner_id');
+    owner        uuid;
+    old_owner    uuid;
+    owner_status text;
+BEGIN
+    -- Each in a statement of its own: a row has one of the two columns.
+    IF owner_column = 'assigned_to_id' THEN
+        owner := NEW.assigned_to_id;
+        IF TG_OP = 'UPDATE' THEN
+            old_owner := OLD.assigned_to_id;
+        END IF;
+    ELSE
+        owner := NEW.owner_id;
+        IF TG_OP = 'UPDATE' THEN
+            old_owner := OLD.owner_id;
+        END IF;
+    END IF;
+
+    IF TG_OP = 'INSERT' THEN
+        -- Lists show the newest first by id, so the time inside the id must be believable.
+        id_text := NEW.id::text;
+        IF substr(id_text, 15, 1) <> '7' OR substr(id_text, 20, 1) NOT IN ('8', '9', 'a', 'b') THEN
+            RAISE EXCEPTION 'an id must be a version 7 UUID'
+                USING ERRCODE = 'check_violation', CONSTRAINT = 'id_not_v7', COLUMN = 'id', TABLE = TG_TABLE_NAME;
+        END IF;
+        id_moment := ('x0000' || substr(id_text, 1, 8) || substr(id_text, 10, 4))::bit(64)::bigint;
+        IF id_moment > extract(epoch FROM clock_timestamp()) * 1000 + 60000 THEN
+            RAISE EXCEPTION 'an id must not come from the future'
+                USING ERRCODE = 'check_violation', CONSTRAINT = 'id_from_future', COLUMN = 'id', TABLE = TG_TABLE_NAME;
+        END IF;
+
+    ELSIF OLD.deleted_at IS NULL AND NEW.deleted_at IS NOT NULL THEN
+        NEW.deleted_at := now();
+        NEW.deleted_by_id := app.user_id();
+
+    ELSIF OLD.deleted_at IS NOT NULL AND NEW.deleted_at IS NULL THEN
+        IF NOT app.is_manager() AND OLD.deleted_by_id IS DISTINCT FROM app.user_id() THEN
+            RAISE EXCEPTION 'only an owner, an admin or who deleted a record can restore it'
+                USING ERRCODE = 'insufficient_privilege', CONSTRAINT = 'restore_forbidden', TABLE = TG_TABLE_NAME;
+        END IF;
+        NEW.deleted_by_id := NULL;
+
+    ELSIF OLD.deleted_at IS NOT NULL AND NOT app.is_led_elsewhere(TG_RELID, to_jsonb(OLD), to_jsonb(NEW)) THEN
+        RAISE EXCEPTION 'a deleted record cannot be changed'
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'record_deleted', TABLE = TG_TABLE_NAME;
+    END IF;
+
+    -- Records of somebody who left keep their owner; new ones cannot be given to them. The caller is known to be
+    -- active.
+    IF owner IS DISTINCT FROM app.user_id()
+       AND (TG_OP = 'INSERT' OR owner IS DISTINCT FROM old_owner)
+    THEN
+        SELECT status
+          INTO owner_status
+          FROM public.memberships
+         WHERE organization_id = NEW.organization_id AND user_id = owner;
+        IF owner IS NOT NULL AND owner_status IS NULL THEN
+            RAISE EXCEPTION 'no such member'
+                USING ERRCODE = 'foreign_key_violation', CONSTRAINT = format('%s_%s_fkey', TG_TABLE_NAME, owner_column),
+                      COLUMN = owner_column, TABLE = TG_TABLE_NAME;
+        ELSIF owner_status <> 'active' THEN
+            RAISE EXCEPTION 'the owner is not an active member'
+                USING ERRCODE = 'check_violation', CONSTRAINT = 'owner_not_active', COLUMN = owner_column,
+                      TABLE = TG_TABLE_NAME;
+        END IF;
+    END IF;
+    RETURN NEW;
+END
+$$;
+
+SELECT app.seal_functions();
