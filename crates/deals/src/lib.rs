@@ -38,7 +38,9 @@ pub use exchange_rates::{
     NewExchangeRate, PgExchangeRates, exchange_rate_sort,
 };
 pub use fields::{FIELDS, VOCABULARY, default_sort};
-pub use forecast::{Forecast, ForecastFigures, ForecastMonth, ForecastOwner, ForecastTeam};
+pub use forecast::{
+    Forecast, ForecastFigures, ForecastMonth, ForecastOwner, ForecastPeriod, ForecastPeriods, ForecastTeam, PeriodLength,
+};
 pub use history::{StageHistory, StageStay};
 pub use line_items::{LineItem, LineItemList, LineItemsRequest, NewLineItem};
 pub use model::{Deal, DealChanges, NewDeal};

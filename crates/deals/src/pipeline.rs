@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::{
     board::{self, Board, CardList, CardsQuestion},
-    forecast::{self, Forecast},
+    forecast::{self, Forecast, ForecastPeriods},
     pipeline_changes::{self, NewPipeline, PipelineChanges, StageMove, StagePlan},
     pipeline_moves::{self, Leading},
     pipeline_store::{self as store, PIPELINE},
@@ -141,8 +141,8 @@ pub trait Pipelines: Send + Sync {
     /// What of the living deals that match was won and what was lost.
     async fn win_loss(&self, context: &Context, filter: &Filter) -> Result<WinLoss>;
 
-    /// What will be sold of the living deals that match, in the running quarter and the three after it.
-    async fn forecast(&self, context: &Context, filter: &Filter) -> Result<Forecast>;
+    /// What will be sold of the living deals that match, in the running period and those after it.
+    async fn forecast(&self, context: &Context, filter: &Filter, periods: ForecastPeriods) -> Result<Forecast>;
 }
 
 /// Pipelines kept in PostgreSQL.
@@ -306,8 +306,8 @@ impl Pipelines for PgPipelines {
         win_loss::of(&mut self.db.begin(context).await?, filter).await
     }
 
-    async fn forecast(&self, context: &Context, filter: &Filter) -> Result<Forecast> {
-        forecast::of(&mut self.db.begin(context).await?, filter).await
+    async fn forecast(&self, context: &Context, filter: &Filter, periods: ForecastPeriods) -> Result<Forecast> {
+        forecast::of(&mut self.db.begin(context).await?, filter, periods).await
     }
 }
 

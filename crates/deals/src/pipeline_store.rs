@@ -4,7 +4,7 @@
 //! statements that group deals narrow them exactly as lists do, and what a caller has narrowed them by is judged before.
 
 use bigdecimal::BigDecimal;
-use crm_kernel::{Condition, Date, DealId, Deleted, Filter, PipelineId, Result, TeamId, Timestamp, UserId};
+use crm_kernel::{Condition, Date, DealId, Deleted, Error, Filter, PipelineId, Result, TeamId, Timestamp, UserId};
 use crm_tenancy::{Entity, Expect, Tx, cost};
 use diesel::{
     BoolExpressionMethods, ExpressionMethods, NullableExpressionMethods, OptionalExtension, QueryDsl, SelectableHelper,
@@ -323,12 +323,18 @@ pub(crate) async fn expected_by_month(tx: &mut Tx, filter: &Filter, since: Date)
     recent.order(sql::<Text>("1 DESC NULLS FIRST")).limit(MOST_STAGES).load(tx).await.expect_any(DEAL)
 }
 
-/// Deals that were closed in this period, and open ones that are expected in it, by owner and stage.
-pub(crate) async fn expected_by_owner(tx: &mut Tx, filter: &Filter, (from, until): (Date, Date)) -> Result<Vec<ByOwner>> {
-    let rows = q_deals::table.group_by((q_deals::owner_id, q_deals::pipeline_id, q_deals::stage)).select((
-        q_deals::owner_id,
-        q_deals::pipeline_id,
-        q_deals::stage,
+/// Owner, month, pipeline and stage; how many deals, their sum, and the sum of each times its probability in percent.
+pub(crate) type ByOwnerAndMonth =
+    (Option<UserId>, Option<String>, PipelineId, String, i64, Option<BigDecimal>, Option<BigDecimal>);
+
+/// Deals that were closed in this time, and open ones that are expected in it, by owner, month and stage. More than can be read at once
+/// are refused: what is left out would be missing in sums.
+pub(crate) async fn expected_by_owner(tx: &mut Tx, filter: &Filter, (from, until): (Date, Date)) -> Result<Vec<ByOwnerAndMonth>> {
+    let rows = q_deals::table.group_by(sql::<Text>("1, 2, 3, 4")).select((
+        sql::<Nullable<SqlUuid>>("q_deals.owner_id"),
+        sql::<Nullable<Text>>("to_char(coalesce(q_deals.actual_close_date, q_deals.expected_close_date)::timestamp, 'YYYY-MM')"),
+        sql::<SqlUuid>("q_deals.pipeline_id"),
+        sql::<Text>("q_deals.stage"),
         count_star(),
         sum(q_deals::base_amount),
         sum(q_deals::base_amount * exact(q_deals::probability).nullable()),
@@ -337,8 +343,12 @@ pub(crate) async fn expected_by_owner(tx: &mut Tx, filter: &Filter, (from, until
     let closed = q_deals::actual_close_date.is_not_null();
     let expected = q_deals::expected_close_key.ge(from).and(q_deals::expected_close_key.le(until));
     let recent = narrowed(tx, own, Deleted::Exclude, filter).filter(q_deals::actual_close_key.ge(from));
-    let within = recent.filter(closed.or(expected)).order(q_deals::owner_id);
-    within.limit(MOST_OWNER_GROUPS).load(tx).await.expect_any(DEAL)
+    let within = recent.filter(closed.or(expected)).limit(MOST_OWNER_GROUPS + 1);
+    let found: Vec<ByOwnerAndMonth> = within.load(tx).await.expect_any(DEAL)?;
+    if i64::try_from(found.len()).is_ok_and(|found| found > MOST_OWNER_GROUPS) {
+        return Err(Error::malformed("periods", "too_many", "so many owners have deals that fewer periods can be shown at once"));
+    }
+    Ok(found)
 }
 
 /// Source, pipeline and stage of closed deals; how many, their sum, and the sum of each times its probability. The groups with most

@@ -1,8 +1,9 @@
 //! The forecast: every deal in one place of it, sums exact, each larger figure containing the smaller one.
+#![allow(clippy::indexing_slicing, reason = "tests fail by panicking")]
 
 use crm_deals::{
-    Deal, Deals, FIELDS, Forecast, ForecastCategory, ForecastFigures, NewDeal, NewStage, PgDeals, PgPipelines, PipelineChanges,
-    Pipelines,
+    Deal, Deals, FIELDS, Forecast, ForecastCategory, ForecastFigures, ForecastPeriod, ForecastPeriods, NewDeal, NewStage,
+    PeriodLength, PgDeals, PgPipelines, PipelineChanges, Pipelines,
 };
 use crm_kernel::{Context, Date, Expected, Filter, fields};
 use crm_testkit::{Tenant, TestDatabase};
@@ -21,7 +22,8 @@ impl Bench {
         let database = TestDatabase::create().await;
         let tenant = database.tenant("Acme").await;
         let (deals, pipelines) = (PgDeals::new(database.db()), PgPipelines::new(database.db()));
-        let Forecast { from, until, .. } = pipelines.forecast(&tenant.viewer, &Filter::default()).await.expect("a forecast");
+        let Forecast { from, until, .. } =
+            pipelines.forecast(&tenant.viewer, &Filter::default(), ForecastPeriods::default()).await.expect("a forecast");
         Self { database, tenant, deals, pipelines, from, until }
     }
 
@@ -58,7 +60,7 @@ impl Bench {
     }
 
     async fn forecast(&self, filter: &Filter) -> Forecast {
-        self.pipelines.forecast(&self.tenant.viewer, filter).await.expect("a viewer reads")
+        self.pipelines.forecast(&self.tenant.viewer, filter, ForecastPeriods::default()).await.expect("a viewer reads")
     }
 }
 
@@ -122,6 +124,38 @@ async fn owners_and_teams_come_by_their_commitment_and_add_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn each_period_has_its_owners_and_teams() {
+    let bench = Bench::with_deals().await;
+    let Tenant { member, colleague, .. } = &bench.tenant;
+    let forecast = bench.forecast(&Filter::default()).await;
+    let [first, second, third, last] = forecast.periods.as_slice() else { panic!("four quarters: {:?}", forecast.periods) };
+    assert_eq!((first.from, last.until), (bench.from, bench.until));
+    assert_eq!(Some(second.from.0), first.until.0.next_day());
+    assert_eq!(seen(&first.figures), are(1, 1, [100, 300, 300, 300, 250]));
+    let of = |period: &ForecastPeriod| -> Vec<_> {
+        period.owners.iter().map(|owner| (owner.owner_id, seen(&owner.figures))).collect()
+    };
+    let right = [
+        (Some(colleague.user_id), are(0, 1, [0, 200, 200, 200, 150])),
+        (Some(member.user_id), are(1, 0, [100, 100, 100, 100, 100])),
+    ];
+    assert_eq!(of(first), right);
+    assert_eq!(of(last), [(Some(member.user_id), are(0, 2, [0, 0, 400, 1200, 280]))]);
+    assert_eq!((of(second), of(third)), (Vec::new(), Vec::new()));
+    assert_eq!(first.teams.len(), 1);
+
+    let months = ForecastPeriods { length: PeriodLength::Month, count: 2 };
+    let months = bench.pipelines.forecast(&bench.tenant.viewer, &Filter::default(), months).await.expect("a viewer reads");
+    let today = bench.database.texts("SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM')").await;
+    assert_eq!((months.periods.len(), months.months.len(), &months.months[0].month), (2, 2, &today[0]));
+    let counts = |figures: &ForecastFigures| figures.won_count + figures.open_count;
+    let in_periods: i64 = months.periods.iter().map(|period| counts(&period.figures)).sum();
+    assert_eq!(in_periods, counts(&months.total));
+    let open = [&months.overdue, &months.total, &months.later].map(|figures| figures.open_count);
+    assert_eq!(open.iter().sum::<i64>(), 6, "every open deal is somewhere");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stage_may_say_where_its_deals_belong() {
     let bench = Bench::with_deals().await;
     let sales = bench.pipelines.list(&bench.tenant.owner).await.expect("a list").data.remove(0);
@@ -157,6 +191,7 @@ async fn a_filter_and_a_stranger_see_their_part() {
     assert_eq!((seen(&forecast.overdue), forecast.owners.len()), (are(0, 0, [0; 5]), 1));
 
     let stranger = bench.database.tenant("Umbrella").await;
-    let nothing = bench.pipelines.forecast(&stranger.owner, &Filter::default()).await.expect("a forecast");
+    let nothing =
+        bench.pipelines.forecast(&stranger.owner, &Filter::default(), ForecastPeriods::default()).await.expect("a forecast");
     assert_eq!((seen(&nothing.total), seen(&nothing.later)), (are(0, 0, [0; 5]), are(0, 0, [0; 5])));
 }

@@ -82,7 +82,7 @@ async fn a_deleted_pipeline_takes_no_more_deals() {
     refusals::invalid(deals.create(&acme.member, unknown).await, "/stage", "reference", "a stage of another pipeline");
 
     deals.delete(&acme.member, deal.id, &Expected::Any).await.expect("its own");
-    pipelines.delete(&acme.owner, renewals, &Expected::Any).await.expect("nothing living is in it");
+    pipelines.delete(&acme.owner, renewals, &Expected::Any, None).await.expect("nothing living is in it");
     assert_eq!(pipelines.list(&acme.member).await.expect("a list").data.len(), 1, "a deleted pipeline is not listed");
     refusals::invalid(deals.create(&acme.member, within).await, "/pipeline_id", "parent_deleted", "it is deleted");
     let nowhere = deals.restore(&acme.member, deal.id).await;

@@ -8,6 +8,7 @@ pub(crate) mod described;
 mod given;
 mod known;
 mod paged;
+mod periods;
 mod search;
 mod timeline;
 
@@ -34,6 +35,7 @@ use crate::{caller::Caller, problem::Problem, related::Relation, services::Servi
 pub use given::{Given, QueryParameter};
 pub use known::FieldList;
 pub use paged::Paged;
+pub use periods::Periods;
 pub use search::SearchRequest;
 pub(crate) use search::{asked_at, in_where};
 pub use timeline::TimelineParameters;
@@ -392,3 +394,4 @@ from_query!(Question);
 from_query!(Show);
 from_query!(Narrowing);
 from_query!(Paged);
+from_query!(Periods);

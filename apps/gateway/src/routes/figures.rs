@@ -10,17 +10,22 @@ use crate::{
     answer::Plain,
     caller::Caller,
     problem::Answer,
-    question::{Narrowing, Paged},
+    question::{Narrowing, Paged, Periods},
     services::Services,
 };
 
 /// The filter of figures. Asked narrowly enough, they are those of one deal: whoever may not read deals gets them of all or of none.
 async fn narrowed(caller: &Caller, services: &Services, narrowing: &Narrowing<DealNoun>) -> Result<Filter> {
     let filter = narrowing.read(services, caller).await?;
+    permitted(caller, services, &filter)?;
+    Ok(filter)
+}
+
+fn permitted(caller: &Caller, services: &Services, filter: &Filter) -> Result<()> {
     if filter.condition() != Condition::default() {
         caller.may_read(services, "deal", None)?;
     }
-    Ok(filter)
+    Ok(())
 }
 
 /// Count and sum deals by stage, owner, team and month
@@ -77,15 +82,12 @@ pub(super) async fn cards(
     Ok(Plain(services.pipelines.cards(&caller.context, &question).await?))
 }
 
-/// Forecast what will be sold in the running quarter and the three after it, by month, owner and team
+/// Forecast what will be sold in the running month or quarter and those after it, by period, month, owner and team
 #[api_v2_operation(operation_id = "getForecast", tags("Deals"))]
-pub(super) async fn forecast(
-    caller: Caller,
-    narrowing: Narrowing<DealNoun>,
-    services: Data<Services>,
-) -> Answer<Plain<Forecast>> {
-    let filter = narrowed(&caller, &services, &narrowing).await?;
-    let mut forecast = services.pipelines.forecast(&caller.context, &filter).await?;
+pub(super) async fn forecast(caller: Caller, periods: Periods<DealNoun>, services: Data<Services>) -> Answer<Plain<Forecast>> {
+    let (filter, periods) = periods.read(&services, &caller).await?;
+    permitted(&caller, &services, &filter)?;
+    let mut forecast = services.pipelines.forecast(&caller.context, &filter, periods).await?;
     match caller.may_read(&services, "member", None) {
         Err(Error::Forbidden(_)) => forecast.hide_names(),
         allowed => allowed?,
