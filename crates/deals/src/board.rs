@@ -168,7 +168,7 @@ pub(crate) async fn of(tx: &mut Tx, filter: &Filter) -> Result<Board> {
             0 => Vec::new(),
             _ => cards::after(tx, filter, (pipeline_id, &stage.key), None, rows_of(&question)).await?,
         };
-        let CardList { data, page } = dealt(tx, &question, found, stage.rotting_days).await?;
+        let CardList { data, page } = dealt(tx, &question, found).await?;
         let Figures { count, amount, weighted_amount } = sum.shown(&currency);
         let Stage { key, label, outcome, rotting_days, .. } = stage;
         shown.push(BoardStage { stage: key, label, outcome, rotting_days, count, amount, weighted_amount, data, page });
@@ -199,7 +199,7 @@ pub(crate) async fn cards_of(tx: &mut Tx, question: &CardsQuestion) -> Result<Ca
     let stage = stage.ok_or(Error::NotFound("stage"))?;
     let after = after.map(|(_, place, id)| (place, id));
     let found = cards::after(tx, &question.filter, (pipeline_id, &stage.key), after, rows_of(question)).await?;
-    dealt(tx, question, found, stage.rotting_days).await
+    dealt(tx, question, found).await
 }
 
 /// One more than a page holds says that there are more.
@@ -240,7 +240,7 @@ pub(crate) async fn position_below(
 }
 
 /// A page of these deals as cards.
-async fn dealt(tx: &mut Tx, question: &CardsQuestion, found: Vec<(Deal, String)>, rotting_days: Option<i32>) -> Result<CardList> {
+async fn dealt(tx: &mut Tx, question: &CardsQuestion, found: Vec<(Deal, String)>) -> Result<CardList> {
     let place = |(deal, place): &(Deal, String), _: &str| Position::new(json!([deal.pipeline_id, place]), deal.id);
     let Page { data, page } = Page::from_rows(&question.query, found, None, place);
     let ids: Vec<DealId> = data.iter().map(|(deal, _)| deal.id).collect();
@@ -249,8 +249,7 @@ async fn dealt(tx: &mut Tx, question: &CardsQuestion, found: Vec<(Deal, String)>
     let card = |(deal, _): (Deal, String)| {
         // A deal that was brought in without its way stands where it was created.
         let entered_at = entered.get(&deal.id).copied().unwrap_or(deal.created_at);
-        let age = (now.0 - entered_at.0).whole_days();
-        let is_rotting = rotting_days.is_some_and(|days| age >= i64::from(days));
+        let is_rotting = deal.rots_at.is_some_and(|from| from <= now);
         BoardCard { deal, entered_at, is_rotting }
     };
     let page = CardPage { next_cursor: page.next_cursor, has_more: page.has_more };

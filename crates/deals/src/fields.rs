@@ -35,6 +35,7 @@ pub static FIELDS: &[Field] = &[
     CREATED_AT,
     Field::shown("updated_at", Kind::Timestamp).key("updated_at_key").sortable(),
     Field::shown("last_activity_at", Kind::Timestamp).key("last_activity_key").filterable().sortable(),
+    Field::shown("rots_at", Kind::Timestamp).nullable(),
     Field::shown("deleted_at", Kind::Timestamp).nullable(),
     Field::shown("version", Kind::Integer),
 ];

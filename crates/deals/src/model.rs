@@ -9,7 +9,7 @@ use diesel::{
     AsChangeset, Insertable, Queryable, Selectable,
     dsl::sql,
     expression::SqlLiteral,
-    sql_types::{Nullable, Numeric},
+    sql_types::{Nullable, Numeric, Timestamptz},
 };
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// A deal: something that may be sold, on its way through the stages of a pipeline. Diesel knows no more columns of the view than it has
-/// already, hence the two fixed pieces of SQL.
+/// already, hence the fixed pieces of SQL.
 #[derive(Debug, Clone, PartialEq, Queryable, Selectable, Serialize)]
 #[cfg_attr(feature = "openapi", derive(paperclip::actix::Apiv2Schema))]
 #[diesel(table_name = q_deals, check_for_backend(diesel::pg::Pg))]
@@ -76,6 +76,10 @@ pub struct Deal {
     pub updated_at: Timestamp,
     /// When somebody last did something to it or to what hangs on it; what the CRM does by itself does not count.
     pub last_activity_at: Timestamp,
+    /// From when on it has stood in its stage for longer than the stage's `rotting_days`; null where it never has.
+    #[diesel(select_expression = sql::<Nullable<Timestamptz>>("q_deals.rots_at_shown"))]
+    #[diesel(select_expression_type = SqlLiteral<Nullable<Timestamptz>>)]
+    pub rots_at: Option<Timestamp>,
     /// When it was deleted; null while it lives.
     pub deleted_at: Option<Timestamp>,
     /// Counts its changes, from 1; see If-Match.

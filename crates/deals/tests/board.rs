@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 
 use crm_deals::{
     Board, BoardStage, CardList, CardsQuestion, Deal, Deals, FIELDS, NewDeal, NewPipeline, NewStage, PgDeals, PgPipelines,
-    PipelineChanges, Pipelines, StageOutcome, StageStep,
+    PipelineChanges, Pipelines, StageOutcome, StageStep, VOCABULARY, default_sort,
 };
-use crm_kernel::{Cursor, DealId, Error, Expected, Filter, Result, fields};
+use crm_kernel::{Condition, Cursor, DealId, Error, Expected, Filter, ListQuery, Result, Timestamp, fields, filter::Moment};
 use crm_testkit::{Tenant, TestDatabase, refusals};
 use serde_json::json;
 use tokio::task::JoinSet;
@@ -49,6 +49,16 @@ impl Bench {
     async fn cards(&self, stage: &str, filter: &Filter, cursor: &str) -> Result<CardList> {
         let question = CardsQuestion::new(stage, filter.clone(), 50)?.continue_after(cursor)?;
         self.pipelines.cards(&self.tenant.viewer, &question).await
+    }
+
+    /// What deals this condition finds.
+    async fn asked(&self, text: &str) -> Vec<String> {
+        let moment = Moment::utc(self.tenant.viewer.user_id, Timestamp::now());
+        let condition = Condition::parse(text, &VOCABULARY).expect("a condition");
+        let filter = Filter::default().and(condition, &moment).expect("within the calendar");
+        let query = ListQuery { filter, ..ListQuery::all(default_sort()) };
+        let page = self.deals.list(&self.tenant.viewer, &query).await.expect("a viewer reads");
+        page.data.into_iter().map(|deal| deal.name).collect()
     }
 
     async fn names(&self, stage: &str) -> Vec<String> {
@@ -271,8 +281,28 @@ async fn a_deal_rots_when_it_stands_longer_than_its_stage_says() {
     let rotting: Vec<_> =
         bench.column("prospecting").await.data.into_iter().map(|card| (card.deal.name, card.is_rotting)).collect();
     assert_eq!(rotting, [("new".to_owned(), false), ("old".to_owned(), true)]);
+    assert_eq!(bench.asked("rots_at <= now()").await, ["old"], "what rots is one question");
+    assert_eq!(bench.asked("rots_at > now() AND rots_at <= now() + 1d").await, ["new"], "and what will");
+    assert_eq!(bench.asked("NOT rots_at <= now()").await, ["new"]);
     bench.place(&old, "prospecting", Some(None)).await.unwrap();
     assert!(bench.column("prospecting").await.data[0].is_rotting, "another place in the same stage is no step");
     bench.place(&old, "qualification", None).await.unwrap();
     assert!(!bench.column("qualification").await.data[0].is_rotting, "a step is");
+    assert_eq!(bench.asked("rots_at <= now()").await, [""; 0]);
+
+    // The days of a stage count for the deals that stand in it already, and are no change of them.
+    let seen = bench.deals.get(&bench.tenant.viewer, new.id).await.unwrap();
+    assert!(seen.rots_at.is_some());
+    let mut never: Vec<NewStage> = pipeline.stages.iter().map(stage).collect();
+    never[0].rotting_days = None;
+    let changes = PipelineChanges { stages: Some(never.clone()), ..PipelineChanges::default() };
+    bench.pipelines.update(&bench.tenant.owner, pipeline.id, &Expected::Any, &changes).await.unwrap();
+    assert_eq!(bench.deals.get(&bench.tenant.viewer, new.id).await.unwrap(), Deal { rots_at: None, ..seen.clone() });
+    never[0].rotting_days = Some(13);
+    let changes = PipelineChanges { stages: Some(never), ..PipelineChanges::default() };
+    bench.pipelines.update(&bench.tenant.owner, pipeline.id, &Expected::Any, &changes).await.unwrap();
+    assert_eq!(bench.asked("rots_at <= now()").await, ["new"]);
+    let step = StageStep { stage: "closed_won".into(), ..StageStep::default() };
+    bench.deals.move_to(&bench.tenant.member, new.id, &Expected::Any, &step).await.unwrap();
+    assert_eq!(bench.asked("rots_at = null").await, ["new"], "what is closed does not rot");
 }

@@ -12,7 +12,8 @@ use crm_kernel::{Field, Kind, fields};
 use crate::import::nouns::Definition;
 
 /// Shown by the API and never set by anyone.
-const READ_ONLY: [&str; 7] = ["created_by_id", "updated_at", "deleted_at", "version", "base_amount", "base_rate", "base_rate_on"];
+const READ_ONLY: [&str; 8] =
+    ["created_by_id", "updated_at", "deleted_at", "version", "base_amount", "base_rate", "base_rate_on", "rots_at"];
 const CUSTOM: &str = "custom.";
 
 #[derive(Clone, Debug)]

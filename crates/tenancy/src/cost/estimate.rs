@@ -89,7 +89,7 @@ fn keeps_all(join: &Value) -> bool {
 /// Whether the rows come from a table that has one for each record, and nothing else.
 fn is_beside_records(node: &Value) -> bool {
     match node["Relation Name"].as_str() {
-        Some(relation) => matches!(relation, "crm_record_times" | "crm_custom_values"),
+        Some(relation) => matches!(relation, "crm_record_times" | "crm_custom_values" | "crm_deal_stage_history"),
         None => node.get("Join Type").is_none() && part(node, OUTER).is_object() && is_beside_records(part(node, OUTER)),
     }
 }

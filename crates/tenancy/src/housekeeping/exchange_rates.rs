@@ -47,7 +47,7 @@ pub(super) async fn follow(db: &Db, stop: &mut watch::Receiver<bool>) -> Result<
             match follow_one(db, *id, &mut done, stop).await {
                 Err(error @ Error::Unavailable(_)) => return Err(error),
                 Err(error) => {
-                    tracing::error!(%error, organization_id = %id, "deals of an organisation do not follow the exchange rates")
+                    tracing::error!(%error, organization_id = %id, "deals of an organisation do not follow the exchange rates");
                 }
                 Ok(()) => {}
             }

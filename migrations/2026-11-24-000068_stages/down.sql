@@ -1,28 +1,48 @@
--- A stage that goes takes no deals along: they are moved first, those in the bin too.
---
--- What must stay true:
---   * A deleted record is not changed, but for this: owner and admin may lead a deal in the bin to another stage, and change nothing else of
---     it. Its stage is a foreign key, and without that a stage could not go for as long as the bin is kept, which may be for ever.
-
--- Whether nothing but the stage of a deal is another, and what follows from it.
-CREATE FUNCTION app.is_led_elsewhere(p_relation oid, p_old jsonb, p_new jsonb) RETURNS boolean
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, public, pg_temp
+DROP VIEW q_deals;
+DROP VIEW q_deal_stage_history;
+CREATE OR REPLACE FUNCTION app.install_query_view(target regclass, view_name text) RETURNS void
+LANGUAGE plpgsql
 AS $$
 DECLARE
-    led text[] := ARRAY['pipeline_id', 'stage', 'probability', 'board_position', 'version', 'updated_at'];
+    entity text := (
+        SELECT encode(trim(TRAILING '\x00'::bytea FROM tgargs), 'escape')
+          FROM pg_trigger
+         WHERE tgrelid = target AND tgname = 'keep_times_insert');
 BEGIN
-    IF p_relation <> 'public.crm_deals'::regclass OR NOT coalesce(app.is_manager(), false)
-       OR (p_old -> 'pipeline_id', p_old -> 'stage') = (p_new -> 'pipeline_id', p_new -> 'stage')
-    THEN
-        RETURN false;
+    EXECUTE format('DROP VIEW IF EXISTS public.%I', view_name);
+    IF entity IS NULL THEN
+        EXECUTE format(
+            'CREATE VIEW public.%I AS SELECT * FROM %s WHERE organization_id = app.org_id() AND app.role() IS NOT NULL',
+            view_name, target);
+    ELSE
+        EXECUTE format(
+            'CREATE VIEW public.%1$I AS
+             SELECT record.*,
+                    coalesce((SELECT last_activity_at
+                                FROM crm_record_times
+                               WHERE organization_id = record.organization_id AND entity = %3$L AND record_id = record.id),
+                             record.updated_at) AS last_activity_at,
+                    times.updated_at AS updated_at_key, times.last_activity_at AS last_activity_key, times.in_bin
+               FROM %2$s AS record
+               LEFT JOIN crm_record_times AS times
+                 ON times.organization_id = record.organization_id
+                AND times.entity = %3$L
+                AND times.record_id = record.id
+              WHERE record.organization_id = app.org_id() AND app.role() IS NOT NULL',
+            view_name, target, entity);
     END IF;
-    -- What the table makes of other columns is not made yet.
-    led := led || ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = p_relation AND attgenerated <> '');
-    RETURN p_old - led = p_new - led;
+    EXECUTE format('ALTER VIEW public.%I OWNER TO crm_definer', view_name);
+    EXECUTE format('GRANT SELECT ON public.%I TO crm_app', view_name);
 END
 $$;
+DROP TRIGGER follow_rotting_days ON crm_pipeline_stages;
+DROP FUNCTION app.follow_rotting_days();
+DROP TRIGGER keep_rotting ON crm_deal_stage_history;
+DROP FUNCTION app.keep_rotting();
+ALTER TABLE crm_deal_stage_history DROP COLUMN rots_at;
+SELECT app.install_query_view('crm_deal_stage_history', 'q_deal_stage_history');
+SELECT app.install_query_view('crm_deals', 'q_deals');
 
--- As before, and deals in the bin are led elsewhere.
 CREATE OR REPLACE FUNCTION app.guard_record() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
 AS $$
@@ -71,7 +91,7 @@ BEGIN
         END IF;
         NEW.deleted_by_id := NULL;
 
-    ELSIF OLD.deleted_at IS NOT NULL AND NOT app.is_led_elsewhere(TG_RELID, to_jsonb(OLD), to_jsonb(NEW)) THEN
+    ELSIF OLD.deleted_at IS NOT NULL THEN
         RAISE EXCEPTION 'a deleted record cannot be changed'
             USING ERRCODE = 'check_violation', CONSTRAINT = 'record_deleted', TABLE = TG_TABLE_NAME;
     END IF;
@@ -99,4 +119,5 @@ BEGIN
 END
 $$;
 
+DROP FUNCTION app.is_led_elsewhere(oid, jsonb, jsonb);
 SELECT app.seal_functions();

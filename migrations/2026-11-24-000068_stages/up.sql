@@ -1,0 +1,195 @@
+-- A stage that goes takes no deals along: they are moved first, those in the bin too. And since when a deal has stood too long in its stage
+-- stands beside it, so that what rots is one question.
+--
+-- What must stay true:
+--   * A deleted record is not changed, but for this: owner and admin may lead a deal in the bin to another stage, and change nothing else of
+--     it. Its stage is a foreign key, and without that a stage could not go for as long as the bin is kept, which may be for ever.
+--   * rots_at of the stay that a deal is in is when it began plus the days that its stage gives now; NULL where the stage gives none.
+
+-- Whether nothing but the stage of a deal is another, and what follows from it.
+CREATE FUNCTION app.is_led_elsewhere(p_relation oid, p_old jsonb, p_new jsonb) RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, public, pg_temp
+AS $$
+DECLARE
+    led text[] := ARRAY['pipeline_id', 'stage', 'probability', 'board_position', 'version', 'updated_at'];
+BEGIN
+    IF p_relation <> 'public.crm_deals'::regclass OR NOT coalesce(app.is_manager(), false)
+       OR (p_old -> 'pipeline_id', p_old -> 'stage') = (p_new -> 'pipeline_id', p_new -> 'stage')
+    THEN
+        RETURN false;
+    END IF;
+    -- What the table makes of other columns is not made yet.
+    led := led || ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = p_relation AND attgenerated <> '');
+    RETURN p_old - led = p_new - led;
+END
+$$;
+
+-- As before, and deals in the bin are led elsewhere.
+CREATE OR REPLACE FUNCTION app.guard_record() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+AS $$
+DECLARE
+    id_text      text;
+    id_moment    bigint;
+    owner_column text := coalesce(TG_ARGV[0], 'owner_id');
+    owner        uuid;
+    old_owner    uuid;
+    owner_status text;
+BEGIN
+    -- Each in a statement of its own: a row has one of the two columns.
+    IF owner_column = 'assigned_to_id' THEN
+        owner := NEW.assigned_to_id;
+        IF TG_OP = 'UPDATE' THEN
+            old_owner := OLD.assigned_to_id;
+        END IF;
+    ELSE
+        owner := NEW.owner_id;
+        IF TG_OP = 'UPDATE' THEN
+            old_owner := OLD.owner_id;
+        END IF;
+    END IF;
+
+    IF TG_OP = 'INSERT' THEN
+        -- Lists show the newest first by id, so the time inside the id must be believable.
+        id_text := NEW.id::text;
+        IF substr(id_text, 15, 1) <> '7' OR substr(id_text, 20, 1) NOT IN ('8', '9', 'a', 'b') THEN
+            RAISE EXCEPTION 'an id must be a version 7 UUID'
+                USING ERRCODE = 'check_violation', CONSTRAINT = 'id_not_v7', COLUMN = 'id', TABLE = TG_TABLE_NAME;
+        END IF;
+        id_moment := ('x0000' || substr(id_text, 1, 8) || substr(id_text, 10, 4))::bit(64)::bigint;
+        IF id_moment > extract(epoch FROM clock_timestamp()) * 1000 + 60000 THEN
+            RAISE EXCEPTION 'an id must not come from the future'
+                USING ERRCODE = 'check_violation', CONSTRAINT = 'id_from_future', COLUMN = 'id', TABLE = TG_TABLE_NAME;
+        END IF;
+
+    ELSIF OLD.deleted_at IS NULL AND NEW.deleted_at IS NOT NULL THEN
+        NEW.deleted_at := now();
+        NEW.deleted_by_id := app.user_id();
+
+    ELSIF OLD.deleted_at IS NOT NULL AND NEW.deleted_at IS NULL THEN
+        IF NOT app.is_manager() AND OLD.deleted_by_id IS DISTINCT FROM app.user_id() THEN
+            RAISE EXCEPTION 'only an owner, an admin or who deleted a record can restore it'
+                USING ERRCODE = 'insufficient_privilege', CONSTRAINT = 'restore_forbidden', TABLE = TG_TABLE_NAME;
+        END IF;
+        NEW.deleted_by_id := NULL;
+
+    ELSIF OLD.deleted_at IS NOT NULL AND NOT app.is_led_elsewhere(TG_RELID, to_jsonb(OLD), to_jsonb(NEW)) THEN
+        RAISE EXCEPTION 'a deleted record cannot be changed'
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'record_deleted', TABLE = TG_TABLE_NAME;
+    END IF;
+
+    -- Records of somebody who left keep their owner; new ones cannot be given to them. The caller is known to be
+    -- active.
+    IF owner IS DISTINCT FROM app.user_id()
+       AND (TG_OP = 'INSERT' OR owner IS DISTINCT FROM old_owner)
+    THEN
+        SELECT status
+          INTO owner_status
+          FROM public.memberships
+         WHERE organization_id = NEW.organization_id AND user_id = owner;
+        IF owner IS NOT NULL AND owner_status IS NULL THEN
+            RAISE EXCEPTION 'no such member'
+                USING ERRCODE = 'foreign_key_violation', CONSTRAINT = format('%s_%s_fkey', TG_TABLE_NAME, owner_column),
+                      COLUMN = owner_column, TABLE = TG_TABLE_NAME;
+        ELSIF owner_status <> 'active' THEN
+            RAISE EXCEPTION 'the owner is not an active member'
+                USING ERRCODE = 'check_violation', CONSTRAINT = 'owner_not_active', COLUMN = owner_column,
+                      TABLE = TG_TABLE_NAME;
+        END IF;
+    END IF;
+    RETURN NEW;
+END
+$$;
+
+-- ---------------------------------------------------------------- deals that rot
+
+ALTER TABLE crm_deal_stage_history ADD COLUMN rots_at timestamptz;
+UPDATE crm_deal_stage_history AS stay
+   SET rots_at = stay.entered_at + make_interval(days => stage.rotting_days)
+  FROM crm_pipeline_stages AS stage
+ WHERE stay.left_at IS NULL AND stage.rotting_days IS NOT NULL
+   AND (stage.organization_id, stage.pipeline_id, stage.key) = (stay.organization_id, stay.pipeline_id, stay.stage);
+CREATE INDEX crm_deal_stage_history_rotting ON crm_deal_stage_history (organization_id, rots_at, deal_id)
+    WHERE left_at IS NULL AND rots_at IS NOT NULL;
+
+CREATE FUNCTION app.keep_rotting() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+AS $$
+BEGIN
+    NEW.rots_at := NEW.entered_at + make_interval(days => (
+        SELECT rotting_days
+          FROM public.crm_pipeline_stages
+         WHERE (organization_id, pipeline_id, key) = (NEW.organization_id, NEW.pipeline_id, NEW.stage)));
+    RETURN NEW;
+END
+$$;
+CREATE TRIGGER keep_rotting BEFORE INSERT OR UPDATE OF entered_at ON crm_deal_stage_history
+    FOR EACH ROW EXECUTE FUNCTION app.keep_rotting();
+
+-- The stays of all deals of a stage whose days have changed: narrow rows, and no change of a deal.
+CREATE FUNCTION app.follow_rotting_days() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+AS $$
+BEGIN
+    UPDATE public.crm_deal_stage_history AS stay
+       SET rots_at = stay.entered_at + make_interval(days => NEW.rotting_days)
+      FROM public.crm_deals AS deal
+     WHERE deal.organization_id = NEW.organization_id AND deal.pipeline_id = NEW.pipeline_id AND deal.stage = NEW.key
+       AND stay.organization_id = deal.organization_id AND stay.deal_id = deal.id AND stay.left_at IS NULL;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER follow_rotting_days AFTER UPDATE OF rotting_days ON crm_pipeline_stages
+    FOR EACH ROW WHEN (NEW.rotting_days IS DISTINCT FROM OLD.rotting_days) EXECUTE FUNCTION app.follow_rotting_days();
+
+-- As before, and deals with the moment from which they rot: rots_at to ask for, joined, and rots_at_shown to show, looked up for the page
+-- alone.
+CREATE OR REPLACE FUNCTION app.install_query_view(target regclass, view_name text) RETURNS void
+LANGUAGE plpgsql
+AS $$
+DECLARE
+    entity text := (
+        SELECT encode(trim(TRAILING '\x00'::bytea FROM tgargs), 'escape')
+          FROM pg_trigger
+         WHERE tgrelid = target AND tgname = 'keep_times_insert');
+    rotting text := '';
+    stay    text := '';
+BEGIN
+    IF entity = 'deal' THEN
+        rotting := ', stay.rots_at,
+                    (SELECT rots_at FROM crm_deal_stage_history
+                      WHERE organization_id = record.organization_id AND deal_id = record.id AND left_at IS NULL) AS rots_at_shown';
+        stay := 'LEFT JOIN crm_deal_stage_history AS stay
+                 ON stay.organization_id = record.organization_id AND stay.deal_id = record.id AND stay.left_at IS NULL';
+    END IF;
+    EXECUTE format('DROP VIEW IF EXISTS public.%I', view_name);
+    IF entity IS NULL THEN
+        EXECUTE format(
+            'CREATE VIEW public.%I AS SELECT * FROM %s WHERE organization_id = app.org_id() AND app.role() IS NOT NULL',
+            view_name, target);
+    ELSE
+        EXECUTE format(
+            'CREATE VIEW public.%1$I AS
+             SELECT record.*,
+                    coalesce((SELECT last_activity_at
+                                FROM crm_record_times
+                               WHERE organization_id = record.organization_id AND entity = %3$L AND record_id = record.id),
+                             record.updated_at) AS last_activity_at,
+                    times.updated_at AS updated_at_key, times.last_activity_at AS last_activity_key, times.in_bin%4$s
+               FROM %2$s AS record
+               LEFT JOIN crm_record_times AS times
+                 ON times.organization_id = record.organization_id
+                AND times.entity = %3$L
+                AND times.record_id = record.id
+               %5$s
+              WHERE record.organization_id = app.org_id() AND app.role() IS NOT NULL',
+            view_name, target, entity, rotting, stay);
+    END IF;
+    EXECUTE format('ALTER VIEW public.%I OWNER TO crm_definer', view_name);
+    EXECUTE format('GRANT SELECT ON public.%I TO crm_app', view_name);
+END
+$$;
+SELECT app.install_query_view('crm_deal_stage_history', 'q_deal_stage_history');
+SELECT app.install_query_view('crm_deals', 'q_deals');
+
+SELECT app.seal_functions();
