@@ -251,7 +251,7 @@ pub(crate) async fn of(tx: &mut Tx, filter: &Filter, periods: ForecastPeriods) -
     let (mut total, mut overdue, mut later) = (Expected::default(), Expected::default(), Expected::default());
     let mut months: BTreeMap<String, Expected> = time.months.keys().map(|month| (month.clone(), Expected::default())).collect();
     for (month, pipeline, stage, count, amount, weighted) in store::expected_by_month(tx, filter, time.from).await? {
-        let (place, sum) = (placed(&places, (pipeline, stage))?, Sum::new(count, amount, weighted));
+        let (place, sum) = (placed(&places, &(pipeline, stage))?, Sum::new(count, amount, weighted));
         match month {
             Some(month) if month < time.first_month() => overdue.add(place, &sum),
             Some(month) if months.contains_key(&month) => {
@@ -266,7 +266,7 @@ pub(crate) async fn of(tx: &mut Tx, filter: &Filter, periods: ForecastPeriods) -
     for (owner, month, pipeline, stage, count, amount, weighted) in
         store::expected_by_owner(tx, filter, (time.from, time.until)).await?
     {
-        let (place, sum) = (placed(&places, (pipeline, stage))?, Sum::new(count, amount, weighted));
+        let (place, sum) = (placed(&places, &(pipeline, stage))?, Sum::new(count, amount, weighted));
         by_owner.entry(owner).or_default().add(place, &sum);
         let period = month.and_then(|month| time.months.get(&month)).and_then(|index| by_period.get_mut(*index));
         if let Some(period) = period {
@@ -314,8 +314,8 @@ async fn places(tx: &mut Tx) -> Result<BTreeMap<(PipelineId, String), Place>> {
     Ok(places)
 }
 
-fn placed(places: &BTreeMap<(PipelineId, String), Place>, key: (PipelineId, String)) -> Result<Place> {
-    places.get(&key).copied().ok_or_else(|| Error::internal("deals stand in more stages than are read at once"))
+fn placed(places: &BTreeMap<(PipelineId, String), Place>, key: &(PipelineId, String)) -> Result<Place> {
+    places.get(key).copied().ok_or_else(|| Error::internal("deals stand in more stages than are read at once"))
 }
 
 /// Where deals of a stage that does not say so belong.
