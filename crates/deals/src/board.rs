@@ -185,7 +185,7 @@ async fn named(tx: &mut Tx, filter: &Filter) -> Result<PipelineId> {
     }
 }
 
-/// The cards that a question asks for. A stage that is not there is `NotFound`.
+/// The cards that a question asks for. A stage that the pipeline does not have is `NotFound`.
 pub(crate) async fn cards_of(tx: &mut Tx, question: &CardsQuestion) -> Result<CardList> {
     store::require_affordable(tx, &question.filter).await?;
     let after = question.after()?;
@@ -195,6 +195,10 @@ pub(crate) async fn cards_of(tx: &mut Tx, question: &CardsQuestion) -> Result<Ca
         None => named(tx, &question.filter).await?,
     };
     let stages = store::stages_of(tx, &[pipeline_id]).await?;
+    if stages.is_empty() {
+        // A pipeline that is not there has no cards, as its board has no stages.
+        return dealt(tx, question, Vec::new()).await;
+    }
     let stage = stages.into_iter().map(|(_, stage)| stage).find(|stage| stage.key == question.stage);
     let stage = stage.ok_or(Error::NotFound("stage"))?;
     let after = after.map(|(_, place, id)| (place, id));

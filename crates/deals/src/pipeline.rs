@@ -135,7 +135,7 @@ pub trait Pipelines: Send + Sync {
     /// The stages of one pipeline with the first cards of each, of the living deals that match.
     async fn board(&self, context: &Context, filter: &Filter) -> Result<Board>;
 
-    /// A page of the cards of one stage. `NotFound` when the pipeline has no such stage.
+    /// A page of the cards of one stage. `NotFound` when the pipeline has no such stage; a pipeline that is not there has no cards.
     async fn cards(&self, context: &Context, question: &CardsQuestion) -> Result<CardList>;
 
     /// What of the living deals that match was won and what was lost.

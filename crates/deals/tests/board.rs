@@ -162,7 +162,10 @@ async fn a_place_is_named_by_a_living_deal_of_the_stage() {
     let foreign = bench.pipelines.board(&umbrella.owner, &Filter::default().and_id(field, own.uuid())).await.unwrap();
     assert_eq!((foreign.pipeline_id, foreign.stages.len()), (None, 0), "another organisation's pipeline is not there");
     let question = CardsQuestion::new("prospecting", Filter::default().and_id(field, own.uuid()), 50).unwrap();
-    refusals::not_found(bench.pipelines.cards(&umbrella.owner, &question).await, "nor are its stages");
+    let theirs = bench.pipelines.cards(&umbrella.owner, &question).await.unwrap();
+    assert_eq!((theirs.data.len(), theirs.page.has_more), (0, false), "nor are its cards");
+    let nowhere = CardsQuestion::new("nowhere", Filter::default(), 50).unwrap();
+    refusals::not_found(bench.pipelines.cards(&bench.tenant.viewer, &nowhere).await, "it has no such stage");
 }
 
 #[tokio::test(flavor = "multi_thread")]
