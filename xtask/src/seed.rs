@@ -3,10 +3,13 @@
 //! Must stay true: a second run adds what is missing, changes nothing that is there, and says so; every record has the same
 //! id in every checkout; people come through the administrator's functions, records through the import of the application.
 
+mod contacts;
 pub mod data;
 mod ids;
 mod people;
 mod records;
+mod texts;
+mod work;
 
 use std::collections::HashSet;
 use std::time::Instant;
@@ -22,9 +25,11 @@ use crate::import::door::{self, Door};
 use crate::migrate;
 use crate::progress::{say, seconds};
 use crate::scale::{self, Ground, Sizes};
+use crate::seed::contacts::Names;
 use crate::seed::data::Data;
 use crate::seed::people::People;
 use crate::seed::records::Records;
+use crate::seed::work::Work;
 
 /// Name of the demo organisation in addresses.
 pub const SLUG: &str = "demo";
@@ -83,17 +88,12 @@ pub fn login_of(role: &str) -> Result<Login> {
     logins().into_iter().find(|login| login.role == role).with_context(|| format!("nobody is {role}"))
 }
 
-/// Whether the demo organisation is whole. People come in one transaction and deals, the last, in another, so that one deal stands for all.
+/// Whether the demo organisation is whole: what comes in last stands for all.
 pub async fn is_present(database: &Database) -> Result<bool> {
     let client = database::connect(&database.admin_url).await?;
-    let row = client
-        .query_one(
-            "SELECT EXISTS (SELECT FROM organizations JOIN crm_deals ON organization_id = organizations.id
-                             WHERE slug = $1 AND custom_fields ? 'opportunity_id')",
-            &[&SLUG],
-        )
-        .await?;
-    Ok(row.try_get(0)?)
+    let Some((organization_id, seeded_at)) = people::founded(&client).await? else { return Ok(false) };
+    let query = "SELECT EXISTS (SELECT FROM crm_notes WHERE organization_id = $1::text::uuid AND id = $2::text::uuid)";
+    Ok(client.query_one(query, &[&organization_id, &work::sign(seeded_at)]).await?.try_get(0)?)
 }
 
 /// Makes what is missing of the demo organisation.
@@ -106,9 +106,19 @@ pub async fn run(environment: &Environment, database: &Database) -> Result<()> {
     let people = people::find(&admin).await?;
     let door = Door::open(database, &people.organization_id, &people.owner_id).await?;
     let records = Records::new(&data, &people);
-    let companies = add_missing(&admin, &door, &people, Importable::Company, records.companies()?).await?;
-    let deals = add_missing(&admin, &door, &people, Importable::Deal, records.deals()?).await?;
-    if made_people + companies + deals == 0 {
+    let (company_rows, deal_rows) = (records.companies()?, records.deals()?);
+    let names = Names::load(&environment.root)?;
+    let mut contact_rows = Vec::new();
+    for company in &company_rows {
+        contact_rows.extend(names.contacts_of(company)?);
+    }
+    let companies = add_missing(&admin, &door, &people, Importable::Company, company_rows.clone()).await?;
+    let contacts = add_missing(&admin, &door, &people, Importable::Contact, contact_rows).await?;
+    let work = Work { admin: &admin, door: &door, people: &people, data: &data };
+    let campaigns = work.add_campaigns().await?;
+    let deals = add_missing(&admin, &door, &people, Importable::Deal, deal_rows.clone()).await?;
+    let further = work.add_the_rest(&company_rows, &deal_rows).await?;
+    if made_people + companies + contacts + campaigns + deals + further == 0 {
         say("the demo organisation is whole: nothing to do\n");
     } else {
         say(&format!("demo organisation ready in {}\n", seconds(begun.elapsed())));

@@ -74,6 +74,85 @@ async fn every_deal_of_the_demo_is_listed_once_with_the_values_of_its_file() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_has_a_working_day_and_its_lines_add_up() {
+    let demo = Demo::start().await;
+    let count = async |path: &str| demo.get(&format!("{path}?limit=200")).await["data"].as_array().unwrap().len();
+    assert_eq!(count("/a-crm/contacts").await, 170, "two people at each company");
+    assert_eq!(count("/a-crm/products").await, 7, "every product of the files");
+
+    for stage in ["closed_won", "prospecting"] {
+        let sums = "SELECT format('%s of %s', count(*) FILTER (WHERE amount = total), count(*))
+                      FROM crm_deals JOIN (SELECT deal_id, sum(amount) AS total FROM crm_deal_line_items GROUP BY deal_id) AS line
+                        ON deal_id = id WHERE stage = ";
+        let sums = demo.database().texts(&format!("{sums}'{stage}'")).await;
+        let expected = if stage == "prospecting" { "163 of 163" } else { "131 of 131" };
+        assert_eq!(sums, [expected], "a deal in {stage} is worth its lines");
+    }
+
+    let today = demo.get("/a-crm/tasks/my-tasks").await;
+    for part in ["overdue", "today", "upcoming"] {
+        assert!(!today[part]["data"].as_array().unwrap().is_empty(), "the owner has tasks {part}: {today}");
+    }
+
+    let campaigns = demo.get("/a-crm/campaigns?status=completed").await;
+    let campaign = campaigns["data"][0]["id"].as_str().unwrap().to_owned();
+    let metrics = demo.get(&format!("/a-crm/campaigns/{campaign}/metrics")).await;
+    let won = demo.get(&format!("/a-crm/campaigns/{campaign}/deals?stage=closed_won&limit=200")).await;
+    let won = won["data"].as_array().unwrap();
+    assert_eq!(metrics["members"], 170, "{metrics}");
+    assert!(!won.is_empty());
+    assert_eq!(metrics["conversions"], json!(won.len()), "conversions are the deals that came of it");
+    assert!(won.iter().all(|deal| deal["custom_fields"]["product"] == "GTX Plus Pro"));
+
+    let projects = demo.get("/a-crm/projects").await;
+    assert_eq!(projects["data"].as_array().unwrap().len(), 3);
+    assert!(projects["data"].as_array().unwrap().iter().all(|project| project["deal_id"].is_string()));
+    let notes = demo.get("/a-crm/notes?limit=200").await;
+    let notes = notes["data"].as_array().unwrap();
+    assert_eq!(notes.len(), 81);
+    assert!(notes.iter().any(|note| note["mentions"].as_array().is_some_and(|mentions| !mentions.is_empty())));
+
+    let unlogged = "SELECT count(*)::text FROM crm_notes AS note WHERE NOT EXISTS (
+                        SELECT FROM crm_activities WHERE entity_type = 'note' AND entity_id = note.id AND activity_type = 'created')";
+    assert_eq!(demo.database().texts(unlogged).await, ["0"], "everything came through the guards and the log");
+}
+
+/// The lines of the README that ask: what a manager sees in one minute.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manager_sees_what_was_sold_by_whom_what_will_close_and_what_rots() {
+    let (demo, truth) = (Demo::start().await, Truth::compute());
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
+    let minute = readme.split("### In one minute").nth(1).unwrap().split("\n#").next().unwrap();
+    let asked: Vec<&str> = minute.lines().filter_map(|line| line.trim().strip_prefix("crm \"$API")?.strip_suffix('"')).collect();
+    let [sold, closing, board, oldest] = asked[..] else { panic!("four calls: {asked:?}") };
+
+    let sold = demo.get(sold).await;
+    assert_eq!(sold["total"]["won"]["amount"], truth.won_revenue.with_scale(2).to_plain_string());
+    let best = truth.won_revenue_by_agent.iter().max_by_key(|(_, amount)| *amount).unwrap();
+    assert_eq!(sold["owners"][0]["owner_name"], json!(best.0), "who sold most comes first");
+    assert_eq!(sold["owners"][0]["figures"]["won"]["amount"], best.1.with_scale(2).to_plain_string());
+
+    let closing = demo.get(closing).await;
+    let offered: bigdecimal::BigDecimal =
+        truth.deals.iter().filter(|deal| deal.stage == "prospecting").filter_map(|deal| deal.amount.as_ref()).sum();
+    // Expected 138 days after today at the latest, as long as the slowest deal took: always within the four quarters.
+    assert_eq!(closing["total"]["open_count"], json!(truth.deals_by_stage["prospecting"]));
+    assert_eq!(closing["total"]["pipeline"], offered.with_scale(2).to_plain_string());
+    assert!(closing["months"].as_array().unwrap().iter().filter(|month| month["figures"]["open_count"] != 0).count() > 1);
+
+    let board = demo.get(board).await;
+    let stage = |key: &str| board["stages"].as_array().unwrap().iter().find(|stage| stage["stage"] == key).unwrap().clone();
+    let cards = |key: &str| stage(key)["data"].as_array().unwrap().clone();
+    assert!(cards("qualification").iter().all(|card| card["is_rotting"] == true), "nothing has moved since 2017");
+    assert!(cards("prospecting").iter().all(|card| card["is_rotting"] == false), "these are of today");
+
+    let oldest = demo.get(oldest).await;
+    let first = truth.deals.iter().filter(|deal| deal.stage == "qualification").filter_map(|deal| deal.engaged_on.as_ref()).min();
+    assert_eq!(oldest["data"][0]["custom_fields"]["engaged_on"], json!(first), "what has stood still for longest comes first");
+    assert_eq!(oldest["data"].as_array().unwrap().len(), 5);
+}
+
 async fn names(demo: &Demo, path: &str, id: &str, name: &str) -> BTreeMap<String, String> {
     let page = demo.get(path).await;
     assert_eq!(page["page"]["has_more"], false, "one page holds them all");

@@ -28,7 +28,7 @@ pub struct Deal {
     pub engaged_on: Option<String>,
     /// When it was won or lost: `YYYY-MM-DD`.
     pub closed_on: Option<String>,
-    /// What was earned: zero for a lost deal, nothing for an open one.
+    /// What was earned, zero for a lost deal; the list price while prospecting; nothing for other open ones.
     pub amount: Option<BigDecimal>,
 }
 
@@ -115,22 +115,27 @@ type Row = HashMap<String, String>;
 fn deals() -> Vec<Deal> {
     let offices: HashMap<String, String> =
         rows("sales_teams.csv").iter().map(|row| (text(row, "sales_agent"), text(row, "regional_office"))).collect();
-    rows("sales_pipeline.csv").iter().map(|row| deal(row, &offices)).collect()
+    let prices: HashMap<String, String> =
+        rows("products.csv").iter().map(|row| (text(row, "product"), text(row, "sales_price"))).collect();
+    rows("sales_pipeline.csv").iter().map(|row| deal(row, &offices, &prices)).collect()
 }
 
-fn deal(row: &Row, offices: &HashMap<String, String>) -> Deal {
+fn deal(row: &Row, offices: &HashMap<String, String>, prices: &HashMap<String, String>) -> Deal {
     let agent = text(row, "sales_agent");
-    let product = text(row, "product");
+    let source = text(row, "product");
+    let product = if source == "GTXPro" { "GTX Pro".to_owned() } else { source };
+    let stage = stage(&text(row, "deal_stage"));
+    let offered = (stage == "prospecting").then(|| prices.get(&product).expect("a product has a list price").clone());
     Deal {
         opportunity_id: text(row, "opportunity_id"),
         office: offices.get(&agent).expect("every agent has an office").clone(),
         agent,
         account: filled(row, "account"),
-        product: if product == "GTXPro" { "GTX Pro".to_owned() } else { product },
-        stage: stage(&text(row, "deal_stage")),
+        product,
+        stage,
         engaged_on: filled(row, "engage_date"),
         closed_on: filled(row, "close_date"),
-        amount: filled(row, "close_value").map(|value| value.parse().expect("a close value is a decimal")),
+        amount: filled(row, "close_value").or(offered).map(|value| value.parse().expect("a close value is a decimal")),
     }
 }
 

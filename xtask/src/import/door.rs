@@ -27,10 +27,19 @@ impl Door {
         Ok(Self { db, context })
     }
 
+    /// What one step of several changes begins with: an operation of its own.
+    pub fn context(&self) -> Context {
+        Context { operation_id: Some(OperationId::generate()), ..self.context.clone() }
+    }
+
+    /// The connection, for the services of the nouns.
+    pub fn db(&self) -> Db {
+        self.db.clone()
+    }
+
     /// All of these rows or none; gives how many.
     pub async fn bring_in(&self, noun: Importable, rows: &[Value]) -> Result<usize> {
-        let context = Context { operation_id: Some(OperationId::generate()), ..self.context.clone() };
-        let mut tx = self.db.begin(&context).await.map_err(shown_once)?;
+        let mut tx = self.db.begin(&self.context()).await.map_err(shown_once)?;
         let imported = import::records(&mut tx, noun, rows).await.map_err(shown_once)?;
         tx.commit().await.map_err(shown_once).context("the records may not have been kept")?;
         Ok(imported)
@@ -48,6 +57,6 @@ pub async fn url(database: &Database) -> String {
 }
 
 /// That error tells its source in its own text; with its chain everything would be said twice.
-fn shown_once(error: impl std::fmt::Display) -> anyhow::Error {
+pub fn shown_once(error: impl std::fmt::Display) -> anyhow::Error {
     anyhow!("{error}")
 }

@@ -33,6 +33,7 @@ pub struct Account {
 pub struct Product {
     #[serde(rename = "product")]
     pub name: String,
+    pub series: String,
     pub sales_price: String,
 }
 

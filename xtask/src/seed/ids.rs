@@ -18,6 +18,13 @@ pub fn of(noun: &str, name: &str, moment: OffsetDateTime) -> Uuid {
     Builder::from_unix_timestamp_millis(millis, &instead_of_random).into_uuid()
 }
 
+/// A number below `bound` that is always the same for this name: chance without a die.
+pub fn draw(what: &str, name: &str, bound: usize) -> usize {
+    let digest = Sha256::digest(format!("{SOURCE} {what} {name}"));
+    let number = digest.iter().take(size_of::<u32>()).fold(0_usize, |number, byte| (number << 8) | usize::from(*byte));
+    number.checked_rem(bound).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use time::macros::datetime;

@@ -58,15 +58,17 @@ pub async fn ensure(admin: &Client, admin_url: &str, data: &Data) -> Result<usiz
     Ok(count)
 }
 
+/// The organisation and its beginning, if it is there.
+pub async fn founded(admin: &Client) -> Result<Option<(String, OffsetDateTime)>> {
+    let query = "SELECT id::text, floor(extract(epoch FROM created_at) * 1000)::bigint FROM organizations WHERE slug = $1";
+    let Some(row) = admin.query_opt(query, &[&SLUG]).await? else { return Ok(None) };
+    let millis: i64 = row.try_get(1)?;
+    Ok(Some((row.try_get(0)?, OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000)?)))
+}
+
 /// Everybody who is a member now, made by this run or not.
 pub async fn find(admin: &Client) -> Result<People> {
-    let organization = admin
-        .query_one(
-            "SELECT id::text, floor(extract(epoch FROM created_at) * 1000)::bigint FROM organizations WHERE slug = $1",
-            &[&SLUG],
-        )
-        .await?;
-    let organization_id: String = organization.try_get(0)?;
+    let (organization_id, seeded_at) = founded(admin).await?.context("the demo organisation is gone")?;
     let rows = admin
         .query(
             "SELECT email, user_id::text FROM memberships JOIN users ON users.id = user_id
@@ -78,8 +80,6 @@ pub async fn find(admin: &Client) -> Result<People> {
         rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect::<Result<_>>()?;
     let [owner, ..] = &logins()[..] else { bail!("no owner is named") };
     let owner_id = by_email.get(owner.email).context("the owner of the demo organisation is gone")?.clone();
-    let millis: i64 = organization.try_get(1)?;
-    let seeded_at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000)?;
     Ok(People { organization_id, owner_id, seeded_at, by_email })
 }
 

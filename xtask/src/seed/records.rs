@@ -1,6 +1,6 @@
 //! What becomes of each account and each opportunity: rows for the import, keys as the columns are called.
 //!
-//! Must stay true: nothing is invented. What the files do not say stays empty; what is derived follows a rule that
+//! Must stay true: stages, owners, dates and what was earned are those of the files; what is derived follows a rule that
 //! docs/DEMO-DATA.md states.
 
 use std::cmp::Reverse;
@@ -9,11 +9,19 @@ use std::collections::{BTreeMap, HashMap};
 use anyhow::{Context, Result};
 use crm_kernel::{Date, Timestamp, slug::slugify};
 use serde_json::{Map, Value, json};
-use time::OffsetDateTime;
+use time::macros::date;
+use time::{Duration, OffsetDateTime};
 
 use crate::seed::data::{Account, Data, Opportunity, SourceStage};
-use crate::seed::ids;
 use crate::seed::people::People;
+use crate::seed::{contacts, ids, work};
+
+/// The product that the demo's campaign is about, and when it ran.
+const CAMPAIGN_PRODUCT: &str = "GTX Plus Pro";
+const CAMPAIGN_BEGAN: time::Date = date!(2017 - 09 - 01);
+const CAMPAIGN_ENDED: time::Date = date!(2017 - 10 - 31);
+/// Of its product's deals of that time every so many-th came of it.
+const CAMPAIGN_SHARE: usize = 4;
 
 /// The files and the people, with what both nouns ask again and again found once.
 pub struct Records<'a> {
@@ -21,6 +29,8 @@ pub struct Records<'a> {
     people: &'a People,
     /// By account; those without one are not in it.
     dealings: HashMap<&'a str, Vec<&'a Opportunity>>,
+    /// How long each of those that were won or lost has taken.
+    closing_days: Vec<Duration>,
 }
 
 impl<'a> Records<'a> {
@@ -31,7 +41,9 @@ impl<'a> Records<'a> {
                 dealings.entry(account).or_default().push(opportunity);
             }
         }
-        Self { data, people, dealings }
+        let took = |each: &Opportunity| Some(each.close_date?.0 - each.engage_date?.0);
+        let closing_days = data.opportunities.iter().filter_map(took).collect();
+        Self { data, people, dealings, closing_days }
     }
 
     /// Every account as a company, those without a parent first.
@@ -44,10 +56,11 @@ impl<'a> Records<'a> {
 
     /// Every opportunity as a deal, oldest first, so that the log tells them in that order too.
     pub fn deals(&self) -> Result<Vec<Value>> {
-        let ids = self.company_ids();
+        let companies: HashMap<String, Value> =
+            self.companies()?.into_iter().filter_map(|row| Some((row.get("name")?.as_str()?.to_owned(), row))).collect();
         let mut opportunities: Vec<&Opportunity> = self.data.opportunities.iter().collect();
         opportunities.sort_by_key(|opportunity| self.created_at(opportunity));
-        opportunities.into_iter().map(|opportunity| self.deal(&ids, opportunity)).collect()
+        opportunities.into_iter().map(|opportunity| self.deal(&companies, opportunity)).collect()
     }
 
     fn company_ids(&self) -> HashMap<&'a str, String> {
@@ -74,18 +87,24 @@ impl<'a> Records<'a> {
         }))
     }
 
-    fn deal(&self, ids: &HashMap<&str, String>, opportunity: &Opportunity) -> Result<Value> {
+    fn deal(&self, companies: &HashMap<String, Value>, opportunity: &Opportunity) -> Result<Value> {
+        let company = opportunity.account.as_deref();
+        let company = company.map(|account| companies.get(account).with_context(|| format!("no account is called {account}")));
+        let company = company.transpose()?;
         let created_at = self.created_at(opportunity);
         let (stage, probability) = stage(opportunity.deal_stage);
         let agent = self.people.id_of(&opportunity.sales_agent)?;
         Ok(json!({
             "id": ids::of("deal", &opportunity.opportunity_id, created_at).to_string(),
             "name": name(opportunity),
-            "company_id": opportunity.account.as_deref().map(|account| known(ids, account)).transpose()?,
-            "amount": opportunity.close_value,
+            "company_id": company.map(|company| &company["id"]),
+            "primary_contact_id": company.map(|company| contacts::buyer(company, &opportunity.opportunity_id)).transpose()?,
+            "campaign_id": came_of_campaign(opportunity).then(|| work::campaign_id().to_string()),
+            "amount": self.amount(opportunity)?,
             "currency": "USD",
             "stage": stage,
             "probability": probability,
+            "expected_close_date": self.expected_close_date(opportunity)?,
             "actual_close_date": opportunity.close_date,
             "owner_id": agent,
             "created_by_id": agent,
@@ -93,6 +112,26 @@ impl<'a> Records<'a> {
             "created_at": Timestamp(created_at),
             "updated_at": Timestamp(opportunity.close_date.map_or(created_at, midnight)),
         }))
+    }
+
+    /// What was earned, or what is asked for: who is prospecting has sent an offer at the list price.
+    fn amount(&self, opportunity: &Opportunity) -> Result<Option<String>> {
+        if opportunity.deal_stage == SourceStage::Prospecting {
+            return Ok(Some(format!("{}.00", self.data.list_price(&opportunity.product)?)));
+        }
+        Ok(opportunity.close_value.clone())
+    }
+
+    /// As many days after it began as one of the closed opportunities, drawn by chance, has taken. Where the files say when it began,
+    /// nobody has said when it would end.
+    fn expected_close_date(&self, opportunity: &Opportunity) -> Result<Option<Date>> {
+        if opportunity.deal_stage != SourceStage::Prospecting {
+            return Ok(None);
+        }
+        let place = ids::draw("model", &opportunity.opportunity_id, self.closing_days.len());
+        let days = self.closing_days.get(place).context("no opportunity was ever closed")?;
+        let day = self.people.seeded_at.date().checked_add(*days).context("beyond all dates")?;
+        Ok(Some(Date(day)))
     }
 
     fn created_at(&self, opportunity: &Opportunity) -> OffsetDateTime {
@@ -108,6 +147,11 @@ impl<'a> Records<'a> {
     fn dealings_with(&self, account: &Account) -> &[&'a Opportunity] {
         self.dealings.get(account.name.as_str()).map(Vec::as_slice).unwrap_or_default()
     }
+}
+
+fn came_of_campaign(opportunity: &Opportunity) -> bool {
+    let engaged = opportunity.engage_date.is_some_and(|date| (CAMPAIGN_BEGAN..=CAMPAIGN_ENDED).contains(&date.0));
+    engaged && opportunity.product == CAMPAIGN_PRODUCT && ids::draw("campaign", &opportunity.opportunity_id, CAMPAIGN_SHARE) == 0
 }
 
 fn known<'b>(ids: &'b HashMap<&str, String>, account: &str) -> Result<&'b str> {
@@ -138,7 +182,7 @@ fn custom_fields(data: &Data, opportunity: &Opportunity) -> Result<Value> {
     if let Some(date) = opportunity.engage_date {
         fields.insert("engaged_on".into(), json!(date));
     }
-    // The list price is what the seller may hope for, not what was agreed: it must not enter sums of amounts.
+    // The list price is what the seller may hope for, not what was agreed: it is not an amount until it was offered.
     if opportunity.close_value.is_none() {
         fields.insert("expected_amount".into(), json!(format!("{}.00", data.list_price(&opportunity.product)?)));
     }
