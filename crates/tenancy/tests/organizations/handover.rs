@@ -130,6 +130,38 @@ async fn without_an_heir_records_stay_and_are_handed_over_later() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_stays_hands_over_what_was_counted_before_and_keeps_their_people() {
+    let scene = Scene::create().await;
+    let (tenant, mover, heir) = (&scene.tenant, &scene.tenant.member, &scene.tenant.colleague);
+    scene.fill(mover).await;
+    scene.members.update(&tenant.admin, heir.user_id, &Expected::Any, &reporting_to(mover)).await.unwrap();
+
+    let counted = scene.members.records(&tenant.admin, mover.user_id).await.unwrap();
+    assert_eq!(scene.owned(mover, "crm_companies").await, 4, "counting moves nothing");
+    for refused in [mover, &tenant.viewer, heir] {
+        forbidden(scene.members.records(refused, mover.user_id).await, "only owners and admins see what somebody has");
+        forbidden(
+            scene.members.reassign(refused, mover.user_id, heir.user_id).await,
+            "only owners and admins hand over what others have",
+        );
+    }
+    assert_eq!(scene.owned(heir, "crm_companies").await, 0, "nothing has moved");
+
+    let handover = scene.members.reassign(&tenant.admin, mover.user_id, heir.user_id).await.unwrap();
+    let expected: Vec<_> = counted.records.iter().map(|row| (row.collection.as_str(), row.living, 0, row.in_bin)).collect();
+    assert_eq!(counts(&handover), expected, "what moves is what was counted, noun by noun");
+    assert_eq!((handover.led_moved, handover.led_remaining), (Led::default(), Led { teams: 0, members: 1 }));
+    let operation = format!("SELECT count(*) FROM crm_activities WHERE operation_id = '{}'", handover.operation_id);
+    assert_eq!(scene.number(&operation).await, 11, "ten records, one of them twice, and nothing else");
+    let status = format!("SELECT count(*) FROM memberships WHERE user_id = '{}' AND status = 'active'", mover.user_id);
+    assert_eq!(scene.number(&status).await, 1, "they stay");
+}
+
+fn reporting_to(manager: &Context) -> MemberChanges {
+    MemberChanges { manager_id: Some(Some(manager.user_id)), ..MemberChanges::default() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_heir_is_an_active_member_of_the_same_organisation_and_somebody_else() {
     let scene = Scene::create().await;
     let (tenant, member) = (&scene.tenant, scene.tenant.member.user_id);
