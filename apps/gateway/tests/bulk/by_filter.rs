@@ -1,8 +1,13 @@
 //! Changes to all records that match a filter.
 
+use crm_kernel::UserId;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, App, document::example, world::World};
+use crate::support::{
+    Answer, App,
+    document::example,
+    world::{NOUNS, World},
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dry_run_says_what_the_run_then_does() {
@@ -90,4 +95,42 @@ async fn a_run_that_cannot_be_understood_or_counted_changes_nothing() {
     let looked = run(json!({ "filter": "tags : \"many\"", "delete": true, "dry_run": true })).await.expect(200);
     assert_eq!(looked.body["matched"], json!({ "count": 10_000, "exact": false }));
     assert_eq!(app.database.number("SELECT count(*) FROM crm_contacts WHERE tags ? 'many' AND deleted_at IS NOT NULL").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_filter_finds_of_every_noun_is_given_to_a_member_of_the_organisation_and_to_nobody_else() {
+    let app = App::start().await;
+    let (world, stranger) = (World::create(&app, "Acme").await, app.database.tenant("Stranger").await);
+    let (from, to) = (world.tenant.member.user_id, world.tenant.colleague.user_id);
+    for (noun, schema) in NOUNS {
+        let field = if noun == "tasks" { "assigned_to_id" } else { "owner_id" };
+        for number in 0..3 {
+            world.member().post(noun, &example(schema, &format!("moved-{number}"))).await.expect(201);
+        }
+        let whose = async |who: UserId| {
+            app.database.number(&format!("SELECT count(*) FROM crm_{noun} WHERE {field} = '{who}' AND deleted_at IS NULL")).await
+        };
+        let (before, already) = (whose(from).await, whose(to).await);
+        assert!(before >= 3, "{noun}");
+        let run = |heir: UserId| json!({ "filter": format!("{field} = \"{from}\""), "set": { field: heir } });
+        let address = format!("{noun}/bulk");
+
+        for role in ["member", "viewer"] {
+            world.caller(role).post(&address, &run(to)).await.problem(403, "forbidden");
+        }
+        let mut dry = run(to);
+        dry["dry_run"] = json!(true);
+        let looked = world.caller("admin").post(&address, &dry).await.expect(200);
+        assert_eq!(looked.body["matched"], json!({ "count": before, "exact": true }), "{noun}");
+        let foreign = world.caller("admin").post(&address, &run(stranger.member.user_id)).await.expect(200);
+        told(&foreign, 0, 0, u64::try_from(before).unwrap());
+        assert_eq!((whose(from).await, whose(stranger.member.user_id).await), (before, 0), "{noun}: nothing has moved");
+
+        let done = world.caller("admin").post(&address, &run(to)).await.expect(200);
+        told(&done, u64::try_from(before).unwrap(), 0, 0);
+        assert_eq!((whose(from).await, whose(to).await), (0, already + before), "{noun}");
+        let operation = done.body["operation_id"].as_str().unwrap();
+        let logged = format!("SELECT count(*) FROM crm_activities WHERE operation_id = '{operation}'");
+        assert_eq!(app.database.number(&logged).await, before, "{noun}: each is in the log, under one operation");
+    }
 }
