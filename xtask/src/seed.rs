@@ -108,11 +108,13 @@ pub async fn run(environment: &Environment, database: &Database) -> Result<()> {
     let records = Records::new(&data, &people);
     let (company_rows, deal_rows) = (records.companies()?, records.deals()?);
     let names = Names::load(&environment.root)?;
+    let companies = add_missing(&admin, &door, &people, Importable::Company, company_rows.clone()).await?;
+    // Nobody comes to a company that lies in the bin by now.
+    let in_bin = in_bin(&admin, &people).await?;
     let mut contact_rows = Vec::new();
-    for company in &company_rows {
+    for company in company_rows.iter().filter(|row| !id(row).is_some_and(|id| in_bin.contains(id))) {
         contact_rows.extend(names.contacts_of(company)?);
     }
-    let companies = add_missing(&admin, &door, &people, Importable::Company, company_rows.clone()).await?;
     let contacts = add_missing(&admin, &door, &people, Importable::Contact, contact_rows).await?;
     let work = Work { admin: &admin, door: &door, people: &people, data: &data };
     let campaigns = work.add_campaigns().await?;
@@ -136,6 +138,12 @@ async fn add_missing(admin: &Client, door: &Door, people: &People, noun: Importa
     let added = door.bring_in(noun, &rows).await.with_context(|| format!("the demo's {} were refused", plural(noun)))?;
     say(&format!("  {added} {} in {}\n", plural(noun), seconds(begun.elapsed())));
     Ok(added)
+}
+
+async fn in_bin(admin: &Client, people: &People) -> Result<HashSet<String>> {
+    let query = "SELECT id::text FROM crm_companies WHERE organization_id = $1::text::uuid AND deleted_at IS NOT NULL";
+    let found = admin.query(query, &[&people.organization_id]).await?;
+    found.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
 /// Which of these records are there already, in the bin included.
