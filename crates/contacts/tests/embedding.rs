@@ -1,0 +1,21 @@
+//! A program of another team, with its own pool and none of the gateway. What the README shows is what runs.
+
+use crm_testkit::TestDatabase;
+
+#[path = "../examples/address_book.rs"]
+#[allow(dead_code, reason = "its main reads arguments, which a test has not")]
+mod address_book;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_example_runs_as_a_member() {
+    let database = TestDatabase::create().await;
+    let tenant = database.tenant("Acme").await;
+    let told = address_book::run(&database.url(), tenant.organization_id, tenant.member.user_id).await.expect("the example runs");
+    assert_eq!(told, ["Ada Lovelace is at version 2", "Lovelace, ada@example.com"]);
+}
+
+#[test]
+fn the_readme_shows_the_example_that_runs() {
+    let (readme, example) = (include_str!("../README.md"), include_str!("../examples/address_book.rs"));
+    assert!(readme.contains(&format!("```rust,no_run\n{example}```\n")), "copy examples/address_book.rs into the README");
+}
