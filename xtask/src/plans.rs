@@ -13,7 +13,9 @@ use crm_tenancy::{ConnectOptions, Db};
 
 use crate::database::Database;
 use crate::environment::Environment;
+use crate::progress::say;
 use crate::scale::{self, Sizes};
+use crate::sections;
 
 #[derive(clap::Args)]
 pub struct Options {
@@ -29,6 +31,9 @@ pub struct Options {
     /// Instead of asking: convert a custom field of all contacts while others write, and tell what these waited
     #[arg(long)]
     conversion: bool,
+    /// Put the table into docs/QUERY.md
+    #[arg(long, conflicts_with = "conversion")]
+    write: bool,
 }
 
 pub async fn run(environment: &Environment, database: &Database, options: &Options) -> Result<()> {
@@ -43,7 +48,11 @@ pub async fn run(environment: &Environment, database: &Database, options: &Optio
     for question in measured {
         rows.push(statement::measure(&db, &context, question).await?);
     }
-    report::print(&rows);
+    let table = report::table(&rows);
+    say(&format!("\n{table}"));
+    if options.write {
+        sections::write(&sections::QUERY, "plans", &table)?;
+    }
     let dear = rows.iter().filter(|row| row.breaks_its_promise()).count();
     if dear > 0 {
         bail!("{dear} questions read more than {} records for nothing, or take too long", report::MOST_WASTED)

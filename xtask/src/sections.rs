@@ -21,6 +21,9 @@ What was tried, and what was counted. Each section is written by the command tha
 ",
 };
 
+/// The language of questions, and what they cost. Most of it is written by hand.
+pub const QUERY: Document = Document { path: "docs/QUERY.md", introduction: "# Questions\n" };
+
 /// How long things take.
 pub const BENCHMARKS: Document = Document {
     path: "docs/BENCHMARKS.md",

@@ -3,8 +3,6 @@
 use std::time::Duration;
 
 use crate::plans::questions::{About, Noun, Question};
-use crate::progress::say;
-
 /// What a declared filter or order may read for nothing.
 pub const MOST_WASTED: f64 = 5_000.0;
 
@@ -39,15 +37,16 @@ impl Row {
     }
 }
 
-pub fn print(rows: &[Row]) {
-    say("\n| list | question | asked | read for nothing | worst cost | ms |\n| --- | --- | --- | --- | --- | --- |\n");
+pub fn table(rows: &[Row]) -> String {
+    let mut table = "| list | question | asked | read for nothing | worst cost | ms |\n| --- | --- | --- | --- | --- | --- |\n".to_owned();
     let mut begin = 0;
     while let Some(first) = rows.get(begin) {
         let same = rows.iter().skip(begin).take_while(|row| is_same(row, first)).count();
         let group: Vec<&Row> = rows.iter().skip(begin).take(same).collect();
-        say(&line(first, &group));
+        table.push_str(&line(first, &group));
         begin += same;
     }
+    table
 }
 
 fn is_same(row: &Row, first: &Row) -> bool {

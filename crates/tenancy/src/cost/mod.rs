@@ -23,7 +23,7 @@ use serde_json::Value;
 pub use self::estimate::Estimate;
 use self::{
     estimate::{compares_each_with_each, reads_nothing_else},
-    refusal::refusal,
+    refusal::{has_index, refusal},
 };
 use crate::{Tx, expect};
 
@@ -67,13 +67,27 @@ impl<Q, C> diesel::RunQueryDsl<C> for Explained<Q> {}
 /// narrowed by a single value of a single field, whose index is in the order of the list.
 #[must_use]
 pub fn is_doubtful(query: &ListQuery) -> bool {
-    let by_age = query.sort.field.name == "created_at" && query.custom_sort.is_none();
-    let by_default = by_age && query.deleted == Deleted::Exclude;
     match query.filter.condition() {
-        Condition::All(parts) if parts.is_empty() => query.custom_sort.is_some() || query.deleted == Deleted::Only && !by_age,
-        Condition::Compare(comparison) => !(by_default && has_ordered_index(&comparison)),
+        Condition::All(parts) if parts.is_empty() => query.custom_sort.is_some() || query.deleted == Deleted::Only && !is_by_age(query),
+        Condition::Compare(comparison) => !(is_as_usual(query) && has_ordered_index(&comparison)),
         _ => true,
     }
+}
+
+/// Whether the question is promised to everybody: one condition that an index answers, in the order that lists have by default. How large the
+/// tables are, and how much of them is empty after many changes, is no reason to refuse it. Should the planner walk too far, it is told to
+/// gather instead.
+fn is_promised(query: &ListQuery) -> bool {
+    let Condition::Compare(comparison) = query.filter.condition() else { return false };
+    is_as_usual(query) && has_index(&comparison)
+}
+
+fn is_as_usual(query: &ListQuery) -> bool {
+    is_by_age(query) && query.deleted == Deleted::Exclude
+}
+
+fn is_by_age(query: &ListQuery) -> bool {
+    query.sort.field.name == "created_at" && query.custom_sort.is_none()
 }
 
 fn has_ordered_index(comparison: &Comparison) -> bool {
@@ -98,7 +112,7 @@ diesel::define_sql_function! {
     fn set_config(name: Text, value: Nullable<Text>, is_local: Bool) -> Nullable<Text>;
 }
 
-/// Settles how a part of a list is gone about, and refuses one that would read too much, unless that was accepted before. `statement` is the
+/// Settles how a part of a list is gone about, and refuses one that would read too much, unless that was accepted before or is promised. `statement` is the
 /// statement of a query: it is asked for the first page, whichever page the query is about. Behind a place in the order the planner
 /// would be asked about the rest, of which it knows no more, and could go about each page in another way.
 ///
@@ -119,7 +133,7 @@ where
     let first = ListQuery { after: None, ..query.clone() };
     let statement = statement(tx, &first)?;
     match require_affordable(tx, fields, &query.filter.condition(), statement).await {
-        Err(Error::TooCostly(_)) if query.cost == Cost::Accepted => Ok(()),
+        Err(Error::TooCostly(_)) if query.cost == Cost::Accepted || is_promised(query) => Ok(()),
         settled => settled,
     }
 }

@@ -62,7 +62,8 @@ fn alike(parts: Vec<&Comparison>) -> Vec<(&Comparison, usize)> {
     first
 }
 
-fn has_index(comparison: &Comparison) -> bool {
+/// Whether an index answers it.
+pub(super) fn has_index(comparison: &Comparison) -> bool {
     let Comparison { field, operator, .. } = comparison;
     let own = field.field;
     let is_custom = field.key.is_some() && own.name == "custom_fields";
