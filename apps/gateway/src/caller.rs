@@ -78,6 +78,22 @@ impl RecordCaller {
         Ok(&self.context)
     }
 
+    /// Whether the token may also do this to records of another kind, of which the change takes some along. A token as it was issued at
+    /// a login may do what its role may, which the services know; only others are asked.
+    ///
+    /// # Errors
+    /// `Forbidden` when the token does not allow it; `Unavailable` when a limit of its evaluation tripped.
+    pub fn may_also(&self, services: &Services, operation: &str, entity: &str, access: Access) -> Result<()> {
+        if matches!(self.reach, Reach::Whole) {
+            return Ok(());
+        }
+        let wanted = Use { operation, entity, access: access.word(), resource: None };
+        if self.reach.allows(&services.policy, &wanted)? {
+            return Ok(());
+        }
+        Err(Error::forbidden(format!("this token may not do {operation}, which this would")))
+    }
+
     /// For understanding what is asked, which comes before whether it may be done.
     #[must_use]
     pub fn asking(self) -> (Caller, Asked) {

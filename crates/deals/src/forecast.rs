@@ -1,7 +1,8 @@
 //! What will be sold: in the running month or quarter and so many after it, by month, owner and team, in the organisation's currency.
 //!
-//! Must stay true: no float, and a weighted amount is rounded once; every deal of the time that is looked at is in one month and one
-//! period, and there in one owner's and one team's figures, so that all of these add up to the total.
+//! Must stay true: no float; every deal of the time that is looked at is in one month and one period, and there in one owner's and one
+//! team's figures, so that all of these add up to the total. A weighted amount is rounded once for each figure, so that those of owners or
+//! months may differ from the total's by a cent each.
 
 use std::collections::BTreeMap;
 
@@ -60,6 +61,16 @@ pub struct ForecastPeriods {
     pub length: PeriodLength,
     /// How many there are, the running one included; from 1 to [`PeriodLength::most`].
     pub count: u8,
+}
+
+impl ForecastPeriods {
+    fn check(self) -> Result<()> {
+        let most = self.length.most();
+        if (1..=most).contains(&self.count) {
+            return Ok(());
+        }
+        Err(Error::malformed("periods", "value", format!("expected 1 to {most} of a {}", self.length.as_str())))
+    }
 }
 
 impl Default for ForecastPeriods {
@@ -243,6 +254,7 @@ impl Expected {
 
 /// The forecast of the deals that match.
 pub(crate) async fn of(tx: &mut Tx, filter: &Filter, periods: ForecastPeriods) -> Result<Forecast> {
+    periods.check()?;
     store::require_affordable(tx, filter).await?;
     let currency = base_currency(tx).await?;
     let time = Time::from_now(organizations::today(tx).await?, periods)?;

@@ -18,8 +18,8 @@ use crate::{
     schema::{crm_deals, q_deals},
 };
 
-/// A deal: something that may be sold, on its way through the stages of a pipeline. Diesel knows no more columns of the view than it has
-/// already, hence the fixed pieces of SQL.
+// Diesel knows no more columns of the view than it has already, hence the fixed pieces of SQL.
+/// A deal: something that may be sold, on its way through the stages of a pipeline.
 #[derive(Debug, Clone, PartialEq, Queryable, Selectable, Serialize)]
 #[cfg_attr(feature = "openapi", derive(paperclip::actix::Apiv2Schema))]
 #[diesel(table_name = q_deals, check_for_backend(diesel::pg::Pg))]

@@ -323,6 +323,25 @@ async fn a_day_s_change_is_followed_by_all_once_whoever_does_it() {
     assert_eq!(bench.database.number(logged).await, 2_400, "each change is a row of the log");
 }
 
+/// The step passes over deals that somebody has locked, but what hangs on a deal can be locked without it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_beside_the_deals_of_one_organisation_holds_up_no_other() {
+    let bench = Bench::new().await;
+    let (umbrella, initech) = (bench.database.tenant("Umbrella").await, bench.database.tenant("Initech").await);
+    for tenant in [&bench.tenant, &umbrella, &initech] {
+        bench.a_day_goes_by(tenant, 3).await;
+    }
+    let own = umbrella.organization_id;
+    let times =
+        format!("UPDATE crm_record_times SET last_activity_at = now() WHERE organization_id = '{own}' AND entity = 'deal'");
+    let held = bench.database.hold(&times).await;
+    assert_eq!(bench.kept().await, 6);
+    let behind = (bench.behind(&bench.tenant).await, bench.behind(&umbrella).await, bench.behind(&initech).await);
+    assert_eq!(behind, (0, 3, 0));
+    drop(held);
+    until("the others follow", async || bench.kept().await == 3).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_organisation_whose_deals_cannot_follow_holds_up_no_other() {
     let bench = Bench::new().await;

@@ -195,3 +195,17 @@ async fn a_filter_and_a_stranger_see_their_part() {
         bench.pipelines.forecast(&stranger.owner, &Filter::default(), ForecastPeriods::default()).await.expect("a forecast");
     assert_eq!((seen(&nothing.total), seen(&nothing.later)), (are(0, 0, [0; 5]), are(0, 0, [0; 5])));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_that_embeds_this_is_told_how_many_periods_there_may_be() {
+    let bench = Bench::with_deals().await;
+    for (length, count) in
+        [(PeriodLength::Quarter, 0), (PeriodLength::Quarter, 9), (PeriodLength::Quarter, 200), (PeriodLength::Month, 25)]
+    {
+        let refused = bench.pipelines.forecast(&bench.tenant.owner, &Filter::default(), ForecastPeriods { length, count }).await;
+        assert!(
+            matches!(&refused, Err(crm_kernel::Error::Malformed(errors)) if errors[0].pointer == "periods"),
+            "{count}: {refused:?}"
+        );
+    }
+}

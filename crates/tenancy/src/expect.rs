@@ -214,7 +214,7 @@ fn sentence(code: &str) -> String {
             "100 custom fields of one kind of record, and 300 with those that are retired, are the most".into()
         }
         "pipeline_default" => "the default pipeline cannot be deleted: make another one the default first".into(),
-        "pipeline_in_use" => "deals stand in this pipeline: move or delete them first".into(),
+        "pipeline_in_use" => "deals stand in this pipeline: say where they go (`move_deals_to`), or delete them first".into(),
         "required" => "is required".into(),
         "invitation_expired" => {
             "an owner or admin whose invitation has expired is invited anew, with the password: revoke this one".into()

@@ -3,7 +3,8 @@
 //!
 //! What is to be done stands in the database (`app.housekeeping_chores`), where a further table is a line. Here it is only driven: in
 //! small steps, each a transaction of its own, so that nothing is held for long.
-//! Must stay true: any number of programs may run this at once, one works; a run is bounded; stopping waits for one step at most.
+//! Must stay true: any number of programs may run this at once, one works at the chores, and at the rates of an organisation; a run is
+//! bounded; stopping waits for one step at most.
 #![allow(clippy::disallowed_methods, reason = "fixed texts that call functions which belong to no tenant")]
 
 mod exchange_rates;

@@ -38,7 +38,8 @@ impl Row {
 }
 
 pub fn table(rows: &[Row]) -> String {
-    let mut table = "| list | question | asked | read for nothing | worst cost | ms |\n| --- | --- | --- | --- | --- | --- |\n".to_owned();
+    let mut table =
+        "| list | question | asked | read for nothing | worst cost | ms |\n| --- | --- | --- | --- | --- | --- |\n".to_owned();
     let mut begin = 0;
     while let Some(first) = rows.get(begin) {
         let same = rows.iter().skip(begin).take_while(|row| is_same(row, first)).count();

@@ -25,28 +25,32 @@ impl<N: Noun> Periods<N> {
     /// # Errors
     /// `Malformed` with every bad parameter.
     pub async fn read(&self, services: &Services, caller: &Caller) -> Result<(Filter, ForecastPeriods)> {
-        let mut length = ForecastPeriods::default().length;
         let named = |wanted: &str| self.pairs.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
-        let one =
-            |name: &str, value: &str| match name {
-                "period" => Some(value.parse().map(|known| length = known).map_err(|_| {
-                    FieldError::new("period", "value", format!("expected one of {}", PeriodLength::WORDS.join(", ")))
-                })),
-                "periods" => Some(Ok(())),
-                _ => None,
-            };
-        let filter = read_filter::<N>(services, caller, &self.pairs, &["period", "periods"], one).await?;
-        let count = match named("periods") {
-            // As long as the four quarters that are shown to whoever says nothing.
-            None => 12 / length.months(),
-            Some(text) => {
-                let count = text.parse().ok().filter(|count| (1..=length.most()).contains(count));
-                let message = format!("expected 1 to {} of a {}", length.most(), length.as_str());
-                count.ok_or_else(|| Error::malformed("periods", "value", message))?
-            }
+        let (length, count) = (length(named("period")), count(named("period"), named("periods")));
+        let one = |name: &str, _: &str| match name {
+            "period" => Some(length.clone().map(|_| ())),
+            "periods" => Some(count.clone().map(|_| ())),
+            _ => None,
         };
+        let filter = read_filter::<N>(services, caller, &self.pairs, &["period", "periods"], one).await?;
+        let bad = |error: FieldError| Error::Malformed(vec![error]);
+        let (length, count) = (length.map_err(bad)?, count.map_err(bad)?);
         Ok((filter, ForecastPeriods { length, count }))
     }
+}
+
+fn length(word: Option<&str>) -> Result<PeriodLength, FieldError> {
+    let Some(word) = word else { return Ok(ForecastPeriods::default().length) };
+    word.parse().map_err(|_| FieldError::new("period", "value", format!("expected one of {}", PeriodLength::WORDS.join(", "))))
+}
+
+/// How many there may be depends on their length; where that is not understood, as many as of the shortest.
+fn count(word: Option<&str>, number: Option<&str>) -> Result<u8, FieldError> {
+    let length = length(word).unwrap_or(PeriodLength::Month);
+    // As long as the four quarters that are shown to whoever says nothing.
+    let Some(number) = number else { return Ok(12 / length.months()) };
+    let count = number.parse().ok().filter(|count| (1..=length.most()).contains(count));
+    count.ok_or_else(|| FieldError::new("periods", "value", format!("expected 1 to {} of a {}", length.most(), length.as_str())))
 }
 
 impl<N: Noun> OperationModifier for Periods<N> {

@@ -17,6 +17,7 @@ use crate::{
     answer::{Created, Empty, Found, Plain, Record, if_match},
     body::{Body, Input},
     caller::{Caller, RecordCaller},
+    policy::Access,
     problem::Answer,
     question::{Given, QueryParameter},
     services::Services,
@@ -77,6 +78,11 @@ async fn get(caller: Caller, id: Path<PipelineId>, services: Data<Services>) -> 
     Ok(Found::plain(&services.pipelines.get(&caller.context, *id).await?)?)
 }
 
+/// Deals that go along are moved as if each were moved by itself: a token that may not do that takes none along.
+fn may_move_deals(caller: &RecordCaller, services: &Services) -> Result<()> {
+    caller.may_also(services, "deal:move", "deal", Access::Write)
+}
+
 /// Change a pipeline and its stages: a JSON Merge Patch
 #[api_v2_operation(operation_id = "updatePipeline", tags("Pipelines"))]
 async fn update(
@@ -87,6 +93,9 @@ async fn update(
     body: Body<PipelineChanges>,
 ) -> Answer<Found<Pipeline>> {
     let context = caller.allowed(services.pipelines.get(&caller.context, *id)).await?;
+    if body.0.moves.as_ref().is_some_and(|moves| !moves.is_empty()) {
+        may_move_deals(&caller, &services)?;
+    }
     Ok(Found::plain(&services.pipelines.update(context, *id, &if_match(&request), &body.0).await?)?)
 }
 
@@ -112,6 +121,9 @@ async fn delete(
 ) -> Answer<Empty> {
     let target = move_deals_to.parsed("expected an id (UUID)")?;
     let context = caller.allowed(services.pipelines.get(&caller.context, *id)).await?;
+    if target.is_some() {
+        may_move_deals(&caller, &services)?;
+    }
     services.pipelines.delete(context, *id, &if_match(&request), target).await?;
     Ok(Empty)
 }

@@ -180,3 +180,16 @@ impl World {
         self.caller("viewer").get(&format!("companies?{question}")).await.expect(200).ids()
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_bad_parameter_of_a_forecast_is_named() {
+    let app = App::start().await;
+    let world = World::create(&app, "Acme").await;
+    let asked = async |query: &str| world.owner().get(&format!("deals/forecast?{query}")).await;
+    asked("period=week&periods=0&colour=red").await.problem(400, "malformed").names(&["period", "periods", "colour"]);
+    for query in ["period=month&periods=25", "period=quarter&periods=9", "periods=300", "periods=some"] {
+        asked(query).await.problem(400, "malformed").names(&["periods"]);
+    }
+    let forecast = asked("period=month&periods=24").await.expect(200).body;
+    assert_eq!(forecast["periods"].as_array().map(Vec::len), Some(24));
+}

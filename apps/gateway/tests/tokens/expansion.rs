@@ -251,3 +251,39 @@ async fn parts_of_a_deal_show_no_more_of_people_and_products_than_may_be_read() 
     let again = json!({ "data": [{ "id": whole["data"][0]["id"], "product_id": product, "quantity": 3 }] });
     assert_eq!(limited.put(&lines, &again).await.expect(200).body["total"], "14463.00", "a line that is there shows itself");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_not_move_deals_takes_none_along_with_a_stage_or_a_pipeline() {
+    let scene = Scene::create().await;
+    let owner = scene.world.owner();
+    let pipeline = owner.get("pipelines").await.expect(200).body["data"][0].clone();
+    let deal = format!("deals/{}", scene.deal);
+    owner.put(&format!("{deal}/stage"), &json!({ "stage": "qualification" })).await.expect(200);
+    let other = json!({ "name": "Renewals", "stages": stages_of(&pipeline) });
+    let other = owner.post("pipelines", &other).await.expect(201).body["id"].as_str().unwrap().to_owned();
+    let path = format!("pipelines/{}", pipeline["id"].as_str().unwrap());
+    let stages: Vec<Value> = stages_of(&pipeline).into_iter().filter(|stage| stage["key"] != "qualification").collect();
+    let body = json!({ "stages": stages, "moves": [{ "from": "qualification", "to": "proposal" }] });
+    for caller in [
+        scene.holder(block!(r#"check if entity("pipeline")"#)),
+        scene.holder(block!(r#"reject if entity("deal")"#)),
+        mint(owner, &json!({ "name": "Pipelines", "entities": ["pipeline"] })).await.0,
+    ] {
+        caller.put(&format!("{deal}/stage"), &json!({ "stage": "proposal" })).await.problem(403, "forbidden");
+        caller.call("PATCH", &path).json(&body).send().await.problem(403, "forbidden");
+        caller.call("DELETE", &path).query(&[("move_deals_to", other.as_str())]).send().await.problem(403, "forbidden");
+        caller.call("PATCH", &path).json(&json!({ "name": "Sales" })).send().await.expect(200);
+    }
+    assert_eq!(owner.get(&deal).await.expect(200).body["stage"], "qualification", "none has moved it");
+    owner.call("PATCH", &path).json(&body).send().await.expect(200);
+    assert_eq!(owner.get(&deal).await.expect(200).body["stage"], "proposal");
+}
+
+/// As they are sent.
+fn stages_of(pipeline: &Value) -> Vec<Value> {
+    let mut stages = pipeline["stages"].as_array().unwrap().clone();
+    for stage in &mut stages {
+        stage.as_object_mut().unwrap().remove("position");
+    }
+    stages
+}

@@ -68,7 +68,9 @@ impl<Q, C> diesel::RunQueryDsl<C> for Explained<Q> {}
 #[must_use]
 pub fn is_doubtful(query: &ListQuery) -> bool {
     match query.filter.condition() {
-        Condition::All(parts) if parts.is_empty() => query.custom_sort.is_some() || query.deleted == Deleted::Only && !is_by_age(query),
+        Condition::All(parts) if parts.is_empty() => {
+            query.custom_sort.is_some() || query.deleted == Deleted::Only && !is_by_age(query)
+        }
         Condition::Compare(comparison) => !(is_as_usual(query) && has_ordered_index(&comparison)),
         _ => true,
     }

@@ -14,7 +14,7 @@ use diesel_async::RunQueryDsl;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use crate::{Db, expect::error};
+use crate::{Db, expect::error, fault::Fault};
 
 /// Deals of one step: each is written, logged and counted.
 const STEP: i32 = 500;
@@ -45,7 +45,7 @@ pub(super) async fn follow(db: &Db, stop: &mut watch::Receiver<bool>) -> Result<
         let found = organizations_behind(db, last).await?;
         for Found { id } in &found {
             match follow_one(db, *id, &mut done, stop).await {
-                Err(error @ Error::Unavailable(_)) => return Err(error),
+                Err(error) if is_away(&error) => return Err(error),
                 Err(error) => {
                     tracing::error!(%error, organization_id = %id, "deals of an organisation do not follow the exchange rates");
                 }
@@ -60,6 +60,11 @@ pub(super) async fn follow(db: &Db, stop: &mut watch::Receiver<bool>) -> Result<
             None => return Ok(done),
         }
     }
+}
+
+/// Whether it would be the same for every other organisation. A lock that somebody holds is this one's alone.
+fn is_away(error: &Error) -> bool {
+    matches!(Fault::of(error), Some(Fault::PoolWait | Fault::Connect | Fault::Lost))
 }
 
 /// Until none is behind, or another program is at it.
