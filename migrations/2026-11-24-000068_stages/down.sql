@@ -1,5 +1,4 @@
 DROP VIEW q_deals;
-DROP VIEW q_deal_stage_history;
 CREATE OR REPLACE FUNCTION app.install_query_view(target regclass, view_name text) RETURNS void
 LANGUAGE plpgsql
 AS $$
@@ -35,12 +34,7 @@ BEGIN
     EXECUTE format('GRANT SELECT ON public.%I TO crm_app', view_name);
 END
 $$;
-DROP TRIGGER follow_rotting_days ON crm_pipeline_stages;
-DROP FUNCTION app.follow_rotting_days();
-DROP TRIGGER keep_rotting ON crm_deal_stage_history;
-DROP FUNCTION app.keep_rotting();
-ALTER TABLE crm_deal_stage_history DROP COLUMN rots_at;
-SELECT app.install_query_view('crm_deal_stage_history', 'q_deal_stage_history');
+DROP INDEX crm_deal_stage_history_standing;
 SELECT app.install_query_view('crm_deals', 'q_deals');
 
 CREATE OR REPLACE FUNCTION app.guard_record() RETURNS trigger

@@ -1,10 +1,11 @@
--- A stage that goes takes no deals along: they are moved first, those in the bin too. And since when a deal has stood too long in its stage
--- stands beside it, so that what rots is one question.
+-- A stage that goes takes no deals along: they are moved first, those in the bin too. And deals say since when they have stood too long in
+-- their stage, so that what rots is one question.
 --
 -- What must stay true:
 --   * A deleted record is not changed, but for this: owner and admin may lead a deal in the bin to another stage, and change nothing else of
 --     it. Its stage is a foreign key, and without that a stage could not go for as long as the bin is kept, which may be for ever.
---   * rots_at of the stay that a deal is in is when it began plus the days that its stage gives now; NULL where the stage gives none.
+--   * rots_at of a deal is when the stay that it is in began plus the days that its stage gives now; NULL where the stage gives none. It is
+--     kept nowhere: new days of a stage write that stage alone, and hold up nobody who moves a card.
 
 -- Whether nothing but the stage of a deal is another, and what follows from it.
 CREATE FUNCTION app.is_led_elsewhere(p_relation oid, p_old jsonb, p_new jsonb) RETURNS boolean
@@ -103,47 +104,13 @@ $$;
 
 -- ---------------------------------------------------------------- deals that rot
 
-ALTER TABLE crm_deal_stage_history ADD COLUMN rots_at timestamptz;
-UPDATE crm_deal_stage_history AS stay
-   SET rots_at = stay.entered_at + make_interval(days => stage.rotting_days)
-  FROM crm_pipeline_stages AS stage
- WHERE stay.left_at IS NULL AND stage.rotting_days IS NOT NULL
-   AND (stage.organization_id, stage.pipeline_id, stage.key) = (stay.organization_id, stay.pipeline_id, stay.stage);
-CREATE INDEX crm_deal_stage_history_rotting ON crm_deal_stage_history (organization_id, rots_at, deal_id)
-    WHERE left_at IS NULL AND rots_at IS NOT NULL;
-
-CREATE FUNCTION app.keep_rotting() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
-AS $$
-BEGIN
-    NEW.rots_at := NEW.entered_at + make_interval(days => (
-        SELECT rotting_days
-          FROM public.crm_pipeline_stages
-         WHERE (organization_id, pipeline_id, key) = (NEW.organization_id, NEW.pipeline_id, NEW.stage)));
-    RETURN NEW;
-END
-$$;
-CREATE TRIGGER keep_rotting BEFORE INSERT OR UPDATE OF entered_at ON crm_deal_stage_history
-    FOR EACH ROW EXECUTE FUNCTION app.keep_rotting();
-
--- The stays of all deals of a stage whose days have changed: narrow rows, and no change of a deal.
-CREATE FUNCTION app.follow_rotting_days() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
-AS $$
-BEGIN
-    UPDATE public.crm_deal_stage_history AS stay
-       SET rots_at = stay.entered_at + make_interval(days => NEW.rotting_days)
-      FROM public.crm_deals AS deal
-     WHERE deal.organization_id = NEW.organization_id AND deal.pipeline_id = NEW.pipeline_id AND deal.stage = NEW.key
-       AND stay.organization_id = deal.organization_id AND stay.deal_id = deal.id AND stay.left_at IS NULL;
-    RETURN NULL;
-END
-$$;
-CREATE TRIGGER follow_rotting_days AFTER UPDATE OF rotting_days ON crm_pipeline_stages
-    FOR EACH ROW WHEN (NEW.rotting_days IS DISTINCT FROM OLD.rotting_days) EXECUTE FUNCTION app.follow_rotting_days();
+-- Who stands in a stage, and since when: what rots is asked of the stages that give days, whatever has been closed.
+CREATE INDEX crm_deal_stage_history_standing ON crm_deal_stage_history (organization_id, pipeline_id, stage, entered_at, deal_id)
+    WHERE left_at IS NULL;
 
 -- As before, and deals with the moment from which they rot: rots_at to ask for, joined, and rots_at_shown to show, looked up for the page
--- alone.
+-- alone. A question without rots_at reads neither of the two tables: each row finds one of them at most, by a unique key. A day is 24
+-- hours, whatever the session's time zone.
 CREATE OR REPLACE FUNCTION app.install_query_view(target regclass, view_name text) RETURNS void
 LANGUAGE plpgsql
 AS $$
@@ -156,11 +123,19 @@ DECLARE
     stay    text := '';
 BEGIN
     IF entity = 'deal' THEN
-        rotting := ', stay.rots_at,
-                    (SELECT rots_at FROM crm_deal_stage_history
-                      WHERE organization_id = record.organization_id AND deal_id = record.id AND left_at IS NULL) AS rots_at_shown';
+        rotting := ', stay.entered_at + stage_of_stay.rotting_days * interval ''24 hours'' AS rots_at,
+                    (SELECT shown.entered_at + stage_shown.rotting_days * interval ''24 hours''
+                       FROM crm_deal_stage_history AS shown
+                       JOIN crm_pipeline_stages AS stage_shown
+                         ON (stage_shown.organization_id, stage_shown.pipeline_id, stage_shown.key)
+                          = (shown.organization_id, shown.pipeline_id, shown.stage)
+                      WHERE shown.organization_id = record.organization_id AND shown.deal_id = record.id AND shown.left_at IS NULL)
+                    AS rots_at_shown';
         stay := 'LEFT JOIN crm_deal_stage_history AS stay
-                 ON stay.organization_id = record.organization_id AND stay.deal_id = record.id AND stay.left_at IS NULL';
+                 ON stay.organization_id = record.organization_id AND stay.deal_id = record.id AND stay.left_at IS NULL
+                 LEFT JOIN crm_pipeline_stages AS stage_of_stay
+                 ON (stage_of_stay.organization_id, stage_of_stay.pipeline_id, stage_of_stay.key)
+                  = (stay.organization_id, stay.pipeline_id, stay.stage) AND stage_of_stay.rotting_days IS NOT NULL';
     END IF;
     EXECUTE format('DROP VIEW IF EXISTS public.%I', view_name);
     IF entity IS NULL THEN
@@ -189,7 +164,6 @@ BEGIN
     EXECUTE format('GRANT SELECT ON public.%I TO crm_app', view_name);
 END
 $$;
-SELECT app.install_query_view('crm_deal_stage_history', 'q_deal_stage_history');
 SELECT app.install_query_view('crm_deals', 'q_deals');
 
 SELECT app.seal_functions();
