@@ -10,7 +10,7 @@ use crate::{
     store, within,
 };
 
-/// Contacts, as a noun of bulk calls. Its natural key is the e-mail address, whatever its case.
+/// Contacts, as a noun of bulk calls. Its natural key is any of its e-mail addresses, whatever its case.
 #[derive(Debug)]
 pub struct BulkContacts;
 

@@ -28,6 +28,7 @@ diesel::table! {
         deleted_at -> Nullable<Timestamptz>,
         version -> Integer,
         lists_version -> Integer,
+        email_key -> Nullable<Text>,
     }
 }
 
@@ -107,6 +108,8 @@ diesel::table! {
         in_bin -> Bool,
     }
 }
+
+diesel::allow_tables_to_appear_in_same_query!(crm_contact_points, crm_contacts);
 
 diesel::table! {
     /// Read here: the country whose telephone numbers need not say it.

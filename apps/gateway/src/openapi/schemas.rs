@@ -243,7 +243,7 @@ fn bulk_operation() -> Value {
             "id": { "type": "string", "format": "uuid", "nullable": true, "description": "The id of the record.", "example": examples::ID },
             "source": text("The other system that calls the record `external_id`.", 100, "hubspot"),
             "external_id": text("What the other system calls the record.", 255, "4711"),
-            "key": text("A company's slug, a contact's e-mail address; the others have none.", 255, "acme-shipping"),
+            "key": text("A company's slug, any e-mail address of a contact; the others have none.", 255, "acme-shipping"),
             "version": { "type": "integer", "format": "int32", "nullable": true, "description": "The version that the record must have, as in `If-Match`.",
                 "example": 3 },
             "data": { "type": "object", "nullable": true, "description": "The new record, or a JSON Merge Patch of it; a deletion has none." },
