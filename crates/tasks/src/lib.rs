@@ -7,6 +7,7 @@ mod my_tasks;
 mod recurrence;
 mod rules;
 mod schema;
+mod series_store;
 mod service;
 mod store;
 pub mod within;

@@ -13,12 +13,12 @@ use crate::{
 };
 
 /// Whether these tasks may be made; with each come the faults of its custom fields.
-pub(crate) fn judge_new(new: &NewTask, faults: Vec<FieldError>) -> Result<()> {
-    judge(&TaskChanges::from(new.clone()), &Before::default(), faults)
+pub(crate) async fn judge_new(new: &NewTask, faults: Vec<FieldError>) -> Result<()> {
+    judge(&TaskChanges::from(new.clone()), &Before::default(), faults).await
 }
 
 /// Whether a task that is held may be changed so; `faults` are those of custom fields.
-pub(crate) fn judge_change(held: &Held, changes: &TaskChanges, faults: Vec<FieldError>) -> Result<()> {
+pub(crate) async fn judge_change(held: &Held, changes: &TaskChanges, faults: Vec<FieldError>) -> Result<()> {
     let before = Before {
         related_to_type: held.related_to_type,
         related_to_id: held.related_to_id,
@@ -26,7 +26,7 @@ pub(crate) fn judge_change(held: &Held, changes: &TaskChanges, faults: Vec<Field
         is_all_day: held.is_all_day,
         recurrence: held.recurrence.clone(),
     };
-    judge(changes, &before, faults)
+    judge(changes, &before, faults).await
 }
 
 /// What a task was before; a new one was nothing.
@@ -39,7 +39,7 @@ struct Before {
     recurrence: Option<String>,
 }
 
-fn judge(changes: &TaskChanges, before: &Before, faults: Vec<FieldError>) -> Result<()> {
+async fn judge(changes: &TaskChanges, before: &Before, faults: Vec<FieldError>) -> Result<()> {
     let mut faults = match validation::check_with(changes, faults) {
         Err(Error::Invalid(faults)) => faults,
         other => other.map(|()| Vec::new())?,
@@ -60,13 +60,16 @@ fn judge(changes: &TaskChanges, before: &Before, faults: Vec<FieldError>) -> Res
     fault(is_all_day && !is_midnight, "/due_date", "day", "an all-day task is due at midnight UTC of its day");
     let rule = changes.recurrence.as_ref().unwrap_or(&before.recurrence);
     if let Some(rule) = rule {
-        // What this change leaves alone was judged before.
-        let is_judged = changes.recurrence.is_some() || changes.due_date.is_some();
-        let fits =
-            |due: Timestamp| !is_judged || recurrence::fits(rule, if is_all_day { Due::Day(due) } else { Due::Moment(due) });
         let pointer = if changes.recurrence.is_some() { "/recurrence" } else { "/due_date" };
         fault(due.is_none(), pointer, "due", "a task that comes again is due at some time");
-        fault(due.is_some_and(|due| !fits(due)), pointer, "recurrence", "the rule has no day from then on");
+        // What this change leaves alone was judged before.
+        let is_judged = changes.recurrence.is_some() || changes.due_date.is_some();
+        let begins = due.filter(|_| is_judged).map(|due| if is_all_day { Due::Day(due) } else { Due::Moment(due) });
+        let has_days = match begins {
+            Some(begins) => recurrence::fits(rule, begins).await?,
+            None => true,
+        };
+        fault(!has_days, pointer, "recurrence", "the rule has no day from then on");
     }
     if faults.is_empty() { Ok(()) } else { Err(Error::Invalid(faults)) }
 }

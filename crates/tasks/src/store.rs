@@ -18,10 +18,8 @@ use crm_tenancy::{
     seek_id, seek_nullable,
 };
 use diesel::{
-    BoolExpressionMethods, ExpressionMethods, Insertable, IntoSql, NullableExpressionMethods, OptionalExtension, QueryDsl,
-    Queryable, Selectable, SelectableHelper,
-    dsl::now,
-    sql_types::{Bool, Nullable, Text, Timestamptz, Uuid as SqlUuid},
+    BoolExpressionMethods, ExpressionMethods, IntoSql, NullableExpressionMethods, OptionalExtension, QueryDsl, Queryable,
+    Selectable, SelectableHelper, dsl::now, sql_types::Bool,
 };
 use diesel_async::RunQueryDsl;
 use serde_json::{Value, json};
@@ -31,7 +29,6 @@ use crate::{
     fields::{FIELDS, VIEW},
     model::{NewTask, RelatedType, Task, TaskChanges, TaskStatus},
     my_tasks::{Borders, Part},
-    recurrence::Next,
     schema::{crm_tasks as tasks, q_members, q_tasks},
 };
 
@@ -156,63 +153,9 @@ pub(crate) async fn time_zone(tx: &mut Tx, user: UserId) -> Result<Option<String
     own.select(q_members::time_zone).first(tx).await.optional().expect_any(MEMBER)
 }
 
-/// Whether this is a living task as it was made: pending, and never changed.
-pub(crate) async fn is_untouched(tx: &mut Tx, id: TaskId) -> Result<bool> {
-    let this = tasks::table.find((tx.organization_id(), id)).filter(tasks::deleted_at.is_null());
-    let found: Option<(TaskStatus, i32)> =
-        this.select((tasks::status, tasks::version)).first(tx).await.optional().expect_any(TASK)?;
-    Ok(found == Some((TaskStatus::Pending, 1)))
-}
-
-/// When the task was due that this one came after.
-pub(crate) async fn due_before(tx: &mut Tx, id: TaskId) -> Result<Option<Timestamp>> {
-    let own = tasks::table.filter(tasks::organization_id.eq(tx.organization_id())).filter(tasks::next_id.eq(id));
-    let due: Option<Option<Timestamp>> = own.select(tasks::due_date).first(tx).await.optional().expect_any(TASK)?;
-    Ok(due.flatten())
-}
-
 pub(crate) async fn insert(tx: &mut Tx, new: &NewTask) -> Result<Task> {
     let id = diesel::insert_into(tasks::table).values(new).returning(tasks::id).get_result(tx).await.expect_one(TASK)?;
     get(tx, id).await
-}
-
-/// Makes the task that comes after this one: as this one is, with what the rule says of the next.
-pub(crate) async fn insert_next(tx: &mut Tx, before: &Task, id: TaskId, next: &Next) -> Result<()> {
-    let later = next.remind_at(before);
-    let this = tasks::table.find((tx.organization_id(), before.id)).select((
-        id.into_sql::<SqlUuid>(),
-        tasks::title,
-        tasks::description,
-        tasks::related_to_type,
-        tasks::related_to_id,
-        tasks::task_type,
-        tasks::priority,
-        next.due_date.into_sql::<Timestamptz>().nullable(),
-        tasks::is_all_day,
-        later.into_sql::<Nullable<Timestamptz>>(),
-        next.recurrence.as_str().into_sql::<Text>().nullable(),
-        tasks::assigned_to_id,
-        tasks::tags,
-        tasks::custom_fields,
-    ));
-    let made = this.insert_into(tasks::table).into_columns((
-        tasks::id,
-        tasks::title,
-        tasks::description,
-        tasks::related_to_type,
-        tasks::related_to_id,
-        tasks::task_type,
-        tasks::priority,
-        tasks::due_date,
-        tasks::is_all_day,
-        tasks::remind_at,
-        tasks::recurrence,
-        tasks::assigned_to_id,
-        tasks::tags,
-        tasks::custom_fields,
-    ));
-    let _: TaskId = made.returning(tasks::id).get_result(tx).await.expect_one(TASK)?;
-    Ok(())
 }
 
 /// All of them with one statement, in this order. Each says its id.

@@ -13,7 +13,7 @@ use crm_tenancy::{
 use crate::{
     model::{NewTask, Task, TaskChanges, TaskStatus},
     recurrence::{self, Due, Next},
-    rules,
+    rules, series_store,
     store::{self, Held},
 };
 
@@ -49,7 +49,7 @@ pub async fn create_all(tx: &mut Tx, all: Vec<NewTask>) -> Result<Vec<Task>> {
 async fn judged(tx: &mut Tx, mut new: NewTask) -> Result<NewTask> {
     let (custom_fields, faults): (_, Vec<FieldError>) = judged_new(tx, RecordKind::Task, new.custom_fields.take()).await?;
     new.custom_fields = custom_fields;
-    rules::judge_new(&new, faults)?;
+    rules::judge_new(&new, faults).await?;
     Ok(new)
 }
 
@@ -70,7 +70,7 @@ pub async fn update(tx: &mut Tx, id: TaskId, expected: &Expected, changes: &Task
     let (custom_fields, faults) = judged_change(tx, RecordKind::Task, id.uuid(), &changes.custom_fields).await?;
     let held = store::hold(tx, id, expected).await?;
     let changes = TaskChanges { custom_fields, ..changes.clone() };
-    rules::judge_change(&held, &changes, faults)?;
+    rules::judge_change(&held, &changes, faults).await?;
     let Some(next) = coming(tx, id, &held, &changes).await? else { return opened_or_changed(tx, id, &held, &changes).await };
     match tx.attempt(async |tx| followed(tx, id, &changes, &next).await).await {
         // The work is done also when nothing can follow: the record is in the bin, the person has left, a value may be there once only.
@@ -108,7 +108,7 @@ async fn opened_or_changed(tx: &mut Tx, id: TaskId, held: &Held, changes: &TaskC
     let is_opened = matches!(changes.status, Some(TaskStatus::Pending | TaskStatus::InProgress));
     let next = held.next_id.filter(|_| is_opened && held.status == TaskStatus::Completed);
     let Some(next) = next else { return store::update(tx, id, changes, None).await };
-    if !store::is_untouched(tx, next).await? {
+    if !series_store::is_untouched(tx, next).await? {
         return store::update(tx, id, changes, None).await;
     }
     let untouched = Expected::OneOf(vec![FIRST_VERSION]);
@@ -131,19 +131,19 @@ async fn coming(tx: &mut Tx, id: TaskId, held: &Held, changes: &TaskChanges) -> 
     // A person who is not there is the change's fault, and is refused with it.
     let Some(zone) = store::time_zone(tx, person).await? else { return Ok(None) };
     let is_all_day = changes.is_all_day.unwrap_or(held.is_all_day);
-    let begins = match store::due_before(tx, id).await? {
+    let begins = match series_store::due_before(tx, id).await? {
         _ if is_all_day => Due::Day(due),
         Some(before) => Due::Following(due, before),
         None => Due::Moment(due),
     };
-    recurrence::after(rule, begins, Timestamp::now(), &zone)
+    recurrence::after(rule, begins, Timestamp::now(), &zone).await
 }
 
 /// Completes a task, and makes the one that comes after it. One change to each.
 async fn followed(tx: &mut Tx, id: TaskId, changes: &TaskChanges, next: &Next) -> Result<Task> {
     let next_id = TaskId::generate();
     let done = store::update(tx, id, changes, Some(Some(next_id))).await?;
-    store::insert_next(tx, &done, next_id, next).await?;
+    series_store::insert_next(tx, &done, next_id, next).await?;
     Ok(done)
 }
 
