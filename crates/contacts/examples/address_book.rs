@@ -5,6 +5,7 @@ use crm_kernel::{Context, Error, Expected, ListQuery, OrganizationId, Role, User
 use crm_tenancy::{ConnectOptions, Db};
 
 #[tokio::main]
+#[expect(clippy::print_stdout, reason = "a program tells what it did")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [url, organization, user] = arguments.as_slice() else {
