@@ -268,6 +268,7 @@ pub const OPERATIONS: &[Operation] = &[
     operation("PUT", "/api/v1/a-crm/tasks/{id}/reopen", "task:reopen", Access::Write),
     operation("GET", "/api/v1/a-crm/tasks/{id}/notes", "note:list", Access::Read),
     operation("GET", "/api/v1/a-crm/tasks/{id}/activities", "activity:list", Access::Read),
+    operation("GET", "/api/v1/a-crm/tasks/{id}/timeline", "activity:timeline", Access::Read),
     operation("GET", "/api/v1/a-crm/notes", "note:list", Access::Read),
     operation("POST", "/api/v1/a-crm/notes", "note:create", Access::Write),
     operation("GET", "/api/v1/a-crm/notes/fields", "note:fields", Access::Read),

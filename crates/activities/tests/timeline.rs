@@ -189,3 +189,61 @@ async fn a_contact_has_joined_campaigns_and_a_deal_has_gone_through_stages_that_
     let of_deal = entries(&activities, &acme.viewer, &asked(Subject::Deal, deal)).await;
     assert_eq!(sentences(&of_deal), ["A member moved Big Deal from Prospecting to Proposal", "A member created Big Deal"]);
 }
+
+/// A task about a company and one about nothing: what happens to the first shows on the company's page, and on its own all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_has_what_happened_to_it_and_the_notes_about_it() {
+    let database = TestDatabase::create().await;
+    let (acme, umbrella) = (database.tenant("Acme").await, database.tenant("Umbrella").await);
+    let (db, activities) = (database.db(), PgActivities::new(database.db()));
+    let company = create(&db, &acme.member, "Hooli").await;
+    note(&db, &acme.member, company, "About the company").await;
+    task(&db, &acme.member, company, "Another one").await;
+    let call = task(&db, &acme.member, company, "Call Gavin").await;
+    let mut tx = db.begin(&acme.member).await.expect("a transaction");
+    let inserted = diesel::insert_into(crm_tasks::table).values(crm_tasks::title.eq("Tidy up")).returning(crm_tasks::id);
+    let alone: Uuid = inserted.get_result(&mut tx).await.expect("a task");
+    tx.commit().await.expect("a commit");
+    for of_task in [call, alone] {
+        let mut tx = db.begin(&acme.member).await.expect("a transaction");
+        let about = (crm_notes::related_to_type.eq("task"), crm_notes::related_to_id.eq(of_task));
+        let written = diesel::insert_into(crm_notes::table).values((crm_notes::content.eq("He is away"), about.0, about.1));
+        assert_eq!(written.execute(&mut tx).await.expect("a note"), 1);
+        tx.commit().await.expect("a commit");
+        let mut tx = db.begin(&acme.member).await.expect("a transaction");
+        let done = diesel::update(crm_tasks::table.find(of_task)).set(crm_tasks::status.eq("completed"));
+        assert_eq!(done.execute(&mut tx).await.expect("an update"), 1);
+        tx.commit().await.expect("a commit");
+    }
+
+    let asked = |id: Uuid| {
+        let (subject, query) = (Subject::Task, timeline::question(id));
+        TimelineQuestion { subject, id, entities: subject.shows().to_vec(), names: Names::Hidden, query }
+    };
+    for (id, title) in [(call, "Call Gavin"), (alone, "Tidy up")] {
+        let lines = entries(&activities, &acme.viewer, &asked(id)).await;
+        let said: Vec<String> = lines.iter().map(|line| format!("{}: {}", line.kind.as_str(), line.sentence)).collect();
+        let wanted = [
+            format!("activity: A member completed the task \u{201c}{title}\u{201d}"),
+            "note: A member wrote: \u{201c}He is away\u{201d}".to_owned(),
+            format!("activity: A member added the task \u{201c}{title}\u{201d}"),
+        ];
+        assert_eq!(said, wanted);
+        assert_eq!(entries(&activities, &umbrella.owner, &asked(id)).await, [], "strangers see nothing");
+
+        // One line a page, each where the last one ended.
+        let (mut walked, mut question) = (Vec::new(), asked(id));
+        loop {
+            question.query.limit = 1;
+            let page = activities.timeline(&acme.viewer, &question).await.expect("a page");
+            walked.extend(page.data.iter().map(|line| line.id));
+            let Some(cursor) = page.page.next_cursor else { break };
+            question.query = timeline::question(id).continue_after(&cursor).expect("our cursor");
+        }
+        assert_eq!(walked, lines.iter().map(|line| line.id).collect::<Vec<_>>());
+
+        let mut notes = asked(id);
+        notes.entities = vec!["note"];
+        assert_eq!(sentences(&entries(&activities, &acme.viewer, &notes).await), ["A member wrote: \u{201c}He is away\u{201d}"]);
+    }
+}

@@ -58,7 +58,7 @@ impl TimelineParameters {
         let asked = query.filter.texts(timeline::KIND.name);
         let mut entities = Vec::new();
         for entity in subject.shows() {
-            let kind = TimelineKind::of(entity).as_str();
+            let kind = TimelineKind::of(subject, entity).as_str();
             if asked.as_ref().is_some_and(|asked| !asked.iter().any(|asked| asked == kind)) {
                 continue;
             }

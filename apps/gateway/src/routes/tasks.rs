@@ -5,7 +5,10 @@ use actix_web::{
     web::{Data, Path},
 };
 use async_trait::async_trait;
-use crm_activities::Activity;
+use crm_activities::{
+    Activity,
+    timeline::{Subject, TimelineEntry},
+};
 use crm_kernel::{Context, Field, ListQuery, Page, Result, Sort, TaskId, Vocabulary, validation};
 use crm_notes::Note;
 use crm_tasks::{BulkTasks, MyTasks, NewTask, Task, TaskChanges, within};
@@ -22,7 +25,7 @@ use crate::{
     external_ids::{self, ExternalIdList, Upserted},
     once::{Once, RequestKey, once},
     problem::Answer,
-    question::{FieldList, Noun, Question, SearchRequest, Show, in_where},
+    question::{FieldList, Noun, Question, SearchRequest, Show, TimelineParameters, in_where},
     related::{Relation, Target},
     services::Services,
     shape::created,
@@ -54,6 +57,7 @@ pub fn scope() -> web::Scope {
         .route("/{id}/reopen", web::put().to(reopen))
         .route("/{id}/notes", web::get().to(list_notes))
         .route("/{id}/activities", web::get().to(list_activities))
+        .route("/{id}/timeline", web::get().to(list_timeline))
 }
 
 /// Tasks, as a noun of questions.
@@ -312,4 +316,17 @@ async fn list_activities(
     caller.may_read(&services, "task", Some(id.uuid()))?;
     let page = services.activities.list(&caller.context, &query).await?;
     Ok(shape.page(&services, &caller, page).await?)
+}
+
+/// List what happened to a task and the notes about it, newest first, in sentences
+#[api_v2_operation(operation_id = "listTaskTimeline", tags("Tasks"))]
+async fn list_timeline(
+    caller: Caller,
+    id: Path<TaskId>,
+    parameters: TimelineParameters,
+    services: Data<Services>,
+) -> Answer<Listed<TimelineEntry>> {
+    let question = parameters.read(&services, &caller, Subject::Task, id.uuid())?;
+    services.tasks.get(&caller.context, *id).await?;
+    Ok(Listed::new(&services.activities.timeline(&caller.context, &question).await?)?)
 }

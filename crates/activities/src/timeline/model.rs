@@ -59,6 +59,8 @@ pub enum Subject {
     Project,
     /// A campaign.
     Campaign,
+    /// A task.
+    Task,
 }
 
 impl Subject {
@@ -71,6 +73,7 @@ impl Subject {
             Self::Deal => "deal",
             Self::Project => "project",
             Self::Campaign => "campaign",
+            Self::Task => "task",
         }
     }
 
@@ -83,15 +86,17 @@ impl Subject {
             Self::Deal => &["deal", "deal_contact", "deal_line_item", "note", "task", "external_id"],
             Self::Project => &["project", "note", "task", "external_id"],
             Self::Campaign => &["campaign", "campaign_contact", "note", "task", "external_id"],
+            Self::Task => &["task", "note", "external_id"],
         }
     }
 }
 
 impl TimelineKind {
-    /// That of a kind of record.
+    /// That of a kind of record on the page of a subject.
     #[must_use]
-    pub fn of(entity: &str) -> Self {
+    pub fn of(subject: Subject, entity: &str) -> Self {
         match entity {
+            own if own == subject.name() => Self::Activity,
             "note" => Self::Note,
             "task" => Self::Task,
             "campaign_contact" => Self::Membership,

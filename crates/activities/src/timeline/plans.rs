@@ -53,7 +53,7 @@ fn read(node: &Value) -> (f64, f64) {
 async fn a_page_reads_a_page_of_each_kind_whatever_has_happened() {
     let database = TestDatabase::create().await;
     let acme = database.tenant("Acme").await;
-    let (organization, user, deal) = (acme.owner.organization_id, acme.owner.user_id, Uuid::now_v7());
+    let (organization, user, deal, task) = (acme.owner.organization_id, acme.owner.user_id, Uuid::now_v7(), Uuid::now_v7());
     let rows = format!(
         "SET session_replication_role = replica;
          CREATE TEMPORARY TABLE happened AS
@@ -62,7 +62,7 @@ async fn a_page_reads_a_page_of_each_kind_whatever_has_happened() {
            FROM generate_series(1, 20000) AS n;
          INSERT INTO crm_activities (id, organization_id, activity_type, entity_type, entity_id, subject_type, subject_id, user_id,
                 actor_kind, occurred_at, created_at, xid, seq)
-         SELECT id, '{organization}', 'updated', entity, '{deal}', 'deal', '{deal}', '{user}', 'user', moment, moment, 1, n FROM happened;
+         SELECT id, '{organization}', 'updated', entity, CASE entity WHEN 'task' THEN '{task}' ELSE '{deal}' END::uuid, 'deal', '{deal}', '{user}', 'user', moment, moment, 1, n FROM happened;
          INSERT INTO crm_activity_details (organization_id, activity_id, created_at, description, changes)
          SELECT '{organization}', id, moment, 'Big Deal', '{{}}' FROM happened;"
     );
@@ -82,7 +82,18 @@ async fn a_page_reads_a_page_of_each_kind_whatever_has_happened() {
     middle.query.after = Some(crm_kernel::Position::new(week_ago.to_string(), deal));
     let mut one_kind = middle.clone();
     one_kind.entities = vec!["external_id"];
-    for (name, asked, kinds) in [("first", first, 4.0), ("middle", middle, 4.0), ("none of this kind", one_kind, 0.0)] {
+    // The task's own 5,000 stand on the page of the deal that it is about.
+    let mut of_task =
+        TimelineQuestion { subject: Subject::Task, id: task, entities: Subject::Task.shows().to_vec(), ..first.clone() };
+    let first_of_task = of_task.clone();
+    of_task.query.after.clone_from(&middle.query.after);
+    for (name, asked, kinds) in [
+        ("first", first, 4.0),
+        ("middle", middle, 4.0),
+        ("none of this kind", one_kind, 0.0),
+        ("first of a task", first_of_task, 1.0),
+        ("middle of a task", of_task, 1.0),
+    ] {
         let mut tx = database.db().begin(&acme.viewer).await.expect("a transaction");
         let stream = Stream::of(&tx, &asked).expect("a place");
         let plan: Value = Analysed(stream).get_result(&mut tx).await.expect("a plan");

@@ -61,7 +61,7 @@ pub(crate) async fn page(tx: &mut Tx, question: &TimelineQuestion) -> Result<Pag
     }
     let entry = |line: Line| TimelineEntry {
         sentence: sentence::of(&line, &known),
-        kind: TimelineKind::of(&line.entity_type),
+        kind: TimelineKind::of(question.subject, &line.entity_type),
         user_name: line.user_id.and_then(|id| known.members.get(&id).cloned()),
         id: line.id,
         activity_type: line.activity_type,
@@ -111,10 +111,12 @@ pub(super) struct Stream {
     organization: OrganizationId,
     subject: &'static str,
     id: Uuid,
-    /// What is read from the log.
+    /// What is read from the log as it stands on the page.
     entities: Vec<&'static str>,
     /// Whether a contact's campaigns are read too.
     campaigns: bool,
+    /// Whether what happened to a task is: the log has that on the page of what the task is about.
+    task: bool,
     after: Option<(Timestamp, Uuid)>,
     limit: i64,
 }
@@ -129,12 +131,15 @@ impl Stream {
             None => None,
         };
         let campaigns = question.subject == Subject::Contact && question.entities.contains(&"campaign_contact");
+        let task = question.subject == Subject::Task && question.entities.contains(&"task");
+        let on_page = |entity: &&&'static str| question.subject != Subject::Task || **entity != "task";
         Ok(Self {
             organization: tx.organization_id(),
             subject: question.subject.name(),
             id: question.id,
-            entities: question.entities.clone(),
+            entities: question.entities.iter().filter(on_page).copied().collect(),
             campaigns,
+            task,
             after,
             limit: i64::from(question.query.limit) + 1,
         })
@@ -190,6 +195,21 @@ impl QueryFragment<Pg> for Stream {
         out.push_bind_param::<Text, _>(self.subject)?;
         self.walk(&mut out, "occurred_at")?;
         out.push_sql(") AS logged)");
+        if self.task {
+            // The kind is not bound: it is what the index is of.
+            out.push_sql(
+                " UNION ALL (
+                    SELECT id, activity_type::text, entity_type::text, entity_id, occurred_at, user_id, actor_kind::text, description,
+                           fields, changes
+                      FROM q_activities
+                     WHERE entity_type = 'task' AND organization_id = ",
+            );
+            out.push_bind_param::<SqlUuid, _>(&self.organization)?;
+            out.push_sql(" AND entity_id = ");
+            out.push_bind_param::<SqlUuid, _>(&self.id)?;
+            self.walk(&mut out, "occurred_at")?;
+            out.push_sql(")");
+        }
         if self.campaigns {
             out.push_sql(
                 " UNION ALL (
@@ -217,7 +237,7 @@ impl Query for Stream {
 
 impl QueryId for Stream {
     type QueryId = ();
-    // The first page, later ones, and those with campaigns are different texts.
+    // The first page, later ones, those with campaigns and those of tasks are different texts.
     const HAS_STATIC_QUERY_ID: bool = false;
 }
 

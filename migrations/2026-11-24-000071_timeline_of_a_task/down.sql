@@ -1,0 +1,1 @@
+DROP INDEX crm_activities_task;
