@@ -4,6 +4,7 @@
 --   * A step is about one organisation: what fails there holds up no other one.
 --   * Two programs are never at one organisation in the same moment, and neither waits for the other: the second goes on to the next one.
 --   * Housekeeping waits for nobody who is writing a deal; what it leaves is behind, and is seen the next time. Whoever sets a rate waits.
+--   * A step locks deals once, by id, as everybody locks many deals: those of all currencies together.
 --   * What a step reads is what it changes: what is behind are ranges of crm_deals_open_rate, however many deals have followed already.
 
 DROP FUNCTION app.follow_all_rates(integer);
@@ -23,7 +24,12 @@ DECLARE
     oldest       date;
     behind       uuid[];
     done         integer;
-    total        integer := 0;
+    -- What is behind, and where each is to come to: an open deal to the rate of a day, a closed one to that of its own day.
+    ids          uuid[] := '{}';
+    codes        text[] := '{}';
+    rates        numeric[] := '{}';
+    days         date[] := '{}';
+    opens        boolean[] := '{}';
 BEGIN
     IF p_held NOT IN ('', 'SKIP LOCKED') THEN
         RAISE EXCEPTION 'what is held is waited for or left' USING ERRCODE = 'invalid_parameter_value';
@@ -36,7 +42,7 @@ BEGIN
          WHERE organization_id = org AND deleted_at IS NULL AND currency > code
          ORDER BY organization_id, currency
          LIMIT 1;
-        EXIT WHEN code IS NULL OR total >= p_limit;
+        EXIT WHEN code IS NULL OR cardinality(ids) >= p_limit;
         CONTINUE WHEN code = own_currency;
 
         SELECT rate, valid_on INTO newest
@@ -49,52 +55,38 @@ BEGIN
             (SELECT id FROM public.crm_deals
               WHERE organization_id = org AND currency = code AND deleted_at IS NULL AND actual_close_date IS NULL
                 AND base_rate_on IS NULL AND (newest.valid_on IS NOT NULL OR base_rate IS NOT NULL)
-              ORDER BY organization_id, currency, base_rate_on, base_rate, id LIMIT p_limit - total)
+              ORDER BY organization_id, currency, base_rate_on, base_rate, id LIMIT p_limit - cardinality(ids))
             UNION ALL
             (SELECT id FROM public.crm_deals
               WHERE organization_id = org AND currency = code AND deleted_at IS NULL AND actual_close_date IS NULL
                 AND base_rate_on IS NOT NULL AND newest.valid_on IS NULL
-              ORDER BY organization_id, currency, base_rate_on, base_rate, id LIMIT p_limit - total)
+              ORDER BY organization_id, currency, base_rate_on, base_rate, id LIMIT p_limit - cardinality(ids))
             UNION ALL
             (SELECT id FROM public.crm_deals
               WHERE organization_id = org AND currency = code AND deleted_at IS NULL AND actual_close_date IS NULL
                 AND base_rate_on < newest.valid_on
-              ORDER BY organization_id, currency, base_rate_on, base_rate, id LIMIT p_limit - total)
+              ORDER BY organization_id, currency, base_rate_on, base_rate, id LIMIT p_limit - cardinality(ids))
             UNION ALL
             (SELECT id FROM public.crm_deals
               WHERE organization_id = org AND currency = code AND deleted_at IS NULL AND actual_close_date IS NULL
                 AND base_rate_on > newest.valid_on
-              ORDER BY organization_id, currency, base_rate_on, base_rate, id LIMIT p_limit - total)
+              ORDER BY organization_id, currency, base_rate_on, base_rate, id LIMIT p_limit - cardinality(ids))
             UNION ALL
             (SELECT id FROM public.crm_deals
               WHERE organization_id = org AND currency = code AND deleted_at IS NULL AND actual_close_date IS NULL
                 AND base_rate_on = newest.valid_on AND base_rate < newest.rate
-              ORDER BY organization_id, currency, base_rate_on, base_rate, id LIMIT p_limit - total)
+              ORDER BY organization_id, currency, base_rate_on, base_rate, id LIMIT p_limit - cardinality(ids))
             UNION ALL
             (SELECT id FROM public.crm_deals
               WHERE organization_id = org AND currency = code AND deleted_at IS NULL AND actual_close_date IS NULL
                 AND base_rate_on = newest.valid_on AND base_rate > newest.rate
-              ORDER BY organization_id, currency, base_rate_on, base_rate, id LIMIT p_limit - total)
-            LIMIT p_limit - total);
-        IF cardinality(behind) > 0 THEN
-            -- By id, as everybody locks many deals. What was changed since it was seen is judged anew.
-            EXECUTE format(
-                'WITH held AS (
-                     SELECT id
-                       FROM public.crm_deals
-                      WHERE organization_id = $1 AND id = ANY ($2) AND currency = $3 AND deleted_at IS NULL AND actual_close_date IS NULL
-                        AND ROW(base_rate, base_rate_on) IS DISTINCT FROM ROW($4, $5)
-                      ORDER BY id
-                        FOR NO KEY UPDATE %s
-                 )
-                 UPDATE public.crm_deals AS deal
-                    SET base_rate = $4, base_rate_on = $5
-                   FROM held
-                  WHERE deal.organization_id = $1 AND deal.id = held.id', p_held)
-              USING org, behind, code, newest.rate, newest.valid_on;
-            GET DIAGNOSTICS done = ROW_COUNT;
-            total := total + done;
-        END IF;
+              ORDER BY organization_id, currency, base_rate_on, base_rate, id LIMIT p_limit - cardinality(ids))
+            LIMIT p_limit - cardinality(ids));
+        ids := ids || behind;
+        codes := codes || array_fill(code, ARRAY[cardinality(behind)]);
+        rates := rates || array_fill(newest.rate::numeric, ARRAY[cardinality(behind)]);
+        days := days || array_fill(newest.valid_on::date, ARRAY[cardinality(behind)]);
+        opens := opens || array_fill(true, ARRAY[cardinality(behind)]);
 
         SELECT min(valid_on) INTO oldest FROM public.crm_exchange_rates WHERE organization_id = org AND currency = code;
         behind := ARRAY(
@@ -102,27 +94,39 @@ BEGIN
              WHERE organization_id = org AND currency = code AND deleted_at IS NULL
                AND base_rate IS NULL AND actual_close_date IS NOT NULL AND actual_close_date >= oldest
              ORDER BY organization_id, currency, actual_close_date, id
-             LIMIT p_limit - total);
-        IF cardinality(behind) > 0 THEN
-            EXECUTE format(
-                'WITH held AS (
-                     SELECT id
-                       FROM public.crm_deals
-                      WHERE organization_id = $1 AND id = ANY ($2) AND currency = $3 AND deleted_at IS NULL AND base_rate IS NULL
-                        AND actual_close_date >= $4
-                      ORDER BY id
-                        FOR NO KEY UPDATE %s
-                 )
-                 UPDATE public.crm_deals AS deal
-                    SET base_rate_on = deal.actual_close_date
-                   FROM held
-                  WHERE deal.organization_id = $1 AND deal.id = held.id', p_held)
-              USING org, behind, code, oldest;
-            GET DIAGNOSTICS done = ROW_COUNT;
-            total := total + done;
-        END IF;
+             LIMIT p_limit - cardinality(ids));
+        ids := ids || behind;
+        codes := codes || array_fill(code, ARRAY[cardinality(behind)]);
+        rates := rates || array_fill(NULL::numeric, ARRAY[cardinality(behind)]);
+        days := days || array_fill(oldest, ARRAY[cardinality(behind)]);
+        opens := opens || array_fill(false, ARRAY[cardinality(behind)]);
     END LOOP;
-    RETURN total;
+    IF ids = '{}' THEN
+        RETURN 0;
+    END IF;
+    -- What was changed since it was seen is judged anew.
+    EXECUTE format(
+        'WITH held AS (
+             SELECT deal.id, wanted.rate, wanted.valid_on, wanted.is_open
+               FROM unnest($2, $3, $4, $5, $6) AS wanted (id, currency, rate, valid_on, is_open)
+               JOIN public.crm_deals AS deal ON deal.organization_id = $1 AND deal.id = wanted.id
+              WHERE deal.currency = wanted.currency AND deal.deleted_at IS NULL
+                AND CASE WHEN wanted.is_open
+                         THEN deal.actual_close_date IS NULL
+                              AND ROW(deal.base_rate, deal.base_rate_on) IS DISTINCT FROM ROW(wanted.rate, wanted.valid_on)
+                         ELSE deal.base_rate IS NULL AND deal.actual_close_date >= wanted.valid_on
+                    END
+              ORDER BY deal.id
+                FOR NO KEY UPDATE OF deal %s
+         )
+         UPDATE public.crm_deals AS deal
+            SET base_rate = CASE WHEN held.is_open THEN held.rate ELSE deal.base_rate END,
+                base_rate_on = CASE WHEN held.is_open THEN held.valid_on ELSE deal.actual_close_date END
+           FROM held
+          WHERE deal.organization_id = $1 AND deal.id = held.id', p_held)
+      USING org, ids, codes, rates, days, opens;
+    GET DIAGNOSTICS done = ROW_COUNT;
+    RETURN done;
 END
 $$;
 

@@ -365,3 +365,21 @@ async fn an_organisation_whose_deals_cannot_follow_holds_up_no_other() {
     bench.database.execute("DROP TRIGGER guard_99_broken ON crm_deals").await;
     assert_eq!(bench.kept().await, 3);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deals_of_several_currencies_are_held_by_id() {
+    let bench = Bench::new().await;
+    // The currencies the other way round than the ids: the one after the other would hold the second deal before the first.
+    let (first, second) = (bench.deal("550", "GBP").await, bench.deal("550", "EUR").await);
+    assert!(first.id < second.id);
+    let name = |deal: &Deal| format!("UPDATE crm_deals SET name = 'GTX Plus Pro' WHERE id = '{}'", deal.id);
+    let held = bench.database.hold(&name(&first)).await;
+    let (rates, admin) = (bench.rates.clone(), bench.tenant.admin.clone());
+    let pounds = ("GBP", "2017-10-01", "1.32010000");
+    let setting = tokio::spawn(async move { rates.set(&admin, &[new_rate(OCTOBER), new_rate(pounds)]).await });
+    held.change_and_commit_under_a_waiter(&name(&second)).await;
+    let set = setting.await.expect("no panic").expect("nobody waits for each other");
+    assert_eq!(set, ExchangeRatesSet { changed: 2, deals: 2, complete: true });
+    let worth = [bench.worth(&first).await, bench.worth(&second).await];
+    assert_eq!(worth.map(Option::unwrap_or_default), ["726.06", "646.53"]);
+}
