@@ -178,12 +178,18 @@ impl PgPipelines {
         store::update(&mut tx, id, &PipelineChanges::default().columns(), &adding).await?;
         let version = found(&mut tx, id).await?.version;
         tx.commit().await?;
-        pipeline_moves::all(&self.db, context, &leadings).await?;
+        pipeline_moves::all(&self.db, context, &leadings, version).await?;
         Ok(Expected::OneOf(vec![version]))
     }
 
     /// Where the deals of a pipeline go that is deleted.
-    async fn leadings(&self, context: &Context, id: PipelineId, expected: &Expected, target: PipelineId) -> Result<Vec<Leading>> {
+    async fn leadings(
+        &self,
+        context: &Context,
+        id: PipelineId,
+        expected: &Expected,
+        target: PipelineId,
+    ) -> Result<(Vec<Leading>, i32)> {
         let mut tx = self.db.begin(context).await?;
         let gone = held(&mut tx, id, expected).await?;
         if gone.is_default {
@@ -194,7 +200,7 @@ impl PgPipelines {
             )]));
         }
         match found(&mut tx, target).await {
-            Ok(target) if target.id != id => Ok(pipeline_moves::into_another(&gone, &target)),
+            Ok(target) if target.id != id => Ok((pipeline_moves::into_another(&gone, &target), gone.version)),
             Ok(_) | Err(Error::NotFound(_)) => {
                 Err(Error::invalid("/move_deals_to", "reference", "not another pipeline of yours"))
             }
@@ -246,14 +252,18 @@ impl Pipelines for PgPipelines {
             Some(moves) => Some(self.emptied(context, id, expected, (changes, moves)).await?),
         };
         let mut tx = self.db.begin(context).await?;
-        let current = held(&mut tx, id, ready.as_ref().unwrap_or(expected)).await?;
+        let current = match held(&mut tx, id, ready.as_ref().unwrap_or(expected)).await {
+            // A version that the caller did not name is not what the caller hears about.
+            Err(Error::Stale(_)) if matches!(expected, Expected::Any) => return Err(pipeline_moves::overtaken()),
+            held => held?,
+        };
         let plan = pipeline_changes::judged_change(current.is_default, &current.stages, changes)?;
         if !plan.removed.is_empty() {
             let in_use = store::in_use(&mut tx, id, &plan.removed).await?;
             if !in_use.is_empty() {
-                return Err(pipeline_changes::in_use(&in_use));
+                return Err(pipeline_changes::in_use(&in_use, current.version));
             }
-            store::remove_stages(&mut tx, id, &plan.removed).await?;
+            store::remove_stages(&mut tx, &current, &plan.removed).await?;
         }
         store::write_stages(&mut tx, id, &plan.written).await?;
         if changes.is_default == Some(true) && !current.is_default {
@@ -268,8 +278,8 @@ impl Pipelines for PgPipelines {
     async fn delete(&self, context: &Context, id: PipelineId, expected: &Expected, move_to: Option<PipelineId>) -> Result<()> {
         let context = &pipeline_moves::one_operation(context);
         if let Some(target) = move_to {
-            let leadings = self.leadings(context, id, expected, target).await?;
-            pipeline_moves::all(&self.db, context, &leadings).await?;
+            let (leadings, version) = self.leadings(context, id, expected, target).await?;
+            pipeline_moves::all(&self.db, context, &leadings, version).await?;
         }
         let mut tx = self.db.begin(context).await?;
         held(&mut tx, id, expected).await?;

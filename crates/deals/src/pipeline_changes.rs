@@ -284,8 +284,11 @@ fn faults_of_moves(changes: &PipelineChanges, current: &[Stage]) -> Vec<FieldErr
     faults
 }
 
-/// The refusal to remove stages that deals stand in.
-pub(crate) fn in_use(keys: &[String]) -> Error {
-    let message = format!("deals stand in {}, perhaps in the bin: say in moves where they go", keys.join(", "));
+/// The refusal to remove stages that deals stand in. Who sent moves hears the version that the stages added for them have made.
+pub(crate) fn in_use(keys: &[String], version: i32) -> Error {
+    let message = format!(
+        "deals stand in {}, perhaps in the bin: say in moves where they go. The version of the pipeline is {version} now, for If-Match",
+        keys.join(", ")
+    );
     Error::Conflict(vec![FieldError::new("/stages", "stage_in_use", message)])
 }

@@ -4,7 +4,7 @@
 //! step, no call more than its steps, and who sends it again goes on where it ended: what is left is seen in the deals; a deal keeps its
 //! outcome, so that no date, reason or frozen rate becomes wrong.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, slice};
 
 use crm_kernel::{Context, Error, FieldError, OperationId, PipelineId, Result, Role};
 use crm_tenancy::Db;
@@ -63,19 +63,25 @@ pub(crate) fn one_operation(context: &Context) -> Context {
     Context { operation_id: Some(context.operation_id.unwrap_or_else(OperationId::generate)), ..context.clone() }
 }
 
-/// Moves the deals, a step at a time; each is a transaction of its own.
-pub(crate) async fn all(db: &Db, context: &Context, leadings: &[Leading]) -> Result<()> {
-    let mut steps = 0;
+/// Moves the deals, a step at a time; each is a transaction of its own. `version` is the one that the pipeline has meanwhile: stages that
+/// were added may have raised it, so that a refusal says it.
+pub(crate) async fn all(db: &Db, context: &Context, leadings: &[Leading], version: i32) -> Result<()> {
+    let (mut steps, mut moved) = (0, 0);
     for leading in leadings {
         loop {
-            if steps == MOST_STEPS {
-                return Err(too_many(steps * STEP));
-            }
             let mut tx = db.begin(context).await?;
             tx.require(Role::is_manager, "change pipelines")?;
-            let moved = store::lead(&mut tx, leading, STEP).await?;
+            if steps == MOST_STEPS {
+                let (pipeline, stage) = &leading.from;
+                if store::in_use(&mut tx, *pipeline, slice::from_ref(stage)).await?.is_empty() {
+                    break;
+                }
+                return Err(too_many(moved, version));
+            }
+            let step = store::lead(&mut tx, leading, STEP).await?;
             tx.commit().await?;
-            if moved < STEP {
+            moved += step;
+            if step < STEP {
                 break;
             }
             steps += 1;
@@ -84,7 +90,15 @@ pub(crate) async fn all(db: &Db, context: &Context, leadings: &[Leading]) -> Res
     Ok(())
 }
 
-fn too_many(moved: usize) -> Error {
-    let message = format!("{moved} deals were moved, and there are more: send it again to go on");
+fn too_many(moved: usize, version: i32) -> Error {
+    let message = format!(
+        "{moved} deals were moved, and there are more: send it again to go on. The version of the pipeline is {version} now, for If-Match"
+    );
     Error::Conflict(vec![FieldError::new("", "more_deals", message)])
+}
+
+/// The refusal of a change that named no version, and between whose steps somebody else changed the pipeline.
+pub(crate) fn overtaken() -> Error {
+    let message = "somebody else changed the pipeline while its deals were moved: look at it, and send it again to go on";
+    Error::Conflict(vec![FieldError::new("", "changed_meanwhile", message)])
 }

@@ -17,7 +17,7 @@ use diesel_async::RunQueryDsl;
 
 use crate::{
     fields::FIELDS,
-    pipeline::{PipelineRow, Stage},
+    pipeline::{Pipeline, PipelineRow, Stage},
     pipeline_changes::{self, PipelineColumnChanges, PipelineColumns, StagePlan},
     pipeline_moves::Leading,
     schema::{
@@ -132,12 +132,12 @@ pub(crate) async fn lead(tx: &mut Tx, leading: &Leading, most: usize) -> Result<
     diesel::update(these).set(set).execute(tx).await.expect_any(DEAL)
 }
 
-pub(crate) async fn remove_stages(tx: &mut Tx, id: PipelineId, keys: &[String]) -> Result<()> {
-    let own = stages::table.filter(stages::organization_id.eq(tx.organization_id())).filter(stages::pipeline_id.eq(id));
+pub(crate) async fn remove_stages(tx: &mut Tx, pipeline: &Pipeline, keys: &[String]) -> Result<()> {
+    let own = stages::table.filter(stages::organization_id.eq(tx.organization_id())).filter(stages::pipeline_id.eq(pipeline.id));
     let removed = diesel::delete(own.filter(stages::key.eq_any(keys))).execute(tx).await;
     // A deal came between the question and the answer.
     if let Err(DieselError::DatabaseError(DatabaseErrorKind::ForeignKeyViolation, _)) = removed {
-        return Err(pipeline_changes::in_use(keys));
+        return Err(pipeline_changes::in_use(keys, pipeline.version));
     }
     removed.expect_any(PIPELINE).map(|_| ())
 }

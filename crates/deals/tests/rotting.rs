@@ -3,7 +3,8 @@
 #![allow(clippy::indexing_slicing, reason = "tests fail by panicking")]
 
 use crm_deals::{
-    Deals, FIELDS, NewDeal, NewStage, PgDeals, PgPipelines, PipelineChanges, Pipelines, Stage, StageStep, VOCABULARY, default_sort,
+    Deals, FIELDS, NewDeal, NewStage, PgDeals, PgPipelines, PipelineChanges, Pipelines, Stage, StageStep, VOCABULARY,
+    default_sort,
 };
 use crm_kernel::{Condition, Expected, Filter, ListQuery, Timestamp, filter::Moment};
 use crm_testkit::{Plan, Tenant, TestDatabase};

@@ -2,8 +2,8 @@
 #![allow(clippy::indexing_slicing, reason = "tests fail by panicking")]
 
 use crm_deals::{
-    Deal, Deals, NewDeal, NewPipeline, NewStage, PgDeals, PgPipelines, Pipeline, PipelineChanges, Pipelines, Stage, StageMove,
-    StageOutcome, StageStep,
+    Deal, Deals, ExchangeRates, NewDeal, NewExchangeRate, NewPipeline, NewStage, PgDeals, PgExchangeRates, PgPipelines, Pipeline,
+    PipelineChanges, Pipelines, Stage, StageMove, StageOutcome, StageStep,
 };
 use crm_kernel::{Error, Expected, PipelineId, Result};
 use crm_testkit::{Tenant, TestDatabase, refusals};
@@ -35,6 +35,17 @@ impl Bench {
 
     async fn seen(&self, deal: &Deal) -> Deal {
         self.deals.get_with_deleted(&self.tenant.owner, deal.id).await.expect("it is there")
+    }
+
+    /// So many deals that wait for a decision.
+    async fn fill(&self, count: u32) {
+        let (own, member, pipeline) = (self.tenant.organization_id, self.tenant.member.user_id, self.pipeline.id);
+        let deals = format!(
+            "INSERT INTO crm_deals (organization_id, name, pipeline_id, stage, owner_id, created_by_id)
+             SELECT '{own}', 'GTX Pro ' || number, '{pipeline}', 'qualification', '{member}', '{member}'
+               FROM generate_series(1, {count}) AS number"
+        );
+        self.database.execute(&deals).await;
     }
 
     /// Without these stages and with those, and what becomes of the deals.
@@ -142,27 +153,82 @@ async fn every_fault_of_a_move_is_named_and_nothing_is_moved() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_moves_so_many_and_the_next_one_goes_on() {
+async fn a_deal_in_the_bin_counts_what_it_counted() {
     let bench = Bench::new().await;
-    let (own, member) = (bench.tenant.organization_id, bench.tenant.member.user_id);
-    bench
-        .database
-        .execute(&format!(
-            "INSERT INTO crm_deals (organization_id, name, pipeline_id, stage, owner_id, created_by_id)
-             SELECT '{own}', 'GTX Pro ' || number, '{}', 'qualification', '{member}', '{member}' FROM generate_series(1, 10300) AS number",
-            bench.pipeline.id
-        ))
-        .await;
-    let moves = [("qualification", "proposal")];
-    let refused = bench.change(&["qualification"], Vec::new(), &moves).await.expect_err("more than one call moves");
-    let Error::Conflict(fields) = refused else { panic!("{refused}") };
-    assert_eq!(fields[0].code, "more_deals");
-    let left = "SELECT count(*) FROM crm_deals WHERE stage = 'qualification'";
-    assert_eq!(bench.database.number(left).await, 300);
-    bench.change(&["qualification"], Vec::new(), &moves).await.expect("the rest");
-    assert_eq!(bench.database.number(left).await, 0);
+    let mut before = Vec::new();
+    for stage in ["qualification", "closed_won"] {
+        let new =
+            NewDeal { amount: "550".parse().ok(), currency: Some("EUR".into()), name: "GTX Pro".into(), ..NewDeal::default() };
+        let deal = bench.deals.create(&bench.tenant.member, new).await.expect("a deal");
+        let step = StageStep { stage: stage.into(), ..StageStep::default() };
+        let deal = bench.deals.move_to(&bench.tenant.member, deal.id, &Expected::Any, &step).await.expect("it moves");
+        bench.deals.delete(&bench.tenant.member, deal.id, &Expected::Any).await.expect("its own");
+        before.push(bench.seen(&deal).await);
+    }
+    let rates = PgExchangeRates::new(bench.database.db());
+    let (valid_on, rate) = ("2017-10-01".parse().expect("a day"), "1.17550253".parse().expect("a rate"));
+    rates.set(&bench.tenant.admin, &[NewExchangeRate { currency: "EUR".into(), valid_on, rate }]).await.expect("an admin");
+    let signed = NewStage { key: "signed".into(), ..as_sent(&bench.pipeline.stages[4]) };
+    let moves = [("qualification", "proposal"), ("closed_won", "signed")];
+    bench.change(&["qualification", "closed_won"], vec![signed], &moves).await.expect("an admin");
+    for (deal, stage) in before.iter().zip(["proposal", "signed"]) {
+        let seen = bench.seen(deal).await;
+        let counted = |deal: &Deal| (deal.base_rate.clone(), deal.base_rate_on, deal.base_amount.clone());
+        assert_eq!((seen.stage.as_str(), counted(&seen)), (stage, counted(deal)));
+    }
+    let back = bench.deals.restore(&bench.tenant.member, before[0].id).await.expect("who deleted it");
+    assert_eq!(back.base_amount.map(|amount| amount.to_string()).as_deref(), Some("646.53"), "it counts again");
+}
+
+/// What a change was refused with.
+fn conflict(refused: Result<Pipeline>) -> (String, String) {
+    let Error::Conflict(mut fields) = refused.expect_err("it is refused") else { panic!("another refusal") };
+    let field = fields.remove(0);
+    (field.code.into(), field.message.into())
+}
+
+const LEFT: &str = "SELECT count(*) FROM crm_deals WHERE stage = 'qualification'";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_moves_so_many_and_the_next_one_goes_on() {
+    let mut bench = Bench::new().await;
+    bench.fill(10_300).await;
+    let (moves, added) = ([("qualification", "discovery")], vec![open_stage("discovery", 30)]);
+    let (code, message) = conflict(bench.change(&["qualification"], added.clone(), &moves).await);
+    assert_eq!((code.as_str(), bench.database.number(LEFT).await), ("more_deals", 300));
+    // The stage is there already, and the pipeline has another version: the answer says which.
+    bench.pipeline.version += 1;
+    assert!(message.ends_with(&format!("is {} now, for If-Match", bench.pipeline.version)), "{message}");
+    bench.change(&["qualification"], added, &moves).await.expect("the rest");
+    assert_eq!(bench.database.number(LEFT).await, 0);
     let logged = "SELECT count(*) FROM crm_activities WHERE entity_type = 'deal' AND operation_id IS NOT NULL";
     assert_eq!(bench.database.number(logged).await, 10_300);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_moves_all_it_may_and_leaves_none_is_done() {
+    let bench = Bench::new().await;
+    bench.fill(10_000).await;
+    let changed = bench.change(&["qualification"], Vec::new(), &[("qualification", "proposal")]).await.expect("all were moved");
+    assert_eq!((bench.database.number(LEFT).await, changed.stages.len()), (0, 5));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_named_no_version_hears_of_none() {
+    let bench = Bench::new().await;
+    let deal = bench.deal("qualification").await;
+    let stays = bench.pipeline.stages.iter().filter(|stage| stage.key != "qualification").map(as_sent);
+    let moves = Some(vec![StageMove { from: "qualification".into(), to: "proposal".into() }]);
+    let changes = PipelineChanges { stages: Some(stays.collect()), moves, ..PipelineChanges::default() };
+    // Somebody holds the deal, so that the call waits between its two looks at the pipeline, and changes the pipeline.
+    let held = bench.database.hold(&format!("UPDATE crm_deals SET name = 'GTX Plus Pro' WHERE id = '{}'", deal.id)).await;
+    let (pipelines, admin, id) = (bench.pipelines.clone(), bench.tenant.admin.clone(), bench.pipeline.id);
+    let (sent, again) = (changes.clone(), changes);
+    let moving = tokio::spawn(async move { pipelines.update(&admin, id, &Expected::Any, &sent).await });
+    held.change_and_commit_under_a_waiter(&format!("UPDATE crm_pipelines SET name = 'Sales' WHERE id = '{id}'")).await;
+    assert_eq!(conflict(moving.await.expect("no panic")).0, "changed_meanwhile");
+    bench.pipelines.update(&bench.tenant.admin, id, &Expected::Any, &again).await.expect("it goes on");
+    assert_eq!(bench.seen(&deal).await.stage, "proposal");
 }
 
 #[tokio::test(flavor = "multi_thread")]
