@@ -199,8 +199,8 @@ CREATE INDEX crm_deal_stage_history_standing ON crm_deal_stage_history (organiza
     WHERE left_at IS NULL;
 
 -- As before, and deals with the moment from which they rot: rots_at to ask for, joined, and rots_at_shown to show, looked up for the page
--- alone. A question without rots_at reads neither of the two tables: each row finds one of them at most, by a unique key. A day is 24
--- hours, whatever the session's time zone.
+-- alone. A question without rots_at looks no stage up: the planner drops a join by a whole unique key; that of the open stay is a part of
+-- the table, so the stay of each row that is shown is looked up. A day is 24 hours, whatever the session's time zone.
 CREATE OR REPLACE FUNCTION app.install_query_view(target regclass, view_name text) RETURNS void
 LANGUAGE plpgsql
 AS $$

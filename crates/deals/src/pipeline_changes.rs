@@ -91,6 +91,8 @@ pub struct PipelineChanges {
     #[garde(custom(bounded), dive)]
     pub stages: Option<Vec<NewStage>>,
     /// Where the deals of stages go that are removed, deals in the bin too. Each is moved and logged as if by hand, under one operation id.
+    /// A call moves about 10,000. When there are more it is 409 `more_deals`, and the same call goes on; stages that it added have raised the
+    /// version, so the message says which one `If-Match` names then.
     #[serde(default, deserialize_with = "present")]
     #[garde(inner(length(max = MOST_STAGES)))]
     pub moves: Option<Vec<StageMove>>,
