@@ -1,7 +1,9 @@
 //! What a note must keep when it is made or changed. All faults at once.
 //!
 //! Must stay true: what a note is about is a kind and an id or neither; whom it mentions are ids, each once, so many at most. That they
-//! are active members is the database's to say.
+//! are active members is the database's to say, when they are named: whoever left since stays mentioned. No foreign key holds a mention to its
+//! membership, because the ids stand in a JSON list, which is what the index of `mentions` answers for. None is missing either: leaving
+//! ends a membership and never deletes it, and no role that programs log in as may (a test asks).
 
 use std::collections::HashSet;
 

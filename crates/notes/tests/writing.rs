@@ -80,3 +80,14 @@ async fn pinned_notes_come_first_and_the_newest_first_among_equals() {
     }
     assert_eq!(seen, ["3", "1", "4", "2"]);
 }
+
+/// Mentions have no foreign key: what they name stays because nobody can take it away.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_membership_that_was_mentioned_can_end_and_not_go() {
+    let database = TestDatabase::create().await;
+    let roles = "SELECT rolname FROM pg_roles
+                  WHERE has_table_privilege(rolname, 'memberships', 'DELETE') AND NOT rolsuper AND rolname LIKE 'crm%' ORDER BY 1";
+    assert_eq!(database.texts(roles).await, ["crm_owner"], "who owns the tables, and none that reads or writes them");
+    let able = "SELECT rolname FROM pg_roles WHERE rolname = 'crm_owner' AND rolcanlogin";
+    assert_eq!(database.texts(able).await, Vec::<String>::new(), "nobody logs in as the owner");
+}
