@@ -1,5 +1,5 @@
 //! Stages and pipelines that go: their deals are moved to others in the same call, and none is lost or changed otherwise.
-#![allow(clippy::indexing_slicing, reason = "tests fail by panicking")]
+#![allow(clippy::indexing_slicing, clippy::panic, reason = "tests fail by panicking")]
 
 use crm_deals::{
     Deal, Deals, ExchangeRates, NewDeal, NewExchangeRate, NewPipeline, NewStage, PgDeals, PgExchangeRates, PgPipelines, Pipeline,
@@ -184,7 +184,7 @@ async fn a_deal_in_the_bin_counts_what_it_counted() {
 fn conflict(refused: Result<Pipeline>) -> (String, String) {
     let Error::Conflict(mut fields) = refused.expect_err("it is refused") else { panic!("another refusal") };
     let field = fields.remove(0);
-    (field.code.into(), field.message.into())
+    (field.code, field.message)
 }
 
 const LEFT: &str = "SELECT count(*) FROM crm_deals WHERE stage = 'qualification'";

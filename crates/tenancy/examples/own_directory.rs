@@ -154,7 +154,6 @@ pub async fn run(admin_url: &str, app_url: &str) -> Result<Vec<String>, Box<dyn 
 }
 
 #[tokio::main]
-#[expect(clippy::print_stdout, reason = "a program tells what it did")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let [admin_url, app_url] = <[String; 2]>::try_from(std::env::args().skip(1).collect::<Vec<_>>())
         .map_err(|_| "say the administrator's address and the application's")?;
