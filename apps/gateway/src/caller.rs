@@ -40,9 +40,7 @@ impl Caller {
         if matches!(self.reach, Reach::Whole) {
             return Ok(());
         }
-        let (operation, resource) = (format!("{entity}:get"), id.map(|id| id.to_string()));
-        let wanted = Use { operation: &operation, entity, access: Access::Read.word(), resource: resource.as_deref() };
-        if self.reach.allows(&services.policy, &wanted)? {
+        if reaches(&self.reach, services, entity, "get", Access::Read, id)? {
             return Ok(());
         }
         Err(Error::forbidden(format!("this token may not read {entity} records, which the answer would contain")))
@@ -83,15 +81,11 @@ impl RecordCaller {
     ///
     /// # Errors
     /// `Forbidden` when the token does not allow it; `Unavailable` when a limit of its evaluation tripped.
-    pub fn may_also(&self, services: &Services, operation: &str, entity: &str, access: Access) -> Result<()> {
-        if matches!(self.reach, Reach::Whole) {
+    pub fn may_also(&self, services: &Services, entity: &str, action: &str, access: Access) -> Result<()> {
+        if matches!(self.reach, Reach::Whole) || reaches(&self.reach, services, entity, action, access, None)? {
             return Ok(());
         }
-        let wanted = Use { operation, entity, access: access.word(), resource: None };
-        if self.reach.allows(&services.policy, &wanted)? {
-            return Ok(());
-        }
-        Err(Error::forbidden(format!("this token may not do {operation}, which this would")))
+        Err(Error::forbidden(format!("this token may not do {entity}:{action}, which this would")))
     }
 
     /// For understanding what is asked, which comes before whether it may be done.
@@ -138,9 +132,7 @@ impl PartsCaller {
     /// # Errors
     /// `Forbidden` when token or role do not allow it; `Unavailable` when a limit of the evaluation tripped.
     pub fn permits(&self, services: &Services, entity: &str, action: &str, access: Access, id: Option<Uuid>) -> Result<()> {
-        let (operation, resource) = (format!("{entity}:{action}"), id.map(|id| id.to_string()));
-        let wanted = Use { operation: &operation, entity, access: access.word(), resource: resource.as_deref() };
-        if self.0.reach.allows(&services.policy, &wanted)? { Ok(()) } else { Err(refusal(&self.0.context)) }
+        if reaches(&self.0.reach, services, entity, action, access, id)? { Ok(()) } else { Err(refusal(&self.0.context)) }
     }
 
     /// Whether the token is less than what a login gave.
@@ -148,6 +140,13 @@ impl PartsCaller {
     pub fn is_limited(&self) -> bool {
         !matches!(self.0.reach, Reach::Whole)
     }
+}
+
+/// Whether a token reaches as far as this, asked as if it came alone.
+fn reaches(reach: &Reach, services: &Services, entity: &str, action: &str, access: Access, id: Option<Uuid>) -> Result<bool> {
+    let (operation, resource) = (format!("{entity}:{action}"), id.map(|id| id.to_string()));
+    let wanted = Use { operation: &operation, entity, access: access.word(), resource: resource.as_deref() };
+    reach.allows(&services.policy, &wanted)
 }
 
 fn refusal(context: &Context) -> Error {

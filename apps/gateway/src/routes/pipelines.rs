@@ -80,7 +80,7 @@ async fn get(caller: Caller, id: Path<PipelineId>, services: Data<Services>) -> 
 
 /// Deals that go along are moved as if each were moved by itself: a token that may not do that takes none along.
 fn may_move_deals(caller: &RecordCaller, services: &Services) -> Result<()> {
-    caller.may_also(services, "deal:move", "deal", Access::Write)
+    caller.may_also(services, "deal", "move", Access::Write)
 }
 
 /// Change a pipeline and its stages: a JSON Merge Patch
