@@ -34,7 +34,56 @@ BEGIN
     EXECUTE format('GRANT SELECT ON public.%I TO crm_app', view_name);
 END
 $$;
-DROP INDEX crm_deal_stage_history_standing;
+DROP TRIGGER guard_40_entry ON crm_deals;
+DROP FUNCTION app.enter_stage();
+CREATE OR REPLACE FUNCTION app.track_deal_stage() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+AS $$
+DECLARE
+    -- The clock's moment, after the row was waited for: with the transaction's, a stay could end before it began.
+    moment timestamptz := clock_timestamp();
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        -- An imported deal (the only kind not created now) has stood in its stage since it was closed, or else since it
+        -- was created.
+        INSERT INTO public.crm_deal_stage_history (
+            organization_id, deal_id, seq, pipeline_id, stage, entered_at, amount, owner_id, user_id)
+        SELECT deal.organization_id, deal.id, nextval('public.crm_activities_seq'), deal.pipeline_id, deal.stage,
+               CASE WHEN deal.created_at < now() AND stage.outcome <> 'open'
+                    THEN deal.actual_close_date::timestamp AT TIME ZONE 'UTC'
+                    ELSE deal.created_at
+               END,
+               deal.amount, deal.owner_id, app.user_id()
+          FROM newtab AS deal
+          LEFT JOIN public.crm_pipeline_stages AS stage
+            ON stage.organization_id = deal.organization_id
+           AND stage.pipeline_id = deal.pipeline_id
+           AND stage.key = deal.stage;
+        RETURN NULL;
+    END IF;
+
+    UPDATE public.crm_deal_stage_history AS history
+       SET left_at = greatest(moment, history.entered_at), next_stage = deal.stage
+      FROM newtab AS deal
+      JOIN oldtab AS before USING (organization_id, id)
+     WHERE (deal.pipeline_id, deal.stage) <> (before.pipeline_id, before.stage)
+       AND history.organization_id = deal.organization_id
+       AND history.deal_id = deal.id
+       AND history.left_at IS NULL;
+
+    INSERT INTO public.crm_deal_stage_history (
+        organization_id, deal_id, seq, pipeline_id, from_stage, stage, entered_at, amount, owner_id, user_id)
+    SELECT deal.organization_id, deal.id, nextval('public.crm_activities_seq'), deal.pipeline_id, before.stage, deal.stage,
+           moment, deal.amount, deal.owner_id, app.user_id()
+      FROM newtab AS deal
+      JOIN oldtab AS before USING (organization_id, id)
+     WHERE (deal.pipeline_id, deal.stage) <> (before.pipeline_id, before.stage);
+    RETURN NULL;
+END
+$$;
+
+ALTER TABLE crm_deals DROP COLUMN stage_entered_at;
+SELECT app.install_tracking('crm_deals', 'deal', 'r.name', status_column => 'stage');
 SELECT app.install_query_view('crm_deals', 'q_deals');
 
 CREATE OR REPLACE FUNCTION app.guard_record() RETURNS trigger

@@ -4,8 +4,10 @@
 -- What must stay true:
 --   * A deleted record is not changed, but for this: owner and admin may lead a deal in the bin to another stage, and change nothing else of
 --     it. Its stage is a foreign key, and without that a stage could not go for as long as the bin is kept, which may be for ever.
---   * rots_at of a deal is when the stay that it is in began plus the days that its stage gives now; NULL where the stage gives none. It is
---     kept nowhere: new days of a stage write that stage alone, and hold up nobody who moves a card.
+--   * stage_entered_at of a deal is when the stay that it is in began, the same moment as in crm_deal_stage_history. The guard here alone
+--     writes it.
+--   * rots_at of an open deal is that moment plus the days that its stage gives now; NULL where the stage gives none. It is kept nowhere:
+--     new days of a stage write that stage alone, and hold up nobody who moves a card.
 
 -- Whether nothing but the stage of a deal is another, and what follows from it.
 CREATE FUNCTION app.is_led_elsewhere(p_relation oid, p_old jsonb, p_new jsonb) RETURNS boolean
@@ -194,13 +196,74 @@ $$;
 
 -- ---------------------------------------------------------------- deals that rot
 
--- Who stands in a stage, and since when: what rots is asked of the stages that give days, whatever has been closed.
-CREATE INDEX crm_deal_stage_history_standing ON crm_deal_stage_history (organization_id, pipeline_id, stage, entered_at, deal_id)
-    WHERE left_at IS NULL;
+ALTER TABLE crm_deals ADD COLUMN stage_entered_at timestamptz NOT NULL DEFAULT now(); -- the default where the guard sleeps
+ALTER TABLE crm_deals DISABLE TRIGGER USER;
+UPDATE crm_deals AS deal
+   SET stage_entered_at = stay.entered_at
+  FROM crm_deal_stage_history AS stay
+ WHERE stay.organization_id = deal.organization_id AND stay.deal_id = deal.id AND stay.left_at IS NULL;
+ALTER TABLE crm_deals ENABLE TRIGGER USER;
+-- In the order of lists and with what rots_at is made of: what rots is found among the open deals, however many are closed.
+CREATE INDEX crm_deals_open ON crm_deals (organization_id, id) INCLUDE (pipeline_id, stage, stage_entered_at)
+    WHERE deleted_at IS NULL AND actual_close_date IS NULL;
+-- The log tells the step; that it was made when it was logged need not be said twice.
+SELECT app.install_tracking('crm_deals', 'deal', 'r.name', status_column => 'stage', hidden => ARRAY['stage_entered_at']);
 
--- As before, and deals with the moment from which they rot: rots_at to ask for, joined, and rots_at_shown to show, looked up for the page
--- alone. A question without rots_at looks no stage up: the planner drops a join by a whole unique key; that of the open stay is a part of
--- the table, so the stay of each row that is shown is looked up. A day is 24 hours, whatever the session's time zone.
+CREATE FUNCTION app.enter_stage() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        -- An imported deal (the only kind not created now) has stood in its stage since it was closed, or else since it was created.
+        NEW.stage_entered_at := NEW.created_at;
+        IF NEW.created_at < now() AND NEW.actual_close_date IS NOT NULL THEN
+            NEW.stage_entered_at := NEW.actual_close_date::timestamp AT TIME ZONE 'UTC';
+        END IF;
+    ELSIF (NEW.pipeline_id, NEW.stage) <> (OLD.pipeline_id, OLD.stage) THEN
+        -- The clock's moment, after the row was waited for: with the transaction's, a stay could end before it began.
+        NEW.stage_entered_at := greatest(clock_timestamp(), OLD.stage_entered_at);
+    END IF;
+    RETURN NEW;
+END
+$$;
+CREATE TRIGGER guard_40_entry BEFORE INSERT OR UPDATE OF pipeline_id, stage ON crm_deals
+    FOR EACH ROW EXECUTE FUNCTION app.enter_stage();
+
+-- As before, and a stay begins and ends when the deal says.
+CREATE OR REPLACE FUNCTION app.track_deal_stage() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        INSERT INTO public.crm_deal_stage_history (
+            organization_id, deal_id, seq, pipeline_id, stage, entered_at, amount, owner_id, user_id)
+        SELECT organization_id, id, nextval('public.crm_activities_seq'), pipeline_id, stage, stage_entered_at, amount, owner_id, app.user_id()
+          FROM newtab;
+        RETURN NULL;
+    END IF;
+
+    UPDATE public.crm_deal_stage_history AS history
+       SET left_at = greatest(deal.stage_entered_at, history.entered_at), next_stage = deal.stage
+      FROM newtab AS deal
+      JOIN oldtab AS before USING (organization_id, id)
+     WHERE (deal.pipeline_id, deal.stage) <> (before.pipeline_id, before.stage)
+       AND history.organization_id = deal.organization_id
+       AND history.deal_id = deal.id
+       AND history.left_at IS NULL;
+
+    INSERT INTO public.crm_deal_stage_history (
+        organization_id, deal_id, seq, pipeline_id, from_stage, stage, entered_at, amount, owner_id, user_id)
+    SELECT deal.organization_id, deal.id, nextval('public.crm_activities_seq'), deal.pipeline_id, before.stage, deal.stage,
+           deal.stage_entered_at, deal.amount, deal.owner_id, app.user_id()
+      FROM newtab AS deal
+      JOIN oldtab AS before USING (organization_id, id)
+     WHERE (deal.pipeline_id, deal.stage) <> (before.pipeline_id, before.stage);
+    RETURN NULL;
+END
+$$;
+
+-- As before, and deals with the moment from which they rot. The stage is joined by its whole key: a question without rots_at looks no stage
+-- up, and one that counts reads deals alone. A day is 24 hours, whatever the session's time zone.
 CREATE OR REPLACE FUNCTION app.install_query_view(target regclass, view_name text) RETURNS void
 LANGUAGE plpgsql
 AS $$
@@ -209,23 +272,14 @@ DECLARE
         SELECT encode(trim(TRAILING '\x00'::bytea FROM tgargs), 'escape')
           FROM pg_trigger
          WHERE tgrelid = target AND tgname = 'keep_times_insert');
-    rotting text := '';
-    stay    text := '';
+    rotting  text := '';
+    of_stage text := '';
 BEGIN
     IF entity = 'deal' THEN
-        rotting := ', stay.entered_at + stage_of_stay.rotting_days * interval ''24 hours'' AS rots_at,
-                    (SELECT shown.entered_at + stage_shown.rotting_days * interval ''24 hours''
-                       FROM crm_deal_stage_history AS shown
-                       JOIN crm_pipeline_stages AS stage_shown
-                         ON (stage_shown.organization_id, stage_shown.pipeline_id, stage_shown.key)
-                          = (shown.organization_id, shown.pipeline_id, shown.stage)
-                      WHERE shown.organization_id = record.organization_id AND shown.deal_id = record.id AND shown.left_at IS NULL)
-                    AS rots_at_shown';
-        stay := 'LEFT JOIN crm_deal_stage_history AS stay
-                 ON stay.organization_id = record.organization_id AND stay.deal_id = record.id AND stay.left_at IS NULL
-                 LEFT JOIN crm_pipeline_stages AS stage_of_stay
-                 ON (stage_of_stay.organization_id, stage_of_stay.pipeline_id, stage_of_stay.key)
-                  = (stay.organization_id, stay.pipeline_id, stay.stage) AND stage_of_stay.rotting_days IS NOT NULL';
+        rotting := ', record.stage_entered_at + stage.rotting_days * interval ''24 hours'' AS rots_at';
+        of_stage := 'LEFT JOIN crm_pipeline_stages AS stage
+                     ON (stage.organization_id, stage.pipeline_id, stage.key) = (record.organization_id, record.pipeline_id, record.stage)
+                    AND record.actual_close_date IS NULL AND stage.rotting_days IS NOT NULL';
     END IF;
     EXECUTE format('DROP VIEW IF EXISTS public.%I', view_name);
     IF entity IS NULL THEN
@@ -248,7 +302,7 @@ BEGIN
                 AND times.record_id = record.id
                %5$s
               WHERE record.organization_id = app.org_id() AND app.role() IS NOT NULL',
-            view_name, target, entity, rotting, stay);
+            view_name, target, entity, rotting, of_stage);
     END IF;
     EXECUTE format('ALTER VIEW public.%I OWNER TO crm_definer', view_name);
     EXECUTE format('GRANT SELECT ON public.%I TO crm_app', view_name);

@@ -77,7 +77,7 @@ pub struct Deal {
     /// When somebody last did something to it or to what hangs on it; what the CRM does by itself does not count.
     pub last_activity_at: Timestamp,
     /// From when on it has stood in its stage for longer than the stage's `rotting_days`; null where it never has.
-    #[diesel(select_expression = sql::<Nullable<Timestamptz>>("q_deals.rots_at_shown"))]
+    #[diesel(select_expression = sql::<Nullable<Timestamptz>>("q_deals.rots_at"))]
     #[diesel(select_expression_type = SqlLiteral<Nullable<Timestamptz>>)]
     pub rots_at: Option<Timestamp>,
     /// When it was deleted; null while it lives.

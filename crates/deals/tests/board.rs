@@ -277,7 +277,11 @@ async fn a_deal_rots_when_it_stands_longer_than_its_stage_says() {
     bench.pipelines.update(&bench.tenant.owner, pipeline.id, &Expected::Any, &changes).await.unwrap();
     let (old, new) = (bench.deal("old").await, bench.deal("new").await);
     let age = |deal: &Deal, days: &str| {
-        format!("UPDATE crm_deal_stage_history SET entered_at = entered_at - interval '{days}' WHERE deal_id = '{}'", deal.id)
+        format!(
+            "SET session_replication_role = replica;
+             UPDATE crm_deals SET stage_entered_at = stage_entered_at - interval '{days}' WHERE id = '{}'",
+            deal.id
+        )
     };
     bench.database.execute(&age(&old, "14 days")).await;
     bench.database.execute(&age(&new, "13 days 23 hours")).await;

@@ -34,6 +34,9 @@ async fn each_stay_says_from_where_to_where_how_long_and_by_whom() {
     assert_eq!(history[0].seconds.map(|seconds| seconds / 60), Some(90));
     assert_eq!((history[2].seconds, history[2].left_at), (None, None), "it is still there");
     assert_eq!(history[1].left_at, Some(history[2].entered_at));
+    let same = "SELECT count(*) FROM crm_deals AS deal JOIN crm_deal_stage_history AS stay ON stay.deal_id = deal.id AND stay.left_at IS NULL
+                 WHERE stay.entered_at = deal.stage_entered_at";
+    assert_eq!(database.number(same).await, 1, "the deal and its record of stays know of one moment");
     let amounts: Vec<_> = history.iter().map(|stay| stay.amount.as_ref().map(ToString::to_string)).collect();
     assert_eq!(amounts, [Some("10.00".into()), Some("12.50".into()), Some("12.50".to_owned())], "what it was worth when it came");
     let movers: Vec<_> = history.iter().map(|stay| stay.user_id).collect();

@@ -22,19 +22,18 @@ async fn with_deals(every: u32) -> (TestDatabase, Tenant) {
     database
         .execute(&format!(
             "SET session_replication_role = replica;
-             INSERT INTO crm_deals (organization_id, id, owner_id, created_by_id, name, pipeline_id, stage, amount, currency, actual_close_date)
+             INSERT INTO crm_deals (organization_id, id, owner_id, created_by_id, name, pipeline_id, stage, amount, currency, actual_close_date,
+                    stage_entered_at)
              SELECT '{own}', app.uuid7_at(now() - n * interval '1 minute'), '{member}', '{member}', 'GTX Pro ' || n, pipeline.id,
-                    CASE WHEN n % 5 = 0 THEN 'negotiation' ELSE 'closed_won' END, 550, 'USD', CASE WHEN n % 5 > 0 THEN '2017-01-02'::date END
+                    CASE WHEN n % 5 = 0 THEN 'negotiation' ELSE 'closed_won' END, 550, 'USD', CASE WHEN n % 5 > 0 THEN '2017-01-02'::date END,
+                    CASE WHEN n % {every} = 0 THEN '2017-01-02Z' ELSE now() END
                FROM generate_series(1, 20000) AS n, crm_pipelines AS pipeline WHERE pipeline.organization_id = '{own}';
-             INSERT INTO crm_deal_stage_history (organization_id, deal_id, pipeline_id, stage, entered_at)
-             SELECT organization_id, id, pipeline_id, stage, CASE WHEN substr(name, 9)::integer % {every} = 0 THEN '2017-01-02Z' ELSE now() END
-               FROM crm_deals WHERE organization_id = '{own}';
              UPDATE crm_pipeline_stages SET rotting_days = 14 WHERE organization_id = '{own}' AND key = 'negotiation';
              INSERT INTO crm_record_times (organization_id, entity, record_id, in_bin, updated_at, last_activity_at)
              SELECT organization_id, 'deal', id, false, updated_at, updated_at FROM crm_deals WHERE organization_id = '{own}'"
         ))
         .await;
-    for table in ["crm_deals", "crm_deal_stage_history", "crm_record_times"] {
+    for table in ["crm_deals", "crm_record_times"] {
         database.execute(&format!("VACUUM (ANALYZE) {table}")).await;
     }
     (database, tenant)

@@ -1,6 +1,6 @@
 //! What a question costs: how the database goes about a list that is narrowed by a condition, in some order.
 
-use crm_kernel::{Condition, Context, Direction, Error, Field, Kind, ListQuery, OrganizationId};
+use crm_kernel::{Condition, Context, Direction, Error, Field, Kind, ListQuery, OrganizationId, page::COUNT_BOUND};
 use crm_tenancy::{
     Db, Matching, Tx, cost,
     custom_fields::{Phase, Ranking},
@@ -10,7 +10,7 @@ use diesel::{
     QueryResult,
     pg::Pg,
     query_builder::{AstPass, Query, QueryFragment, QueryId},
-    sql_types::{Json, Text, Uuid as SqlUuid},
+    sql_types::{BigInt, Json, Text, Uuid as SqlUuid},
 };
 use diesel_async::RunQueryDsl;
 use serde_json::Value;
@@ -37,6 +37,13 @@ impl Plan {
         let mut tx = db.begin(context).await.expect("a transaction");
         let asked = Asked::of(&tx, context, view, condition, order);
         Self(Analysed(asked).get_result(&mut tx).await.expect("a plan"))
+    }
+
+    /// How the records were counted, up to the bound of counts.
+    pub async fn counted(db: &Db, context: &Context, view: &'static str, condition: &Condition) -> Self {
+        let mut tx = db.begin(context).await.expect("a transaction");
+        let counting = Counting(Asked::of(&tx, context, view, condition, ("id", Direction::Descending)));
+        Self(Analysed(counting).get_result(&mut tx).await.expect("a plan"))
     }
 
     /// How the first page of an affordable list was found, newest first, after the planner was asked what it costs.
@@ -178,6 +185,19 @@ impl Asked {
         Self { phase: Some(mark).filter(|_| field.nullable), after, ..asked }
     }
 
+    /// Those that are asked for, in no order.
+    fn walk_rows<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("SELECT id FROM ");
+        out.push_identifier(self.view)?;
+        out.push_sql(" WHERE organization_id = ");
+        out.push_bind_param::<SqlUuid, _>(&self.organization)?;
+        out.push_sql(" AND deleted_at IS NULL AND ");
+        if self.by_times {
+            out.push_sql("in_bin = false AND ");
+        }
+        self.condition.walk_ast(out.reborrow())
+    }
+
     /// `key >= k AND (key > k OR id > i)`, or `id > i` alone.
     fn walk_after<'b>(&'b self, place: &'b Place, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         let (column, direction) = self.order;
@@ -205,15 +225,7 @@ impl Asked {
 
 impl QueryFragment<Pg> for Asked {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql("SELECT id FROM ");
-        out.push_identifier(self.view)?;
-        out.push_sql(" WHERE organization_id = ");
-        out.push_bind_param::<SqlUuid, _>(&self.organization)?;
-        out.push_sql(" AND deleted_at IS NULL AND ");
-        if self.by_times {
-            out.push_sql("in_bin = false AND ");
-        }
-        self.condition.walk_ast(out.reborrow())?;
+        self.walk_rows(&mut out)?;
         let (column, direction) = self.order;
         if let Some(mark) = self.phase {
             out.push_sql(" AND ");
@@ -226,6 +238,20 @@ impl QueryFragment<Pg> for Asked {
         out.push_sql(" ORDER BY ");
         out.push_identifier(column)?;
         out.push_sql(if direction == Direction::Ascending { " ASC, id ASC LIMIT 51" } else { " DESC, id DESC LIMIT 51" });
+        Ok(())
+    }
+}
+
+/// How many there are, counted up to the bound.
+struct Counting(Asked);
+
+impl QueryFragment<Pg> for Counting {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("SELECT count(*) FROM (");
+        self.0.walk_rows(&mut out)?;
+        out.push_sql(" LIMIT ");
+        out.push_bind_param::<BigInt, _>(&(COUNT_BOUND + 1))?;
+        out.push_sql(") AS rows");
         Ok(())
     }
 }

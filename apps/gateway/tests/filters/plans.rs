@@ -404,9 +404,16 @@ async fn an_organisation_without_statistics_is_read_once() {
     database
         .execute(&format!(
             "INSERT INTO crm_contacts (organization_id, owner_id, created_by_id, first_name, last_name)
-             SELECT '{organization}', '{user}', '{user}', 'First', 'Last ' || n FROM generate_series(1, 3000) AS n"
+             SELECT '{organization}', '{user}', '{user}', 'First', 'Last ' || n FROM generate_series(1, 3000) AS n;
+             INSERT INTO crm_deals (organization_id, owner_id, created_by_id, pipeline_id, name, amount)
+             SELECT '{organization}', '{user}', '{user}', (SELECT id FROM crm_pipelines WHERE organization_id = '{organization}'),
+                    'GTX Pro ' || n, 4821 FROM generate_series(1, 3000) AS n"
         ))
         .await;
+    for view in ["q_contacts", "q_deals"] {
+        let plan = Plan::counted(&database.db(), &tenant.owner, view, &Condition::default()).await;
+        assert!(plan.wasted() <= MOST_WASTED, "{view}: {} rows for nothing: {}", plan.wasted(), plan.text());
+    }
     for filter in ["last_activity_at >= \"2001-01-01T00:00:00Z\"", "updated_at < \"2001-01-01T00:00:00Z\""] {
         let condition = Condition::parse(filter, &crm_contacts::VOCABULARY).unwrap();
         let plan = Plan::judged(&database.db(), &tenant.owner, "q_contacts", crm_contacts::FIELDS, &condition).await;

@@ -89,7 +89,7 @@ fn keeps_all(join: &Value) -> bool {
 /// Whether the rows come from a table that has one for each record, and nothing else.
 fn is_beside_records(node: &Value) -> bool {
     match node["Relation Name"].as_str() {
-        Some(relation) => matches!(relation, "crm_record_times" | "crm_custom_values" | "crm_deal_stage_history"),
+        Some(relation) => matches!(relation, "crm_record_times" | "crm_custom_values"),
         None => node.get("Join Type").is_none() && part(node, OUTER).is_object() && is_beside_records(part(node, OUTER)),
     }
 }
@@ -145,14 +145,10 @@ fn joined_by_and(test: &str) -> Vec<&str> {
 
 /// The one row that belongs to another.
 fn finds_by_id(node: &Value) -> bool {
-    let kept = |node: &Value| node["Index Name"].as_str().is_some_and(|index| index.ends_with("_pkey") || index == ONE_STAY);
+    let kept = |node: &Value| node["Index Name"].as_str().is_some_and(|index| index.ends_with("_pkey"));
     let passes_on = matches!(node["Node Type"].as_str(), Some("Memoize" | "Result" | "Bitmap Heap Scan"));
     kept(node) || passes_on && finds_by_id(part(node, OUTER))
 }
-
-/// By which the stay that a deal is in is found: the planner takes no index of a part of a table for one that is unique, and looks the stay
-/// up whether it is asked for or not.
-const ONE_STAY: &str = "crm_deal_stage_history_one_open";
 
 /// Whether records are put beside their times, or their values, by comparing each with each: that is what the planner does with an
 /// organisation of which it has no statistics yet, because it believes that there is one of each.
@@ -194,19 +190,6 @@ mod tests {
             ],
         });
         assert_eq!(estimated(lookups), (10.0, 10.0));
-    }
-
-    #[test]
-    fn the_stay_of_a_deal_is_looked_up_for_those_that_are_shown() {
-        let looked_up = |name: &str| {
-            json!({ "Node Type": "Nested Loop", "Join Type": "Left", "Total Cost": 9000.0, "Plans": [
-                { "Parent Relationship": "Outer", "Node Type": "Index Scan", "Total Cost": 5000.0, "Filter": "(name ~~ '%a%'::text)" },
-                { "Parent Relationship": "Inner", "Node Type": "Result", "Total Cost": 1.0, "Plans": [
-                    { "Parent Relationship": "Outer", "Node Type": "Index Scan", "Index Name": name, "Total Cost": 1.0 }] },
-            ] })
-        };
-        assert_eq!(estimated(looked_up("crm_deal_stage_history_one_open")), (10.0, 5000.0));
-        assert_eq!(estimated(looked_up("crm_deal_stage_history_report")), (10.0, 9000.0), "of those there may be many");
     }
 
     #[test]
