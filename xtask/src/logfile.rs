@@ -37,6 +37,12 @@ pub fn since(path: &Path, from: u64) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
+/// All that was written after `from`.
+pub fn whole(path: &Path, from: u64) -> Result<String> {
+    let bytes = read_from(path, from).with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
 pub fn last_lines(text: &str, count: usize) -> String {
     let lines: Vec<&str> = text.lines().collect();
     let skipped = lines.len().saturating_sub(count);

@@ -17,6 +17,12 @@ pub struct Spent {
 }
 
 pub fn spent(gateway: u32, postmaster: u32) -> Result<Spent> {
+    let gateway = Stat::read(gateway).context("the gateway is gone")?;
+    Ok(Spent { gateway: gateway.own, postgres: of_postgres(postmaster)? })
+}
+
+/// Seconds of PostgreSQL and all its backends until now.
+pub fn of_postgres(postmaster: u32) -> Result<f64> {
     let mut postgres = 0.0;
     for entry in fs::read_dir("/proc").context("there is no /proc")?.flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
@@ -24,8 +30,7 @@ pub fn spent(gateway: u32, postmaster: u32) -> Result<Spent> {
             postgres += stat.own + if pid == postmaster { stat.of_children } else { 0.0 };
         }
     }
-    let gateway = Stat::read(gateway).context("the gateway is gone")?;
-    Ok(Spent { gateway: gateway.own, postgres })
+    Ok(postgres)
 }
 
 struct Stat {

@@ -1,5 +1,6 @@
 //! One operation, asked over so many connections for so long.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -19,6 +20,8 @@ pub struct Target<'a> {
     pub gateway: u32,
     pub postmaster: u32,
     pub records: &'a Records,
+    /// Numbers that no request had yet.
+    pub new: AtomicU32,
 }
 
 /// What was seen.
@@ -65,8 +68,10 @@ async fn ask(target: &Target<'_>, operation: &Operation, number: usize, time: Du
     let begun = Instant::now();
     let mut took = Vec::new();
     let mut turn = 0;
-    while begun.elapsed() < time {
-        let request = (operation.request)(target.records, number, turn);
+    // What brings a record back to where it was is not left half way.
+    while begun.elapsed() < time || turn % operation.turns > 0 {
+        let new = target.new.fetch_add(1, Ordering::Relaxed).to_string();
+        let request = (operation.request)(target.records, number, turn, &new);
         let sent = Instant::now();
         let answer = connection.send(&request).await.with_context(|| operation.name)?;
         took.push(sent.elapsed());

@@ -3,56 +3,76 @@
 use std::fs;
 use std::time::Duration;
 
-use crate::bench::Options;
-use crate::bench::load::Seen;
+use crate::bench::{Measured, Options, load, pgbench};
 
 pub struct Row {
     operation: &'static str,
     connections: usize,
-    rate: f64,
-    /// Half of what lies between the slowest and the fastest slice, in parts of the median.
-    spread: f64,
+    rate: Spread,
     p50: f64,
     p95: f64,
     p99: f64,
     gateway: f64,
     postgres: f64,
     memory: f64,
+    /// Of pgbench.
+    raw_rate: Spread,
+    raw_postgres: f64,
+}
+
+/// A median, and half of what lies between the lowest and the highest, in parts of it.
+struct Spread {
+    median: f64,
+    half: f64,
+}
+
+impl Spread {
+    fn of(values: impl Iterator<Item = f64> + Clone) -> Self {
+        let median = median(values.clone());
+        let (lowest, highest) = values.fold((f64::MAX, 0.0_f64), |(low, high), value| (low.min(value), high.max(value)));
+        Self { median, half: (highest - lowest) / 2.0 / median }
+    }
+
+    fn text(&self) -> String {
+        format!("{:.0} ± {:.0} %", self.median, self.half * 100.0)
+    }
 }
 
 impl Row {
-    pub fn of(operation: &'static str, connections: usize, slices: &[Seen]) -> Self {
+    pub fn of(operation: &'static str, connections: usize, slices: &[(load::Seen, pgbench::Seen)]) -> Self {
         let milliseconds = |time: Duration| time.as_secs_f64() * 1000.0;
-        let rates: Vec<f64> = slices.iter().map(|it| it.rate).collect();
-        let rate = median(slices.iter().map(|it| it.rate));
-        let (slowest, fastest) = rates.iter().fold((f64::MAX, 0.0_f64), |(low, high), rate| (low.min(*rate), high.max(*rate)));
+        let served = |figure: fn(&load::Seen) -> f64| median(slices.iter().map(|(it, _)| figure(it)));
+        let took = |share: fn(&load::Seen) -> Duration| median(slices.iter().map(|(it, _)| milliseconds(share(it))));
         Self {
             operation,
             connections,
-            rate,
-            spread: (fastest - slowest) / 2.0 / rate,
-            p50: median(slices.iter().map(|it| milliseconds(it.p50))),
-            p95: median(slices.iter().map(|it| milliseconds(it.p95))),
-            p99: median(slices.iter().map(|it| milliseconds(it.p99))),
-            gateway: median(slices.iter().map(|it| it.gateway)),
-            postgres: median(slices.iter().map(|it| it.postgres)),
-            memory: slices.iter().map(|it| it.memory).fold(0.0, f64::max),
+            rate: Spread::of(slices.iter().map(|(it, _)| it.rate)),
+            p50: took(|it| it.p50),
+            p95: took(|it| it.p95),
+            p99: took(|it| it.p99),
+            gateway: served(|it| it.gateway),
+            postgres: served(|it| it.postgres),
+            memory: slices.iter().map(|(it, _)| it.memory).fold(0.0, f64::max),
+            raw_rate: Spread::of(slices.iter().map(|(_, raw)| raw.rate)),
+            raw_postgres: median(slices.iter().map(|(_, raw)| raw.postgres)),
         }
     }
 
     pub fn line(&self) -> String {
         format!(
-            "| {} | {} | {:.0} ± {:.0} % | {:.1} | {:.1} | {:.1} | {:.2} | {:.2} | {:.0} |",
+            "| {} | {} | {} | {:.1} | {:.1} | {:.1} | {:.2} | {:.2} | {:.0} | {} | {:.2} | {:.2} |",
             self.operation,
             self.connections,
-            self.rate,
-            self.spread * 100.0,
+            self.rate.text(),
             self.p50,
             self.p95,
             self.p99,
             self.gateway,
             self.postgres,
-            self.memory
+            self.memory,
+            self.raw_rate.text(),
+            self.raw_postgres,
+            self.rate.median / self.raw_rate.median,
         )
     }
 }
@@ -63,8 +83,9 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or_default()
 }
 
-pub fn section(options: &Options, rows: &[Row]) -> String {
-    let lines: Vec<String> = rows.iter().map(Row::line).collect();
+pub fn section(options: &Options, measured: &Measured) -> String {
+    let lines: Vec<String> = measured.rows.iter().map(Row::line).collect();
+    let ready = measured.ready.as_millis();
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let load = load.split(' ').next().unwrap_or("?").to_owned();
     let processors = std::thread::available_parallelism().map_or(0, usize::from);
@@ -73,9 +94,11 @@ pub fn section(options: &Options, rows: &[Row]) -> String {
          200,000 companies, 1,000,000 contacts, 300,000 deals, as `cargo xtask seed --scale` makes them. The gateway is compiled as it is deployed; it, PostgreSQL and \
          the client share {processors} processors (load at the end {load}). Requests a second and times are medians of {} slices of {} seconds, the spread is half of what lies \
          between the slowest and the fastest. Every answer is checked; one that is not what was asked for ends the run, so there are no errors to count. Processor time is \
-         what one request took of the gateway and of all of PostgreSQL.\n\n\
-         | operation | connections | requests/s | p50 ms | p95 ms | p99 ms | CPU ms gateway | CPU ms PostgreSQL | memory MB |\n\
-         | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n{}\n\n\
+         what one request took of the gateway and of all of PostgreSQL. The gateway was ready {ready} ms after its start.\n\n\
+         The three columns on the right are pgbench's, whose slices alternate with the gateway's: the statements that the gateway was seen to ask, in the same \
+         transactions, prepared (the thousand contacts as texts, because there are more values than pgbench prepares). The ratio is requests/s of the gateway by those of pgbench.\n\n\
+         | operation | connections | requests/s | p50 ms | p95 ms | p99 ms | CPU ms gateway | CPU ms PostgreSQL | memory MB | pgbench/s | CPU ms PostgreSQL | ratio |\n\
+         | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n{}\n\n\
          Again: `cargo xtask bench --write`.",
         options.slices,
         options.seconds,

@@ -181,7 +181,7 @@ impl QueryFragment<Pg> for Stream {
         );
         out.push_bind_param::<Array<Text>, _>(&self.entities)?;
         out.push_sql(
-            ") AS wanted (entity)
+            "::text[]) AS wanted (entity)
               CROSS JOIN LATERAL (
                     SELECT id, activity_type::text, entity_type::text, entity_id, occurred_at, user_id, actor_kind::text, description,
                            fields, changes
