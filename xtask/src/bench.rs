@@ -14,11 +14,13 @@ mod report;
 mod script;
 
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use tokio_postgres::Client;
 
 use crate::bench::load::Target;
@@ -62,7 +64,16 @@ const WIDE: &[(&str, &str)] = &[
 const MEMBER: &str = "member1@big.example";
 const OWNER: &str = "owner@big.example";
 
-pub async fn run(environment: &Environment, database: &Database, options: &Options) -> Result<()> {
+pub async fn run(environment: &Environment, options: &Options) -> Result<()> {
+    if !cfg!(debug_assertions) {
+        return database::with(environment, async |it| compare(environment, it, options).await).await;
+    }
+    // The client shares the processors with what it measures, so it is compiled like that, and takes the place of this process.
+    let program = talking_step("building the client", cargo::build(environment, "xtask", cargo::Profile::Release)).await?;
+    Err(Command::new(program).args(std::env::args_os().skip(1)).exec()).context("the client does not start")
+}
+
+async fn compare(environment: &Environment, database: &Database, options: &Options) -> Result<()> {
     let (admin, app_url, context) = scale::measured(environment, database, &scale::LARGE_SIZES).await?;
     let program = talking_step("building the gateway", cargo::build_gateway(environment, cargo::Profile::Release)).await?;
     let own = Environment { state: environment.state.join("bench"), ..environment.clone() };

@@ -34,7 +34,12 @@ pub enum Profile {
 
 /// Builds the gateway and says where it lies. Always the whole workspace's features: with another set the tree is built anew.
 pub async fn build_gateway(environment: &Environment, profile: Profile) -> Result<PathBuf> {
-    let arguments = ["build", "--workspace", "--bin", "crm-gateway", "--message-format=json-render-diagnostics"];
+    build(environment, "crm-gateway", profile).await
+}
+
+/// The same of any program of the workspace.
+pub async fn build(environment: &Environment, program: &str, profile: Profile) -> Result<PathBuf> {
+    let arguments = ["build", "--workspace", "--bin", program, "--message-format=json-render-diagnostics"];
     let release: &[&str] = match profile {
         Profile::Development => &[],
         Profile::Release => &["--release"],
@@ -42,10 +47,10 @@ pub async fn build_gateway(environment: &Environment, profile: Profile) -> Resul
     let child = command(environment).args(arguments).args(release).stdout(Stdio::piped()).spawn().context("cannot run cargo")?;
     let output = child.wait_with_output().await?;
     if !output.status.success() {
-        bail!("the gateway does not build; cargo says why above");
+        bail!("{program} does not build; cargo says why above");
     }
     let text = String::from_utf8_lossy(&output.stdout);
     let messages = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
     let mut executables = messages.filter_map(|message| message.get("executable")?.as_str().map(PathBuf::from));
-    executables.next_back().context("cargo built the gateway and did not say where")
+    executables.next_back().with_context(|| format!("cargo built {program} and did not say where"))
 }

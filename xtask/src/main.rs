@@ -147,7 +147,7 @@ async fn run(command: Command, database_url: Option<String>) -> Result<()> {
         Command::Test(options) => test::run(environment, &options).await,
         Command::Faults(options) => faults::run(environment, &options).await,
         Command::Conformance(options) => conformance::run(environment, &options).await,
-        Command::Bench(options) => database::with(environment, async |it| bench::run(environment, it, &options).await).await,
+        Command::Bench(options) => bench::run(environment, &options).await,
         Command::Openapi => openapi::run(environment).await,
         Command::Plans(options) => database::with(environment, async |it| plans::run(environment, it, &options).await).await,
         Command::Tidy => tidy::run(environment),

@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::{
-    board_store as cards,
+    board_store::{self as cards, Card},
     fields::FIELDS,
     model::Deal,
     pipeline::{Stage, StageOutcome},
@@ -159,16 +159,24 @@ pub(crate) async fn of(tx: &mut Tx, filter: &Filter) -> Result<Board> {
             standing.insert(stage, Sum::new(count, amount, weighted));
         }
     }
+    let mut top = match is_everything(filter) {
+        true => {
+            let keys = stages.iter().map(|(_, stage)| stage.key.clone()).collect();
+            Some(cards::top_of_each(tx, pipeline_id, keys, i64::from(FIRST_CARDS) + 1).await?)
+        }
+        false => None,
+    };
     let mut shown = Vec::with_capacity(stages.len());
     for (_, stage) in stages {
         let sum = standing.remove(&stage.key).unwrap_or_default();
         let question = CardsQuestion::new(&stage.key, filter.clone(), FIRST_CARDS)?;
-        let found = match sum.count {
+        let found = match (sum.count, &mut top) {
             // Nobody came since, or will be seen by the next look.
-            0 => Vec::new(),
-            _ => cards::after(tx, filter, (pipeline_id, &stage.key), None, rows_of(&question)).await?,
+            (0, _) => Vec::new(),
+            (_, Some(top)) => top.remove(&stage.key).unwrap_or_default(),
+            (_, None) => cards::after(tx, filter, (pipeline_id, &stage.key), None, rows_of(&question)).await?,
         };
-        let CardList { data, page } = dealt(tx, &question, found).await?;
+        let CardList { data, page } = dealt(&question, found);
         let Figures { count, amount, weighted_amount } = sum.shown(&currency);
         let Stage { key, label, outcome, rotting_days, .. } = stage;
         shown.push(BoardStage { stage: key, label, outcome, rotting_days, count, amount, weighted_amount, data, page });
@@ -197,13 +205,13 @@ pub(crate) async fn cards_of(tx: &mut Tx, question: &CardsQuestion) -> Result<Ca
     let stages = store::stages_of(tx, &[pipeline_id]).await?;
     if stages.is_empty() {
         // A pipeline that is not there has no cards, as its board has no stages.
-        return dealt(tx, question, Vec::new()).await;
+        return Ok(dealt(question, Vec::new()));
     }
     let stage = stages.into_iter().map(|(_, stage)| stage).find(|stage| stage.key == question.stage);
     let stage = stage.ok_or(Error::NotFound("stage"))?;
     let after = after.map(|(_, place, id)| (place, id));
     let found = cards::after(tx, &question.filter, (pipeline_id, &stage.key), after, rows_of(question)).await?;
-    dealt(tx, question, found).await
+    Ok(dealt(question, found))
 }
 
 /// One more than a page holds says that there are more.
@@ -244,18 +252,14 @@ pub(crate) async fn position_below(
 }
 
 /// A page of these deals as cards.
-async fn dealt(tx: &mut Tx, question: &CardsQuestion, found: Vec<(Deal, String)>) -> Result<CardList> {
-    let place = |(deal, place): &(Deal, String), _: &str| Position::new(json!([deal.pipeline_id, place]), deal.id);
+fn dealt(question: &CardsQuestion, found: Vec<Card>) -> CardList {
+    let place = |(deal, _, place): &Card, _: &str| Position::new(json!([deal.pipeline_id, place]), deal.id);
     let Page { data, page } = Page::from_rows(&question.query, found, None, place);
-    let ids: Vec<DealId> = data.iter().map(|(deal, _)| deal.id).collect();
-    let entered: HashMap<DealId, Timestamp> = cards::entered(tx, &ids).await?.into_iter().collect();
     let now = Timestamp::now();
-    let card = |(deal, _): (Deal, String)| {
-        // A deal that was brought in without its way stands where it was created.
-        let entered_at = entered.get(&deal.id).copied().unwrap_or(deal.created_at);
+    let card = |(deal, entered_at, _): Card| {
         let is_rotting = deal.rots_at.is_some_and(|from| from <= now);
         BoardCard { deal, entered_at, is_rotting }
     };
     let page = CardPage { next_cursor: page.next_cursor, has_more: page.has_more };
-    Ok(CardList { data: data.into_iter().map(card).collect(), page })
+    CardList { data: data.into_iter().map(card).collect(), page }
 }

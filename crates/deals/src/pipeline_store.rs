@@ -222,7 +222,7 @@ pub(crate) async fn by_stage(tx: &mut Tx, filter: &Filter) -> Result<Vec<ByStage
     narrowed(tx, own, Deleted::Exclude, filter).limit(MOST_STAGES).load(tx).await.expect_any(DEAL)
 }
 
-/// The same of all living deals, from what is kept beside them.
+/// The same of all living deals, from what is kept beside them: by month, of which there are fewer than owners.
 pub(crate) async fn kept_by_stage(tx: &mut Tx) -> Result<Vec<ByStage>> {
     let rows = figures::table.group_by((figures::pipeline_id, figures::stage)).select((
         figures::pipeline_id,
@@ -233,7 +233,7 @@ pub(crate) async fn kept_by_stage(tx: &mut Tx) -> Result<Vec<ByStage>> {
         sum(figures::base_amount),
         sum(figures::weighted_amount),
     ));
-    let own = rows.filter(figures::organization_id.eq(tx.organization_id())).filter(figures::grouping.eq("owner"));
+    let own = rows.filter(figures::organization_id.eq(tx.organization_id())).filter(figures::grouping.eq("month"));
     own.having(sql::<Bool>("sum(deals) > 0")).limit(MOST_STAGES).load(tx).await.expect_any(DEAL)
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Must stay true: no float; a weighted amount is rounded (half to even, three digits) once, when it is shown.
 
-use bigdecimal::{BigDecimal, RoundingMode};
+use bigdecimal::BigDecimal;
 use crm_kernel::Money;
 
 use crate::{pipeline::StageOutcome, summary::Figures};
@@ -58,8 +58,37 @@ impl Sums {
     }
 
     pub(crate) fn win_rate(&self) -> Option<String> {
-        let closed = self.won.count + self.lost.count;
-        let rate = || BigDecimal::from(self.won.count) / BigDecimal::from(closed);
-        (closed > 0).then(|| rate().with_scale_round(4, RoundingMode::HalfEven).to_plain_string())
+        win_rate(self.won.count, self.lost.count)
+    }
+}
+
+/// In whole numbers: a quotient of decimals has a hundred digits before it is rounded to four, for each owner of a summary.
+fn win_rate(won: i64, lost: i64) -> Option<String> {
+    let (won, closed) = (i128::from(won), i128::from(won) + i128::from(lost));
+    let (rate, rest) = ((won * 10_000).checked_div(closed)?, (won * 10_000).checked_rem(closed)?);
+    let is_up = rest * 2 > closed || rest * 2 == closed && rate % 2 == 1;
+    let rate = rate + i128::from(is_up);
+    Some(format!("{}.{:04}", rate / 10_000, rate % 10_000))
+}
+
+#[cfg(test)]
+mod tests {
+    use bigdecimal::{BigDecimal, RoundingMode};
+
+    use super::win_rate;
+
+    #[test]
+    fn a_rate_is_the_quotient_rounded_half_to_even() {
+        let exact = |won: i64, lost: i64| {
+            let quotient = BigDecimal::from(won) / BigDecimal::from(won + lost);
+            quotient.with_scale_round(4, RoundingMode::HalfEven).to_plain_string()
+        };
+        for (won, lost) in (0..60).flat_map(|won| (0..60).map(move |lost| (won, lost))).filter(|closed| *closed != (0, 0)) {
+            assert_eq!(win_rate(won, lost), Some(exact(won, lost)), "{won} of {}", won + lost);
+        }
+        // A half, to the even neighbour above and below.
+        assert_eq!((win_rate(1, 19_999).as_deref(), win_rate(3, 19_997).as_deref()), (Some("0.0000"), Some("0.0002")));
+        assert_eq!(win_rate(i64::MAX, i64::MAX).as_deref(), Some("0.5000"));
+        assert_eq!(win_rate(0, 0), None);
     }
 }

@@ -313,3 +313,29 @@ async fn a_deal_rots_when_it_stands_longer_than_its_stage_says() {
     bench.deals.move_to(&bench.tenant.member, new.id, &Expected::Any, &step).await.unwrap();
     assert_eq!(bench.asked("rots_at = null").await, ["new"], "what is closed does not rot");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_board_of_everything_is_the_board_of_a_question_that_everything_answers() {
+    let bench = Bench::new().await;
+    let mut deals = Vec::new();
+    for number in 0..28 {
+        deals.push(bench.deal(&format!("GTX Pro {number}")).await);
+    }
+    for (number, deal) in deals.iter().enumerate().filter(|(number, _)| number % 9 == 0) {
+        bench.place(deal, if number > 9 { "proposal" } else { "closed_won" }, None).await.unwrap();
+    }
+    bench.place(&deals[1], "prospecting", Some(Some(deals[20].id))).await.unwrap();
+    bench.deals.delete(&bench.tenant.member, deals[2].id, &Expected::Any).await.unwrap();
+    let moment = Moment::utc(bench.tenant.viewer.user_id, Timestamp::now());
+    let condition = Condition::parse("created_at > now() - 1d", &VOCABULARY).unwrap();
+    let asked = bench.board(&Filter::default().and(condition, &moment).unwrap()).await;
+    let mut everything = bench.board(&Filter::default()).await;
+    // A cursor is tied to what was asked.
+    for (stage, like) in everything.stages.iter_mut().zip(&asked.stages) {
+        assert_eq!(stage.page.next_cursor.is_some(), like.page.next_cursor.is_some());
+        stage.page.next_cursor.clone_from(&like.page.next_cursor);
+    }
+    assert_eq!(everything, asked);
+    let counts: Vec<i64> = asked.stages.iter().map(|stage| stage.count).collect();
+    assert_eq!((counts.iter().sum::<i64>(), asked.stages.iter().filter(|stage| stage.count > 0).count()), (27, 3));
+}

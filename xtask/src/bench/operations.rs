@@ -164,6 +164,7 @@ pub const ALL: &[Operation] = &[
             };
             post("/a-crm/contacts/bulk".into(), &json!({ "operations": (0..1_000).map(make).collect::<Vec<_>>() }))
         },
+        check: made,
         variants: 2,
         mode: Mode::Simple,
         ..READ
@@ -183,27 +184,40 @@ fn nth(all: &[String], connection: usize, turn: usize) -> &str {
     all.get((connection * 131 + turn) % all.len().max(1)).map(String::as_str).unwrap_or_default()
 }
 
-fn parsed(body: &[u8]) -> Result<Value> {
-    Ok(serde_json::from_slice(body)?)
+/// Answers are looked through and not parsed, because the client shares the processors with what it measures. Names of fields stand in
+/// answers with their quotes, and within a text these are escaped.
+fn times(body: &[u8], what: &str) -> usize {
+    body.windows(what.len()).filter(|window| *window == what.as_bytes()).count()
+}
+
+fn is_object(body: &[u8]) -> bool {
+    body.first() == Some(&b'{') && body.last() == Some(&b'}')
 }
 
 fn record(body: &[u8]) -> Result<()> {
-    ensure!(parsed(body)?.get("id").is_some(), "a record has an id");
+    ensure!(is_object(body) && times(body, "\"id\":") >= 1, "a record has an id");
     Ok(())
 }
 
 fn object(body: &[u8]) -> Result<()> {
-    ensure!(parsed(body)?.is_object(), "an object was asked for");
+    ensure!(is_object(body), "an object was asked for");
     Ok(())
 }
 
 fn list(body: &[u8]) -> Result<()> {
-    ensure!(parsed(body)?.get("data").is_some_and(Value::is_array), "a list was asked for");
+    ensure!(is_object(body) && body.starts_with(b"{\"data\":["), "a list was asked for");
     Ok(())
 }
 
 fn fifty(body: &[u8]) -> Result<()> {
-    let records = parsed(body)?.get("data").and_then(Value::as_array).map_or(0, Vec::len);
+    list(body)?;
+    let records = times(body, "\"version\":");
     ensure!(records == 50, "50 records were asked for and {records} came");
+    Ok(())
+}
+
+fn made(body: &[u8]) -> Result<()> {
+    let records = times(body, "\"status\":201");
+    ensure!(is_object(body) && records == 1_000, "1,000 records were to be made and {records} were");
     Ok(())
 }

@@ -4,7 +4,7 @@
 //! the id of a record that is made, a number that changes a record) is drawn. What must stay true: the text of a statement is the
 //! gateway's but for its parameters, and these keep their types.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fmt::Write;
 
 use anyhow::{Context, Result};
@@ -28,9 +28,13 @@ impl Mode {
     }
 }
 
-/// An id that nobody has: of the time when version 7 of this was young, and drawn from 2^72.
-const NEW_ID: &str = "('01a1f000-0000-7' || lpad(to_hex((:x)::int4), 3, '0') || '-8' || lpad(to_hex((:y)::int4), 3, '0') || '-' \
-                      || lpad(to_hex((:z)::int8), 12, '0'))::uuid";
+/// The so-many-th id that nobody has: of a day in November 2026, and drawn from 2^72.
+fn new_id(number: usize) -> String {
+    format!(
+        "('01a1f000-0000-7' || lpad(to_hex((:x)::int4), 3, '0') || '-8' || lpad(to_hex((:y)::int4), 3, '0') || '-' \
+         || lpad(to_hex((:z)::int8 + {number}), 12, '0'))::uuid"
+    )
+}
 
 /// One script for all requests.
 pub async fn of(admin: &Client, requests: &[Vec<Statement>], by_connection: Drawn) -> Result<String> {
@@ -40,8 +44,8 @@ pub async fn of(admin: &Client, requests: &[Vec<Statement>], by_connection: Draw
         Drawn::OwnOfConnection => format!("\\set r :client_id % {} + 1\n", requests.len()),
     };
     script.push_str("\\set n random(1, 2000000000)\n\\set m random(1, 2000000000)\n");
-    script.push_str("\\set x random(0, 4095)\n\\set y random(0, 4095)\n\\set z random(0, 281474976710655)\n");
-    let mut made = HashSet::new();
+    script.push_str("\\set x random(0, 4095)\n\\set y random(0, 4095)\n\\set z random(0, 281474976700000)\n");
+    let mut made = HashMap::new();
     for (number, statement) in first.iter().enumerate() {
         let types = match statement.parameters.is_empty() {
             true => Vec::new(),
@@ -75,13 +79,13 @@ async fn types(admin: &Client, text: &str) -> Result<Vec<String>> {
     Ok(prepared.params().iter().map(|of| format!("\"{}\".\"{}\"", of.schema(), of.name())).collect())
 }
 
-fn value(requests: &[Option<&str>], of_type: &str, inserts: bool, made: &mut HashSet<String>) -> String {
+fn value(requests: &[Option<&str>], of_type: &str, inserts: bool, made: &mut HashMap<String, usize>) -> String {
     let first = requests.first().copied().flatten();
     let is_id = of_type.ends_with("\"uuid\"");
     let differs = requests.iter().any(|value| *value != first);
-    if let Some(id) = first.filter(|id| is_id && (differs && inserts || made.contains(*id))) {
-        made.insert(id.to_owned());
-        return NEW_ID.to_owned();
+    if let Some(id) = first.filter(|id| is_id && (differs && inserts || made.contains_key(*id))) {
+        let next = made.len();
+        return new_id(*made.entry(id.to_owned()).or_insert(next));
     }
     if !differs {
         return literal(first, of_type);
@@ -140,7 +144,7 @@ fn filled(text: &str, values: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
+    use std::collections::HashMap;
 
     use super::{filled, literal, value};
 
@@ -152,7 +156,7 @@ mod tests {
 
     #[test]
     fn values_are_those_of_the_requests_or_drawn() {
-        let mut made = HashSet::new();
+        let mut made = HashMap::new();
         let mut of = |requests: &[Option<&str>], of_type: &str, inserts: bool| value(requests, of_type, inserts, &mut made);
         assert_eq!(of(&[Some("12:30"), Some("12:30")], "\"t\"", false), "E'12\\x3a30'::\"t\"");
         assert_eq!(

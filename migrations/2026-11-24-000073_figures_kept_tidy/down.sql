@@ -1,0 +1,1 @@
+ALTER TABLE crm_deal_figures RESET (autovacuum_vacuum_scale_factor, autovacuum_vacuum_threshold, autovacuum_vacuum_cost_delay);
