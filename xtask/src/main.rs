@@ -98,7 +98,7 @@ enum Command {
     Openapi,
     /// Fill a large organisation in a database of its own, and show what lists of it cost
     Plans(plans::Options),
-    /// Check the rules of the house: dependencies, files, links
+    /// Check the rules of the house: dependencies, files, links, commands that documents name
     Tidy,
     /// Say what this machine lacks and how to get it
     Doctor,

@@ -4,6 +4,7 @@
 //! the reason, and never worked around there.
 
 mod anatomy;
+mod commands;
 mod dependencies;
 mod deploy;
 mod documents;
@@ -68,6 +69,7 @@ pub fn check(environment: &Environment) -> Result<String> {
     migrations::check(&checkout, &mut findings);
     anatomy::check(&checkout, &mut findings);
     documents::check(&checkout, &mut findings);
+    commands::check(&checkout, &mut findings);
     deploy::check(&checkout, &mut findings);
     proofs::check(&checkout, &mut findings);
     let remarks: String = findings.remarks.iter().map(|remark| format!("remark: {remark}\n")).collect();
