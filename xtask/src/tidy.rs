@@ -8,6 +8,7 @@ mod commands;
 mod dependencies;
 mod deploy;
 mod documents;
+mod embedded;
 mod manifests;
 mod migrations;
 mod proofs;

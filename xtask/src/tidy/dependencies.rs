@@ -1,12 +1,13 @@
 //! Who may depend on whom: only on what docs/ARCHITECTURE.md draws below.
 //!
-//! A new crate is put into its layer here first. Domains do not know each other; actix-web is known to the gateway alone.
+//! A new crate is put into its layer here first. Domains do not know each other; actix-web is known to the gateway alone, and no client
+//! of a cloud or a cache to anything below it. What comes along by way of other packages is asked in `embedded.rs`.
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 use crate::environment::Environment;
-use crate::tidy::Findings;
+use crate::tidy::{Findings, embedded};
 
 pub const DOMAINS: [&str; 9] = ["companies", "contacts", "deals", "campaigns", "projects", "tasks", "notes", "activities", "ai"];
 const CAPABILITIES: [&str; 10] =
@@ -44,6 +45,9 @@ struct Dependency {
 pub fn check(environment: &Environment, findings: &mut Findings) -> Result<()> {
     for package in metadata(environment)?.packages {
         check_package(&package, findings);
+        if is_embeddable(&package.name) {
+            embedded::check(environment, &package.name, findings)?;
+        }
     }
     Ok(())
 }
@@ -90,6 +94,17 @@ fn layer(package: &str) -> Option<Layer> {
     CAPABILITIES.contains(&name).then_some(Layer::Capability)
 }
 
+/// What another team's program may depend on. Tests alone depend on testkit.
+fn is_embeddable(package: &str) -> bool {
+    package != "crm-testkit" && layer(package).is_some_and(|layer| layer < Layer::Program)
+}
+
+/// Servers and clients of the services around a server. `aws-lc-rs` is none: it computes signatures, and knows no network.
+pub(super) fn is_of_the_edge(dependency: &str) -> bool {
+    let is_of = |family: &&str| dependency.strip_prefix(*family).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
+    dependency.starts_with("aws-sdk-") || ["aws-config", "redis", "fred", "axum", "hyper", "reqwest"].iter().any(is_of)
+}
+
 fn objection(package: &str, from: Layer, dependency: &Dependency) -> Option<&'static str> {
     let is_test_only = dependency.kind.as_deref() == Some("dev");
     if dependency.name == "crm-testkit" {
@@ -97,6 +112,9 @@ fn objection(package: &str, from: Layer, dependency: &Dependency) -> Option<&'st
     }
     if dependency.name.starts_with("actix") && package != "crm-gateway" {
         return Some("only the gateway knows HTTP");
+    }
+    if is_of_the_edge(&dependency.name) && !is_test_only && from < Layer::Program {
+        return Some("who embeds a crate gets no cloud, no cache and no web server with it");
     }
     if dependency.name == "paperclip" && package != "crm-gateway" && !dependency.optional {
         return Some("below the gateway it must be optional");
@@ -113,7 +131,7 @@ fn objection(package: &str, from: Layer, dependency: &Dependency) -> Option<&'st
 
 #[cfg(test)]
 mod tests {
-    use super::{Dependency, layer, objection};
+    use super::{Dependency, is_embeddable, layer, objection};
 
     fn objects(package: &str, on: &str, kind: Option<&str>) -> bool {
         let dependency = Dependency { name: on.to_owned(), kind: kind.map(str::to_owned), optional: false };
@@ -137,5 +155,24 @@ mod tests {
         assert!(objects("crm-deals", "paperclip", None));
         assert!(objects("crm-deals", "crm-testkit", None));
         assert!(objects("crm-kernel", "crm-tenancy", None));
+    }
+
+    #[test]
+    fn below_the_gateway_there_is_no_cloud_no_cache_and_no_web_server() {
+        for edge in ["fred", "redis", "redis-test", "aws-sdk-s3", "aws-config", "axum", "hyper", "hyper-util", "reqwest"] {
+            assert!(objects("crm-deals", edge, None), "{edge}");
+            assert!(objects("crm-mail", edge, None), "{edge}");
+            assert!(!objects("crm-gateway", edge, None), "{edge}");
+            assert!(!objects("crm-deals", edge, Some("dev")), "{edge} may serve a test");
+        }
+        for other in ["aws-lc-rs", "redistribute", "frederick", "hyperloglog"] {
+            assert!(!objects("crm-tenancy", other, None), "{other}");
+        }
+    }
+
+    #[test]
+    fn what_can_be_embedded_is_all_that_is_below_the_programs_but_what_serves_tests() {
+        assert!(["crm-kernel", "crm-tenancy", "crm-deals", "crm-mail"].into_iter().all(is_embeddable));
+        assert!(!["crm-testkit", "crm-gateway", "xtask"].into_iter().any(is_embeddable));
     }
 }
