@@ -1,8 +1,4 @@
-//! Mail: the letters that identity wants sent, written as text and put into a local mailbox or sent by SMTP.
-//!
-//! Does not live here: the queue of letters (the database's, through `crm_tenancy`), and who may be written to.
-//! Must stay true: what a stranger typed never becomes a header or markup of a letter; a link's secret is in the letter and nowhere
-//! else; a mail server that is away stops nothing but letters.
+#![doc = include_str!("../README.md")]
 
 mod compose;
 mod deliver;
