@@ -5,7 +5,9 @@ use std::path::Path;
 use crate::tidy::dependencies::DOMAINS;
 use crate::tidy::{Checkout, Findings};
 
-const ROOMS: [&str; 6] = ["README.md", "src/lib.rs", "src/model.rs", "src/service.rs", "src/store.rs", "src/fields.rs"];
+/// The last one runs the program that the README shows: a crate that nobody has embedded is not known to be embeddable.
+const ROOMS: [&str; 7] =
+    ["README.md", "src/lib.rs", "src/model.rs", "src/service.rs", "src/store.rs", "src/fields.rs", "tests/embedding.rs"];
 
 pub fn check(checkout: &Checkout<'_>, findings: &mut Findings) {
     for domain in DOMAINS {
