@@ -1,7 +1,7 @@
 // A client whose types are made from the document of the API: what does not fit the document does not compile.
 //
 //   npm ci
-//   npx openapi-typescript http://127.0.0.1:8080/api/v1/openapi.json --output schema.d.ts
+//   npx openapi-typescript http://127.0.0.1:8080/api/v1/openapi.json --output schema.d.ts --empty-objects-unknown
 //   npx tsc --project . && node example.js http://127.0.0.1:8080 "$TOKEN"
 import createClient from "openapi-fetch";
 

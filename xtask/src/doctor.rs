@@ -27,7 +27,7 @@ pub async fn run(environment: &Environment) -> Result<()> {
         Some(file) => present("libfaketime", &file.display().to_string()),
         None => missing("libfaketime", "apt-get install libfaketime; what jumping clocks do is tested with it, on Linux alone"),
     }
-    let python = "apt-get install python3 python3-pip, 3.10 or newer; only `cargo xtask conformance` needs it";
+    let python = "apt-get install python3 python3-pip, 3.10 or newer; `cargo xtask conformance` needs it, and docs/REST-GUIDE.md is run with it where it is";
     program("python3", &["--version"], python).await;
     say("\nneeded to run: one of these databases\n");
     databases(environment).await;
