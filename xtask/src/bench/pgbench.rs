@@ -10,6 +10,7 @@ use tokio_postgres::config::{Config, Host};
 
 use crate::bench::costs;
 use crate::bench::script::Mode;
+use crate::environment::variable;
 use crate::logfile;
 
 /// Where Debian puts what is not for every day.
@@ -35,9 +36,9 @@ pub struct Seen {
 
 pub async fn find() -> Result<PathBuf> {
     let installed = fs::read_dir(FOLDERS).into_iter().flatten().flatten().map(|entry| entry.path().join("bin/pgbench"));
-    let anywhere =
-        std::env::var_os("PATH").map(|path| std::env::split_paths(&path).map(|folder| folder.join("pgbench")).collect());
-    let candidates: Vec<PathBuf> = anywhere.unwrap_or_else(Vec::new).into_iter().chain(installed).collect();
+    let path = variable("PATH").unwrap_or_default();
+    let anywhere = std::env::split_paths(&path).map(|folder| folder.join("pgbench"));
+    let candidates: Vec<PathBuf> = anywhere.chain(installed).collect();
     candidates.into_iter().find(|file| file.is_file()).context("there is no pgbench: Debian has it in postgresql-contrib")
 }
 
