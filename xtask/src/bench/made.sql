@@ -12,4 +12,3 @@ DELETE FROM crm_record_times USING made
 DELETE FROM crm_contacts USING made
  WHERE crm_contacts.organization_id = made.organization_id AND crm_contacts.id = made.id;
 COMMIT;
-VACUUM (ANALYZE) crm_contacts, crm_contact_points, crm_record_times, crm_deals, crm_deal_figures;
