@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail by panicking")]
 
 mod configuration;
+mod dashboard;
 mod ending;
 mod metrics;
 #[path = "../support/mod.rs"]
