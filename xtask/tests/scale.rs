@@ -60,7 +60,7 @@ async fn a_fill_that_was_killed_goes_on_and_the_same_sizes_make_the_same_records
                  SELECT (to_jsonb(r) - ARRAY['organization_id', 'owner_id', 'assigned_to_id', 'project_manager_id', 'created_by_id',
                                              'deleted_by_id', 'mentions', 'pipeline_id', 'stage_id',
                                              'started_at', 'paused_at', 'completed_at', 'cancelled_at']
-                         - CASE WHEN r.version > 1 THEN ARRAY['updated_at', 'board_position'] ELSE '{{}}'::text[] END)::text AS said, r.id
+                         - CASE WHEN r.version > 1 THEN ARRAY['updated_at', 'board_position', 'stage_entered_at'] ELSE '{{}}'::text[] END)::text AS said, r.id
                    FROM {table} AS r JOIN organizations AS o ON o.id = r.organization_id
                   WHERE o.slug IN ('big', 'middle')) AS made GROUP BY id, said HAVING count(*) <> 2"
         );
