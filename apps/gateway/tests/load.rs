@@ -1,8 +1,8 @@
 //! A thousand logins at once, and somebody who reads meanwhile and hardly notices.
 //!
 //! The gateway is a program of its own, and those who log in are threads of the lowest priority: what they take is what clients on
-//! other machines would take. Idle and busy stretches take turns, each busy one is compared with the idle one just before it, and the
-//! median of these counts: whatever else this machine does meets both.
+//! other machines would take. Idle and busy stretches take turns, so that whatever else this machine does meets both, and all reads of
+//! either kind are judged together: a stretch alone has too few for its p95 to be more than the luck of seven reads.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail by panicking")]
 #![allow(clippy::print_stdout, reason = "the numbers are worth seeing when the test passes, too")]
@@ -26,10 +26,10 @@ use support::{
 const LOGINS: usize = 1000;
 const STRETCHES: usize = 7;
 /// Reads of an idle stretch.
-const READS: usize = 200;
-/// A full page, as lists give it when nothing else is asked for. What takes less than a slice of the system's scheduler, four milliseconds
-/// here, would measure the scheduler.
-const PAGE: usize = 50;
+const READS: usize = 150;
+/// The longest page that a list gives. A read that is not much longer than a slice of the system's scheduler, four milliseconds
+/// here, would measure the scheduler: fifty take six.
+const PAGE: usize = 200;
 
 /// A thousand people from a thousand addresses, all at once; how many were answered how. Few of them exist, which makes no difference.
 fn logins(base: &str, email: &str, stretch: usize) -> BTreeMap<u16, usize> {
@@ -60,7 +60,7 @@ fn logins(base: &str, email: &str, stretch: usize) -> BTreeMap<u16, usize> {
 
 async fn timed_read(reader: &Caller) -> Duration {
     let began = Instant::now();
-    let page = reader.get("companies?limit=50").await.expect(200);
+    let page = reader.get("companies?limit=200").await.expect(200);
     let elapsed = began.elapsed();
     assert_eq!(page.body["data"].as_array().map(Vec::len), Some(PAGE), "the whole page was read");
     elapsed
@@ -70,11 +70,6 @@ async fn timed_read(reader: &Caller) -> Duration {
 fn p95(mut times: Vec<Duration>) -> Duration {
     times.sort();
     times[times.len() * 95 / 100]
-}
-
-fn median(mut ratios: Vec<f64>) -> f64 {
-    ratios.sort_by(f64::total_cmp);
-    ratios[ratios.len() / 2]
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -96,30 +91,28 @@ async fn a_reader_hardly_notices_a_thousand_logins_at_once() {
     }
     let (mut idle, mut busy, mut answers) = (Vec::new(), Vec::new(), BTreeMap::<u16, usize>::new());
     for stretch in 0..STRETCHES {
-        let mut times = Vec::new();
         for _ in 0..READS {
-            times.push(timed_read(&reader).await);
+            idle.push(timed_read(&reader).await);
         }
-        idle.push(p95(times));
 
         let (base, email) = (gateway.base.clone(), tenant.email("member"));
         let load = thread::spawn(move || logins(&base, &email, stretch));
-        let mut times = Vec::new();
+        let before = busy.len();
         while !load.is_finished() {
-            times.push(timed_read(&reader).await);
+            busy.push(timed_read(&reader).await);
         }
         for (status, count) in load.join().unwrap() {
             *answers.entry(status).or_default() += count;
         }
-        assert!(times.len() > 40, "only {} reads while the others logged in", times.len());
-        busy.push(p95(times));
+        assert!(busy.len() > before + 40, "only {} reads while the others logged in", busy.len() - before);
     }
-    println!("p95 of each stretch, idle {idle:?}, busy {busy:?}; logins answered {answers:?}");
+    let reads = (idle.len(), busy.len());
+    let (idle, busy) = (p95(idle), p95(busy));
+    println!("p95 of {reads:?} reads, idle {idle:?}, busy {busy:?}; logins answered {answers:?}");
     assert_eq!(answers.values().sum::<usize>(), STRETCHES * LOGINS, "everyone is answered");
     assert!(answers.keys().all(|status| [200, 401, 429].contains(status)), "{answers:?}");
     assert!(answers[&401] > STRETCHES * 120, "as many as the queue holds are judged each time: {answers:?}");
     assert!(answers[&429] > LOGINS, "most are told to come back: {answers:?}");
-    let ratios = idle.iter().zip(&busy).map(|(idle, busy)| busy.as_secs_f64() / idle.as_secs_f64());
-    let ratio = median(ratios.collect());
+    let ratio = busy.as_secs_f64() / idle.as_secs_f64();
     assert!(ratio < 2.0, "p95 of a read, busy to idle: {ratio:.2}, of idle {idle:?}, busy {busy:?}");
 }
