@@ -7,7 +7,8 @@ use bigdecimal::BigDecimal;
 use crm_kernel::{Condition, Date, DealId, Deleted, Error, Filter, PipelineId, Result, TeamId, Timestamp, UserId};
 use crm_tenancy::{Entity, Expect, Tx, cost};
 use diesel::{
-    BoolExpressionMethods, ExpressionMethods, NullableExpressionMethods, OptionalExtension, QueryDsl, SelectableHelper,
+    BoolExpressionMethods, ExpressionMethods, JoinOnDsl, NullableExpressionMethods, OptionalExtension, QueryDsl,
+    SelectableHelper,
     dsl::{count, count_star, exists, now, sql, sum},
     result::{DatabaseErrorKind, Error as DieselError},
     sql_types::{BigInt, Bool, Integer, Nullable, Text, Uuid as SqlUuid},
@@ -17,7 +18,7 @@ use diesel_async::RunQueryDsl;
 
 use crate::{
     fields::FIELDS,
-    pipeline::{Pipeline, PipelineRow, Stage},
+    pipeline::{Pipeline, PipelineRow, Stage, StageOutcome},
     pipeline_changes::{self, PipelineColumnChanges, PipelineColumns, StagePlan},
     pipeline_moves::Leading,
     schema::{
@@ -254,19 +255,25 @@ pub(crate) async fn by_owner(tx: &mut Tx, filter: &Filter) -> Result<Vec<ByOwner
     ordered.limit(MOST_OWNER_GROUPS).load(tx).await.expect_any(DEAL)
 }
 
-/// The same of all living deals, from what is kept beside them.
-pub(crate) async fn kept_by_owner(tx: &mut Tx) -> Result<Vec<ByOwner>> {
-    let rows = figures::table.group_by((figures::owner_id, figures::pipeline_id, figures::stage)).select((
+/// Whatever deals are grouped by, and their outcome; how many deals, their sum, and the sum of each times its probability in percent.
+pub(crate) type ByOutcome<K> = (Option<K>, StageOutcome, i64, Option<BigDecimal>, Option<BigDecimal>);
+
+/// All living deals by owner, from what is kept beside them. The database puts stages under their outcome, because most stages are open
+/// ones and every group is read here as exact decimals.
+pub(crate) async fn kept_by_owner(tx: &mut Tx) -> Result<Vec<ByOutcome<UserId>>> {
+    let of_stage = q_pipeline_stages::organization_id.eq(figures::organization_id);
+    let of_stage =
+        of_stage.and(q_pipeline_stages::pipeline_id.eq(figures::pipeline_id)).and(q_pipeline_stages::key.eq(figures::stage));
+    let kept = figures::table.inner_join(q_pipeline_stages::table.on(of_stage));
+    let rows = kept.group_by((figures::owner_id, q_pipeline_stages::outcome)).select((
         figures::owner_id,
-        figures::pipeline_id,
-        figures::stage,
+        q_pipeline_stages::outcome,
         sql::<BigInt>("sum(deals)::bigint"),
         sum(figures::base_amount),
         sum(figures::weighted_amount),
     ));
     let own = rows.filter(figures::organization_id.eq(tx.organization_id())).filter(figures::grouping.eq("owner"));
-    let there = own.having(sql::<Bool>("sum(deals) > 0")).order(figures::owner_id);
-    there.limit(MOST_OWNER_GROUPS).load(tx).await.expect_any(DEAL)
+    own.having(sql::<Bool>("sum(deals) > 0")).limit(MOST_OWNER_GROUPS).load(tx).await.expect_any(DEAL)
 }
 
 /// Month (`2017-03`), pipeline and stage; how many deals, their sum, and the sum of each times its probability.
@@ -290,12 +297,15 @@ pub(crate) async fn by_month(tx: &mut Tx, filter: &Filter, most_groups: i64) -> 
     ordered.limit(most_groups).load(tx).await.expect_any(DEAL)
 }
 
-/// The same of all living deals, from what is kept beside them.
-pub(crate) async fn kept_by_month(tx: &mut Tx, most_groups: i64) -> Result<Vec<ByMonth>> {
-    let rows = figures::table.group_by((figures::month, figures::pipeline_id, figures::stage)).select((
+/// All living deals by month, from what is kept beside them; the newest months first, those without a date before all.
+pub(crate) async fn kept_by_month(tx: &mut Tx, most_groups: i64) -> Result<Vec<ByOutcome<String>>> {
+    let of_stage = q_pipeline_stages::organization_id.eq(figures::organization_id);
+    let of_stage =
+        of_stage.and(q_pipeline_stages::pipeline_id.eq(figures::pipeline_id)).and(q_pipeline_stages::key.eq(figures::stage));
+    let kept = figures::table.inner_join(q_pipeline_stages::table.on(of_stage));
+    let rows = kept.group_by((figures::month, q_pipeline_stages::outcome)).select((
         figures::month,
-        figures::pipeline_id,
-        figures::stage,
+        q_pipeline_stages::outcome,
         sql::<BigInt>("sum(deals)::bigint"),
         sum(figures::base_amount),
         sum(figures::weighted_amount),

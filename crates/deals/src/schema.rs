@@ -263,6 +263,9 @@ diesel::table! {
 
 diesel::allow_tables_to_appear_in_same_query!(q_deals, organizations);
 diesel::allow_tables_to_appear_in_same_query!(q_deals, q_pipeline_stages);
+diesel::allow_tables_to_appear_in_same_query!(q_deal_figures, q_pipeline_stages);
+diesel::allow_columns_to_appear_in_same_group_by_clause!(q_deal_figures::owner_id, q_pipeline_stages::outcome);
+diesel::allow_columns_to_appear_in_same_group_by_clause!(q_deal_figures::month, q_pipeline_stages::outcome);
 diesel::allow_tables_to_appear_in_same_query!(crm_deal_contacts, q_contacts);
 
 diesel::table! {

@@ -232,11 +232,7 @@ async fn by_owner(
     stages: &Stages,
     currency: &str,
 ) -> Result<(Vec<OwnerFigures>, Vec<TeamFigures>)> {
-    let mut by_owner: BTreeMap<Option<UserId>, Sums> = BTreeMap::new();
-    for (owner, pipeline, stage, count, amount, weighted) in rows_by_owner(tx, filter).await? {
-        let sums = by_owner.entry(owner).or_default();
-        sums.add(stages.outcome(pipeline, stage)?, &Sum::new(count, amount, weighted));
-    }
+    let by_owner = sums_by_owner(tx, filter, stages).await?;
     let ids: Vec<UserId> = by_owner.keys().copied().flatten().collect();
     let mut people = BTreeMap::new();
     for (owner_id, name, team_id, team_name) in store::owners(tx, &ids).await? {
@@ -266,11 +262,7 @@ async fn by_owner(
 }
 
 async fn by_month(tx: &mut Tx, filter: &Filter, stages: &Stages, currency: &str) -> Result<Vec<MonthFigures>> {
-    let mut by_month: BTreeMap<Option<String>, Sums> = BTreeMap::new();
-    for (month, pipeline, stage, count, amount, weighted) in rows_by_month(tx, filter, stages).await? {
-        let sums = by_month.entry(month).or_default();
-        sums.add(stages.outcome(pipeline, stage)?, &Sum::new(count, amount, weighted));
-    }
+    let mut by_month = sums_by_month(tx, filter, stages).await?;
     let undated = by_month.remove_entry(&None);
     let too_many = by_month.len().saturating_sub(MOST_MONTHS);
     let months = by_month.into_iter().skip(too_many).chain(undated).map(|(month, sums)| {
@@ -281,18 +273,39 @@ async fn by_month(tx: &mut Tx, filter: &Filter, stages: &Stages, currency: &str)
 }
 
 /// From what is kept beside the deals, where nothing is asked.
-pub(crate) async fn rows_by_owner(tx: &mut Tx, filter: &Filter) -> Result<Vec<store::ByOwner>> {
-    if is_everything(filter) { store::kept_by_owner(tx).await } else { store::by_owner(tx, filter).await }
+pub(crate) async fn sums_by_owner(tx: &mut Tx, filter: &Filter, stages: &Stages) -> Result<BTreeMap<Option<UserId>, Sums>> {
+    if is_everything(filter) {
+        return Ok(sums_of(store::kept_by_owner(tx).await?));
+    }
+    let mut by_owner: BTreeMap<_, Sums> = BTreeMap::new();
+    for (owner, pipeline, stage, count, amount, weighted) in store::by_owner(tx, filter).await? {
+        let outcome = stages.outcome(pipeline, stage)?;
+        by_owner.entry(owner).or_default().add(outcome, &Sum::new(count, amount, weighted));
+    }
+    Ok(by_owner)
 }
 
 /// From what is kept beside the deals, where nothing is asked.
-pub(crate) async fn rows_by_month(tx: &mut Tx, filter: &Filter, stages: &Stages) -> Result<Vec<store::ByMonth>> {
+pub(crate) async fn sums_by_month(tx: &mut Tx, filter: &Filter, stages: &Stages) -> Result<BTreeMap<Option<String>, Sums>> {
     // One month more than is shown, because those without a date come first; each in every stage at most.
     let most_groups = i64::try_from((MOST_MONTHS + 1) * stages.0.len()).unwrap_or(i64::MAX);
-    match is_everything(filter) {
-        true => store::kept_by_month(tx, most_groups).await,
-        false => store::by_month(tx, filter, most_groups).await,
+    if is_everything(filter) {
+        return Ok(sums_of(store::kept_by_month(tx, most_groups).await?));
     }
+    let mut by_month: BTreeMap<_, Sums> = BTreeMap::new();
+    for (month, pipeline, stage, count, amount, weighted) in store::by_month(tx, filter, most_groups).await? {
+        let outcome = stages.outcome(pipeline, stage)?;
+        by_month.entry(month).or_default().add(outcome, &Sum::new(count, amount, weighted));
+    }
+    Ok(by_month)
+}
+
+fn sums_of<K: Ord>(rows: Vec<store::ByOutcome<K>>) -> BTreeMap<Option<K>, Sums> {
+    let mut sums: BTreeMap<_, Sums> = BTreeMap::new();
+    for (key, outcome, count, amount, weighted) in rows {
+        sums.entry(key).or_default().add(outcome, &Sum::new(count, amount, weighted));
+    }
+    sums
 }
 
 /// Stable, so that equals stay in the order of their ids.

@@ -27,9 +27,10 @@ impl Sum {
     }
 
     pub(crate) fn shown(&self, currency: &str) -> Figures {
-        let hundredth = BigDecimal::new(1.into(), 2);
+        let (weighted, scale) = self.weighted.as_bigint_and_scale();
+        let weighted = BigDecimal::new(weighted.into_owned(), scale + 2);
         let amount = Money::from_decimal(&self.amount).in_currency(currency);
-        let weighted_amount = Money::from_decimal(&(&self.weighted * hundredth)).in_currency(currency);
+        let weighted_amount = Money::from_decimal(&weighted).in_currency(currency);
         Figures { count: self.count, amount, weighted_amount }
     }
 }

@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::{
     pipeline_store as store,
     store::base_currency,
-    summary::{Figures, Stages, most_won_first, rows_by_month, rows_by_owner},
+    summary::{Figures, Stages, most_won_first, sums_by_month, sums_by_owner},
     sums::{Sum, Sums},
 };
 
@@ -135,11 +135,7 @@ pub(crate) async fn of(tx: &mut Tx, filter: &Filter) -> Result<WinLoss> {
     store::require_affordable(tx, filter).await?;
     let currency = base_currency(tx).await?;
     let stages = Stages::of(&store::all_stages(tx).await?);
-    let mut months: BTreeMap<Option<String>, Sums> = BTreeMap::new();
-    for (month, pipeline, stage, count, amount, weighted) in rows_by_month(tx, filter, &stages).await? {
-        let sums = months.entry(month).or_default();
-        sums.add(stages.outcome(pipeline, stage)?, &Sum::new(count, amount, weighted));
-    }
+    let months = sums_by_month(tx, filter, &stages).await?;
     let mut total = Sums::default();
     months.values().for_each(|sums| total.add_all(sums));
     let (owners, teams) = people(tx, filter, &stages, &currency).await?;
@@ -182,11 +178,7 @@ async fn sources(tx: &mut Tx, filter: &Filter, stages: &Stages, currency: &str) 
 }
 
 async fn people(tx: &mut Tx, filter: &Filter, stages: &Stages, currency: &str) -> Result<(Vec<OwnerWinLoss>, Vec<TeamWinLoss>)> {
-    let mut by_owner: BTreeMap<Option<UserId>, Sums> = BTreeMap::new();
-    for (owner, pipeline, stage, count, amount, weighted) in rows_by_owner(tx, filter).await? {
-        let sums = by_owner.entry(owner).or_default();
-        sums.add(stages.outcome(pipeline, stage)?, &Sum::new(count, amount, weighted));
-    }
+    let mut by_owner = sums_by_owner(tx, filter, stages).await?;
     by_owner.retain(|_, sums| is_closed(sums));
     let ids: Vec<UserId> = by_owner.keys().copied().flatten().collect();
     let known: BTreeMap<UserId, _> =

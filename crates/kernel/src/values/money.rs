@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use bigdecimal::{BigDecimal, RoundingMode, num_bigint::Sign};
+use bigdecimal::{BigDecimal, RoundingMode, ToPrimitive, num_bigint::Sign};
 use diesel::{
     deserialize::{self, FromSql, FromSqlRow},
     expression::AsExpression,
@@ -29,6 +29,8 @@ pub struct Money(BigDecimal);
 const INTEGER_DIGITS: usize = 15;
 /// Digits after the point that are kept.
 const DECIMAL_DIGITS: usize = 3;
+/// The same, as decimals count them.
+const DECIMALS_KEPT: i64 = 3;
 
 impl Money {
     /// Zero.
@@ -40,9 +42,7 @@ impl Money {
     /// From an exact decimal, such as a sum made by the database.
     #[must_use]
     pub fn from_decimal(decimal: &BigDecimal) -> Self {
-        let exact = decimal.with_scale_round(3, RoundingMode::HalfEven).normalized();
-        let shown = exact.fractional_digit_count().max(2);
-        Self(exact.with_scale(shown))
+        Self(short(decimal, 2).unwrap_or_else(|| long(decimal, 2)))
     }
 
     /// The decimal itself.
@@ -55,9 +55,7 @@ impl Money {
     #[must_use]
     pub fn in_currency(&self, code: &str) -> Self {
         let digits = i64::from(crate::currency::digits(code).unwrap_or(2));
-        let exact = self.0.normalized();
-        let shown = exact.fractional_digit_count().max(digits);
-        Self(exact.with_scale(shown))
+        Self(short(&self.0, digits).unwrap_or_else(|| long(&self.0, digits)))
     }
 
     /// Significant digits after the point.
@@ -75,9 +73,37 @@ impl Money {
     /// The amount in thousandths, as the generated sort keys of the database hold it.
     #[must_use]
     pub fn thousandths(&self) -> i64 {
-        use bigdecimal::ToPrimitive;
         (&self.0 * BigDecimal::from(1000)).with_scale(0).to_i64().unwrap_or(i64::MAX - 1)
     }
+}
+
+/// Rounded to what is kept, with at least these digits after the point and no zero beyond them.
+fn long(decimal: &BigDecimal, digits: i64) -> BigDecimal {
+    let exact = decimal.with_scale_round(DECIMALS_KEPT, RoundingMode::HalfEven).normalized();
+    let shown = exact.fractional_digit_count().max(digits);
+    exact.with_scale(shown)
+}
+
+/// The same in whole numbers of a processor, for all but enormous amounts: a summary shows thousands, and a decimal of any length is
+/// taken to its digits one by one before it is rounded.
+fn short(decimal: &BigDecimal, digits: i64) -> Option<BigDecimal> {
+    let (number, mut scale) = decimal.as_bigint_and_scale();
+    let mut number = number.to_i128()?;
+    if scale > DECIMALS_KEPT {
+        let unit = 10_i128.checked_pow(u32::try_from(scale - DECIMALS_KEPT).ok()?)?;
+        let (kept, rest) = (number.checked_div(unit)?, number.checked_rem(unit)?.unsigned_abs());
+        let half = unit.unsigned_abs() / 2;
+        let is_off = rest > half || rest == half && kept % 2 != 0;
+        number = kept + if is_off { number.signum() } else { 0 };
+        scale = DECIMALS_KEPT;
+    }
+    while scale > digits && number % 10 == 0 {
+        number /= 10;
+        scale -= 1;
+    }
+    let missing = u32::try_from((digits - scale).max(0)).ok()?;
+    number = number.checked_mul(10_i128.checked_pow(missing)?)?;
+    Some(BigDecimal::new(number.into(), scale.max(digits)))
 }
 
 impl FromStr for Money {
@@ -154,7 +180,28 @@ impl Apiv2Schema for Money {
 
 #[cfg(test)]
 mod tests {
-    use super::Money;
+    use bigdecimal::{BigDecimal, num_bigint::BigInt};
+
+    use super::{Money, long, short};
+
+    #[test]
+    fn the_short_way_comes_to_the_same_as_the_long_one() {
+        let around_halves = |scale: i64| (-1_050..1_050).map(move |number| (number, scale));
+        let large = [i128::from(i64::MAX), i128::MAX / 10_000, -(i128::MAX / 10_000), 10_i128.pow(30), 125 * 10_i128.pow(20)];
+        let small = (-2..9).flat_map(around_halves);
+        for (number, scale) in small.chain(large.into_iter().flat_map(|number| (-3..30).map(move |scale| (number, scale)))) {
+            let decimal = BigDecimal::new(BigInt::from(number), scale);
+            for digits in [0, 2, 3] {
+                let (short, long) = (short(&decimal, digits), long(&decimal, digits));
+                if let Some(short) = short {
+                    assert_eq!(short.to_plain_string(), long.to_plain_string(), "{number} / 10^{scale} with {digits}");
+                } else {
+                    assert!(number.unsigned_abs() > u128::from(u64::MAX), "{number} / 10^{scale} is no enormous amount");
+                }
+            }
+        }
+        assert!(short(&BigDecimal::new(BigInt::from(1), 60), 2).is_none(), "a unit that no processor has");
+    }
 
     #[test]
     fn money_shows_the_digits_of_its_currency_and_never_a_float() {
