@@ -4,7 +4,7 @@
 //! anyway; reads go through q_activities, which alone shows values, and hides addresses from those who may not see them.
 
 use crm_kernel::{ActivityId, ListQuery, Result, page::COUNT_BOUND};
-use crm_tenancy::{Counted, Entity, Expect, Matching, Tx, cost, seek_id};
+use crm_tenancy::{Counted, Entity, Expect, Limited, Matching, Tx, cost, seek_id};
 use diesel::{ExpressionMethods, QueryDsl, SelectableHelper};
 use diesel_async::RunQueryDsl;
 
@@ -24,9 +24,10 @@ pub(crate) async fn get(tx: &mut Tx, id: ActivityId) -> Result<Activity> {
 
 /// Up to one activity more than the page holds.
 pub(crate) async fn list(tx: &mut Tx, query: &ListQuery) -> Result<Vec<Activity>> {
-    cost::settle(tx, FIELDS, query, |tx, query| Ok(ordered(tx, query))).await?;
+    let wanted = usize::from(query.limit) + 1;
+    cost::settle(tx, FIELDS, query, |tx, query| Ok(Limited::new(ordered(tx, query), wanted))).await?;
     let rows = ordered(tx, query);
-    rows.select(Activity::as_select()).load(tx).await.expect_any(ACTIVITY)
+    Limited::new(rows.select(Activity::as_select()), wanted).load(tx).await.expect_any(ACTIVITY)
 }
 
 pub(crate) async fn count(tx: &mut Tx, query: &ListQuery) -> Result<i64> {
@@ -36,7 +37,7 @@ pub(crate) async fn count(tx: &mut Tx, query: &ListQuery) -> Result<i64> {
 }
 
 fn ordered<'a>(tx: &Tx, query: &ListQuery) -> Rows<'a> {
-    seek_id!(narrowed(tx, query), query, q_activities::id).limit(i64::from(query.limit) + 1)
+    seek_id!(narrowed(tx, query), query, q_activities::id)
 }
 
 fn everything<'a>(tx: &Tx) -> Rows<'a> {

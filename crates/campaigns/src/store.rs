@@ -11,7 +11,7 @@ use crm_kernel::{
     page::{COUNT_BOUND, CUSTOM_SORT},
 };
 use crm_tenancy::{
-    Counted, Entity, Expect, Matching, Standing, Tx, cost,
+    Counted, Entity, Expect, Limited, Matching, Standing, Tx, cost,
     custom_fields::{in_rank, ranked},
     patched, seek,
     seek::{NoDate, Phase},
@@ -94,15 +94,16 @@ pub(crate) async fn list(tx: &mut Tx, query: &ListQuery) -> Result<Vec<(Campaign
 }
 
 async fn part(tx: &mut Tx, query: &ListQuery, phase: Phase, wanted: usize) -> Result<Vec<(Campaign, String)>> {
-    cost::settle(tx, FIELDS, query, |tx, query| Ok(ordered(tx, query, phase, wanted)?.select(q_campaigns::id))).await?;
+    let ids = |tx: &Tx, query: &ListQuery| Ok(Limited::new(ordered(tx, query, phase)?.select(q_campaigns::id), wanted));
+    cost::settle(tx, FIELDS, query, ids).await?;
     let columns = (Campaign::as_select(), own_currency(tx.organization_id()), q_campaigns::name_key);
-    let rows = ordered(tx, query, phase, wanted)?.select(columns);
-    let found: Vec<(Campaign, Option<String>, String)> = rows.load(tx).await.expect_any(CAMPAIGN)?;
+    let rows = ordered(tx, query, phase)?.select(columns);
+    let found: Vec<(Campaign, Option<String>, String)> = Limited::new(rows, wanted).load(tx).await.expect_any(CAMPAIGN)?;
     Ok(found.into_iter().map(|(campaign, currency, name_key)| (shown((campaign, currency)), name_key)).collect())
 }
 
-/// So many rows of one phase, in the order that was asked for.
-fn ordered<'a>(tx: &Tx, query: &ListQuery, phase: Phase, wanted: usize) -> Result<Rows<'a>> {
+/// The rows of one phase, in the order that was asked for.
+fn ordered<'a>(tx: &Tx, query: &ListQuery, phase: Phase) -> Result<Rows<'a>> {
     let rows = narrowed(tx, query);
     let in_bin = query.deleted == Deleted::Only;
     let rows = match query.sort.field.name {
@@ -118,7 +119,7 @@ fn ordered<'a>(tx: &Tx, query: &ListQuery, phase: Phase, wanted: usize) -> Resul
         }
         _ => seek_id!(rows, query, q_campaigns::id),
     };
-    Ok(rows.limit(i64::try_from(wanted).unwrap_or(i64::MAX)))
+    Ok(rows)
 }
 
 /// Where a record stands in the order of `field`; the key is the database's own, so that both sides compare alike.

@@ -21,7 +21,7 @@ pub static FIELDS: &[Field] = &[
     Field::shown("mobile", Kind::Text).nullable(),
     Field::shown("title", Kind::Text).nullable(),
     Field::shown("department", Kind::Text).nullable(),
-    Field::shown("contact_status", Kind::Choice(ContactStatus::WORDS)).filterable(),
+    Field::shown("contact_status", Kind::Choice(ContactStatus::WORDS)).filterable().ordered_by(&["last_name"]),
     Field::shown("lead_source", Kind::Text).nullable().filterable(),
     Field::shown("lead_score", Kind::Integer).key("lead_score_key").nullable().sortable(),
     Field::shown("owner_id", Kind::Member).nullable().filterable(),

@@ -10,7 +10,7 @@ use crm_kernel::{
     page::{COUNT_BOUND, CUSTOM_SORT},
 };
 use crm_tenancy::{
-    Counted, Entity, Expect, Matching, Standing, Tx, cost,
+    Counted, Entity, Expect, Limited, Matching, Standing, Tx, cost,
     custom_fields::{in_rank, ranked},
     patched, seek,
     seek::Phase,
@@ -75,13 +75,14 @@ pub(crate) async fn list(tx: &mut Tx, query: &ListQuery) -> Result<Vec<(Contact,
 }
 
 async fn part(tx: &mut Tx, query: &ListQuery, phase: Phase, wanted: usize) -> Result<Vec<(Contact, String)>> {
-    cost::settle(tx, FIELDS, query, |tx, query| Ok(ordered(tx, query, phase, wanted)?.select(q_contacts::id))).await?;
-    let rows = ordered(tx, query, phase, wanted)?;
-    rows.select((Contact::as_select(), q_contacts::name_key)).load(tx).await.expect_any(CONTACT)
+    let ids = |tx: &Tx, query: &ListQuery| Ok(Limited::new(ordered(tx, query, phase)?.select(q_contacts::id), wanted));
+    cost::settle(tx, FIELDS, query, ids).await?;
+    let rows = ordered(tx, query, phase)?;
+    Limited::new(rows.select((Contact::as_select(), q_contacts::name_key)), wanted).load(tx).await.expect_any(CONTACT)
 }
 
-/// So many rows of one phase, in the order that was asked for.
-fn ordered<'a>(tx: &Tx, query: &ListQuery, phase: Phase, wanted: usize) -> Result<Rows<'a>> {
+/// The rows of one phase, in the order that was asked for.
+fn ordered<'a>(tx: &Tx, query: &ListQuery, phase: Phase) -> Result<Rows<'a>> {
     let rows = narrowed(tx, query);
     let in_bin = query.deleted == Deleted::Only;
     let rows = match query.sort.field.name {
@@ -95,7 +96,7 @@ fn ordered<'a>(tx: &Tx, query: &ListQuery, phase: Phase, wanted: usize) -> Resul
         }
         _ => seek_id!(rows, query, q_contacts::id),
     };
-    Ok(rows.limit(i64::try_from(wanted).unwrap_or(i64::MAX)))
+    Ok(rows)
 }
 
 /// Where a record stands in the order of `field`; the key is the database's own, so that both sides compare alike.

@@ -11,7 +11,7 @@ use crm_kernel::{
     page::{COUNT_BOUND, CUSTOM_SORT},
 };
 use crm_tenancy::{
-    Counted, Entity, Expect, Matching, Standing, Tx, cost,
+    Counted, Entity, Expect, Limited, Matching, Standing, Tx, cost,
     custom_fields::{in_rank, ranked},
     patched, seek,
     seek::{NoDate, Phase},
@@ -107,15 +107,17 @@ pub(crate) async fn list(tx: &mut Tx, query: &ListQuery) -> Result<Vec<(Deal, St
 }
 
 async fn part(tx: &mut Tx, query: &ListQuery, phase: Phase, wanted: usize) -> Result<Vec<(Deal, String)>> {
-    cost::settle(tx, FIELDS, query, |tx, query| Ok(ordered(tx, query, phase, wanted)?.select(q_deals::id))).await?;
-    let rows = ordered(tx, query, phase, wanted)?;
+    let ids = |tx: &Tx, query: &ListQuery| Ok(Limited::new(ordered(tx, query, phase)?.select(q_deals::id), wanted));
+    cost::settle(tx, FIELDS, query, ids).await?;
+    let rows = ordered(tx, query, phase)?;
     let columns = (Deal::as_select(), own_currency(tx.organization_id()), q_deals::name_key);
-    let found: Vec<(Deal, Option<String>, String)> = rows.select(columns).load(tx).await.expect_any(DEAL)?;
+    let found: Vec<(Deal, Option<String>, String)> =
+        Limited::new(rows.select(columns), wanted).load(tx).await.expect_any(DEAL)?;
     Ok(found.into_iter().map(|(deal, currency, name_key)| (shown((deal, currency)), name_key)).collect())
 }
 
-/// So many rows of one phase, in the order that was asked for.
-fn ordered<'a>(tx: &Tx, query: &ListQuery, phase: Phase, wanted: usize) -> Result<Rows<'a>> {
+/// The rows of one phase, in the order that was asked for.
+fn ordered<'a>(tx: &Tx, query: &ListQuery, phase: Phase) -> Result<Rows<'a>> {
     let rows = narrowed(tx, everything(tx), query.deleted, &query.filter);
     let in_bin = query.deleted == Deleted::Only;
     let rows = match query.sort.field.name {
@@ -129,7 +131,7 @@ fn ordered<'a>(tx: &Tx, query: &ListQuery, phase: Phase, wanted: usize) -> Resul
         }
         _ => seek_id!(rows, query, q_deals::id),
     };
-    Ok(rows.limit(i64::try_from(wanted).unwrap_or(i64::MAX)))
+    Ok(rows)
 }
 
 /// Where a record stands in the order of `field`; the key is the database's own, so that both sides compare alike.

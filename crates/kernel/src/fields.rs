@@ -54,13 +54,15 @@ pub struct Field {
     pub key: Option<&'static str>,
     /// Whether lists sort by it; every one that does has an index.
     pub sortable: bool,
+    /// Orders, beside that of making, in which an index holds the living records of each of its values.
+    pub orders: &'static [&'static str],
 }
 
 impl Field {
     /// A field that is only shown and picked.
     #[must_use]
     pub const fn shown(name: &'static str, kind: Kind) -> Self {
-        Self { name, kind, nullable: false, filterable: false, comparable: true, key: None, sortable: false }
+        Self { name, kind, nullable: false, filterable: false, comparable: true, key: None, sortable: false, orders: &[] }
     }
 
     /// May be NULL.
@@ -74,6 +76,13 @@ impl Field {
     #[must_use]
     pub const fn filterable(mut self) -> Self {
         self.filterable = true;
+        self
+    }
+
+    /// The living records of each of its values are held by an index in these orders too.
+    #[must_use]
+    pub const fn ordered_by(mut self, orders: &'static [&'static str]) -> Self {
+        self.orders = orders;
         self
     }
 

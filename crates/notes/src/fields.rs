@@ -15,7 +15,7 @@ pub static FIELDS: &[Field] = &[
     Field::shown("id", Kind::Id).filterable(),
     Field::shown("content", Kind::Text),
     Field::shown("related_to_type", Kind::Choice(RelatedType::WORDS)).nullable().filterable(),
-    Field::shown("related_to_id", Kind::Id).nullable().filterable(),
+    Field::shown("related_to_id", Kind::Id).nullable().filterable().ordered_by(&["is_pinned"]),
     IS_PINNED,
     Field::shown("mentions", Kind::Tags).filterable(),
     Field::shown("owner_id", Kind::Member).nullable().filterable(),

@@ -11,7 +11,7 @@ use crm_kernel::{
     page::{COUNT_BOUND, CUSTOM_SORT},
 };
 use crm_tenancy::{
-    Counted, Entity, Expect, Matching, Standing, Tx, cost,
+    Counted, Entity, Expect, Limited, Matching, Standing, Tx, cost,
     custom_fields::{in_rank, ranked},
     patched, seek, seek_id,
 };
@@ -67,14 +67,15 @@ pub(crate) async fn list(tx: &mut Tx, query: &ListQuery) -> Result<Vec<(Note, St
 }
 
 async fn part(tx: &mut Tx, query: &ListQuery, wanted: usize) -> Result<Vec<(Note, String)>> {
-    cost::settle(tx, FIELDS, query, |tx, query| Ok(ordered(tx, query, wanted)?.select(q_notes::id))).await?;
-    let rows = ordered(tx, query, wanted)?;
-    let rows: Vec<Note> = rows.select(Note::as_select()).load(tx).await.expect_any(NOTE)?;
+    let ids = |tx: &Tx, query: &ListQuery| Ok(Limited::new(ordered(tx, query)?.select(q_notes::id), wanted));
+    cost::settle(tx, FIELDS, query, ids).await?;
+    let rows = ordered(tx, query)?;
+    let rows: Vec<Note> = Limited::new(rows.select(Note::as_select()), wanted).load(tx).await.expect_any(NOTE)?;
     Ok(rows.into_iter().map(|note| (note, String::new())).collect())
 }
 
-/// So many rows, in the order that was asked for. No order has records without a value.
-fn ordered<'a>(tx: &Tx, query: &ListQuery, wanted: usize) -> Result<Rows<'a>> {
+/// The rows, in the order that was asked for. No order has records without a value.
+fn ordered<'a>(tx: &Tx, query: &ListQuery) -> Result<Rows<'a>> {
     let rows = narrowed(tx, query);
     let in_bin = query.deleted == Deleted::Only;
     let rows = match query.sort.field.name {
@@ -87,7 +88,7 @@ fn ordered<'a>(tx: &Tx, query: &ListQuery, wanted: usize) -> Result<Rows<'a>> {
         }
         _ => seek_id!(rows, query, q_notes::id),
     };
-    Ok(rows.limit(i64::try_from(wanted).unwrap_or(i64::MAX)))
+    Ok(rows)
 }
 
 /// Where a record stands in the order of `field`; the key is the database's own, so that both sides compare alike.

@@ -11,7 +11,7 @@ use crm_kernel::{
     page::{COUNT_BOUND, CUSTOM_SORT},
 };
 use crm_tenancy::{
-    Counted, Entity, Expect, Matching, Standing, Tx, cost,
+    Counted, Entity, Expect, Limited, Matching, Standing, Tx, cost,
     custom_fields::{in_rank, ranked},
     patched, seek,
     seek::{NoDate, Phase},
@@ -82,13 +82,14 @@ pub(crate) async fn list(tx: &mut Tx, query: &ListQuery) -> Result<Vec<(Project,
 }
 
 async fn part(tx: &mut Tx, query: &ListQuery, phase: Phase, wanted: usize) -> Result<Vec<(Project, String)>> {
-    cost::settle(tx, FIELDS, query, |tx, query| Ok(ordered(tx, query, phase, wanted)?.select(q_projects::id))).await?;
-    let rows = ordered(tx, query, phase, wanted)?;
-    rows.select((Project::as_select(), q_projects::name_key)).load(tx).await.expect_any(PROJECT)
+    let ids = |tx: &Tx, query: &ListQuery| Ok(Limited::new(ordered(tx, query, phase)?.select(q_projects::id), wanted));
+    cost::settle(tx, FIELDS, query, ids).await?;
+    let rows = ordered(tx, query, phase)?;
+    Limited::new(rows.select((Project::as_select(), q_projects::name_key)), wanted).load(tx).await.expect_any(PROJECT)
 }
 
-/// So many rows of one phase, in the order that was asked for.
-fn ordered<'a>(tx: &Tx, query: &ListQuery, phase: Phase, wanted: usize) -> Result<Rows<'a>> {
+/// The rows of one phase, in the order that was asked for.
+fn ordered<'a>(tx: &Tx, query: &ListQuery, phase: Phase) -> Result<Rows<'a>> {
     let rows = narrowed(tx, query);
     let in_bin = query.deleted == Deleted::Only;
     let rows = match query.sort.field.name {
@@ -104,7 +105,7 @@ fn ordered<'a>(tx: &Tx, query: &ListQuery, phase: Phase, wanted: usize) -> Resul
         }
         _ => seek_id!(rows, query, q_projects::id),
     };
-    Ok(rows.limit(i64::try_from(wanted).unwrap_or(i64::MAX)))
+    Ok(rows)
 }
 
 /// Where a record stands in the order of `field`; the key is the database's own, so that both sides compare alike.

@@ -17,6 +17,7 @@ mod database;
 pub mod demo;
 mod golden;
 pub mod issuer;
+mod kept_plans;
 mod own_server;
 mod plans;
 mod questions;
@@ -30,6 +31,7 @@ pub mod waiting;
 
 pub use database::TestDatabase;
 pub use golden::golden;
+pub use kept_plans::{KeptPlans, Prepared};
 pub use own_server::{Ending, OwnServer};
 pub use plans::Plan;
 pub use questions::ActivityRow;

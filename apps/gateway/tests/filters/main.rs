@@ -6,6 +6,7 @@ mod asking;
 mod costs;
 mod custom;
 mod hops;
+mod kept;
 mod language;
 mod plans;
 #[path = "../support/mod.rs"]

@@ -71,7 +71,7 @@ pub fn is_doubtful(query: &ListQuery) -> bool {
         Condition::All(parts) if parts.is_empty() => {
             query.custom_sort.is_some() || query.deleted == Deleted::Only && !is_by_age(query)
         }
-        Condition::Compare(comparison) => !(is_as_usual(query) && has_ordered_index(&comparison)),
+        Condition::Compare(comparison) => !(query.deleted == Deleted::Exclude && has_ordered_index(query, &comparison)),
         _ => true,
     }
 }
@@ -92,11 +92,12 @@ fn is_by_age(query: &ListQuery) -> bool {
     query.sort.field.name == "created_at" && query.custom_sort.is_none()
 }
 
-fn has_ordered_index(comparison: &Comparison) -> bool {
+fn has_ordered_index(query: &ListQuery, comparison: &Comparison) -> bool {
     let Comparison { field, operator, values } = comparison;
     let one_value = *operator == Operator::Equal && values.len() == 1 && !values.contains(&FilterValue::Null);
     let ordered = !matches!(field.field.kind, Kind::Tags | Kind::Object);
-    one_value && ordered && field.field.filterable && field.parent.is_none()
+    let held = is_by_age(query) || query.custom_sort.is_none() && field.field.orders.contains(&query.sort.field.name);
+    one_value && ordered && field.field.filterable && field.parent.is_none() && held
 }
 
 /// A statement that is explained more than once. Borrowed alone, because what is boxed in it can be sent but not shared.
