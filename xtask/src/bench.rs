@@ -10,6 +10,7 @@ mod costs;
 mod load;
 mod operations;
 mod pgbench;
+mod plot;
 mod report;
 mod script;
 
@@ -27,7 +28,7 @@ use crate::bench::load::Target;
 use crate::bench::operations::{Operation, Records};
 use crate::bench::report::Row;
 use crate::database::{self, Database};
-use crate::environment::Environment;
+use crate::environment::{self, Environment};
 use crate::gateway::Gateway;
 use crate::progress::{say, step, talking_step};
 use crate::secrets::Secrets;
@@ -35,9 +36,12 @@ use crate::{caller, cargo, gateway, port, scale, sections, signals};
 
 #[derive(clap::Args)]
 pub struct Options {
-    /// Write the table into docs/BENCHMARKS.md
+    /// Write the table and its picture into docs/BENCHMARKS.md
     #[arg(long)]
     write: bool,
+    /// Write the table into this file, as JSON
+    #[arg(long)]
+    json: Option<PathBuf>,
     /// Connections that ask at the same time
     #[arg(long, value_delimiter = ',', default_values_t = [1, 8, 32])]
     connections: Vec<usize>,
@@ -102,7 +106,13 @@ async fn compare(environment: &Environment, database: &Database, options: &Optio
     capture::end(&ground.admin).await?;
     step("taking away what was made", ground.tidy_up()).await?;
     let measured = measured?;
+    if let Some(file) = &options.json {
+        fs::write(file, report::json(options, &measured)?).with_context(|| format!("cannot write {}", file.display()))?;
+    }
     if options.write {
+        let picture = environment::checkout()?.join("docs/benchmarks/operations.svg");
+        fs::create_dir_all(picture.parent().context("a picture stands in a folder")?)?;
+        fs::write(&picture, plot::of(&measured.rows))?;
         sections::write(&sections::BENCHMARKS, "operations", &report::section(options, &measured))?;
         say("wrote docs/BENCHMARKS.md\n");
     }

@@ -1,17 +1,21 @@
-//! A line of the table from several slices: medians, and how far apart the slices were.
+//! A line of the table from several slices: medians, and how far apart the slices were; and the same for machines.
 
 use std::fs;
 use std::time::Duration;
 
+use serde::Serialize;
+
 use crate::bench::{Measured, Options, load, pgbench};
 
+/// Times are milliseconds, of processors too; memory is in MB of 1,048,576 bytes, and rates are requests a second.
+#[derive(Serialize)]
 pub struct Row {
-    operation: &'static str,
-    connections: usize,
+    pub operation: &'static str,
+    pub connections: usize,
     rate: Spread,
-    p50: f64,
-    p95: f64,
-    p99: f64,
+    pub p50: f64,
+    pub p95: f64,
+    pub p99: f64,
     gateway: f64,
     postgres: f64,
     memory: f64,
@@ -21,6 +25,7 @@ pub struct Row {
 }
 
 /// A median, and half of what lies between the lowest and the highest, in parts of it.
+#[derive(Serialize)]
 struct Spread {
     median: f64,
     half: f64,
@@ -72,8 +77,13 @@ impl Row {
             self.memory,
             self.raw_rate.text(),
             self.raw_postgres,
-            self.rate.median / self.raw_rate.median,
+            self.ratio(),
         )
+    }
+
+    /// Of its requests a second by those of pgbench.
+    pub fn ratio(&self) -> f64 {
+        self.rate.median / self.raw_rate.median
     }
 }
 
@@ -81,6 +91,17 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or_default()
+}
+
+/// The table for machines.
+pub fn json(options: &Options, measured: &Measured) -> serde_json::Result<String> {
+    let ready = measured.ready.as_secs_f64() * 1000.0;
+    serde_json::to_string_pretty(&serde_json::json!({
+        "slices": options.slices,
+        "seconds": options.seconds,
+        "ready": ready,
+        "operations": measured.rows,
+    }))
 }
 
 pub fn section(options: &Options, measured: &Measured) -> String {
@@ -99,7 +120,8 @@ pub fn section(options: &Options, measured: &Measured) -> String {
          transactions, prepared (the thousand contacts as texts, because there are more values than pgbench prepares). The ratio is requests/s of the gateway by those of pgbench.\n\n\
          | operation | connections | requests/s | p50 ms | p95 ms | p99 ms | CPU ms gateway | CPU ms PostgreSQL | memory MB | pgbench/s | CPU ms PostgreSQL | ratio |\n\
          | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n{}\n\n\
-         Again: `cargo xtask bench --write`.",
+         ![The table as a picture](benchmarks/operations.svg)\n\n\
+         Again: `cargo xtask bench --write`; `--json` writes the table for machines.",
         options.slices,
         options.seconds,
         lines.join("\n")
