@@ -24,6 +24,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use tokio_postgres::Client;
 
+use crate::bench::client::Server;
 use crate::bench::load::Target;
 use crate::bench::operations::{Operation, Records};
 use crate::bench::report::Row;
@@ -153,8 +154,7 @@ impl Ground {
             let script = pgbench::Script { file, mode, turns, url: &self.app_url, postmaster: self.postmaster };
             let token = token(&running, operation).await?;
             let target = Target {
-                port: running.record.port,
-                token: &token,
+                server: Server::gateway(running.record.port, &token),
                 gateway: running.record.pid,
                 postmaster: self.postmaster,
                 records: &self.records,

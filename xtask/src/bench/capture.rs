@@ -9,7 +9,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use tokio::time::sleep;
 use tokio_postgres::Client;
 
-use crate::bench::client::Connection;
+use crate::bench::client::{Connection, Server};
 use crate::bench::operations::{MARK, Operation, Records};
 use crate::logfile;
 
@@ -47,7 +47,8 @@ pub async fn operation(
     operation: &Operation,
     records: &Records,
 ) -> Result<Vec<Vec<Statement>>> {
-    let mut connection = Connection::open(port, token).await?;
+    let server = Server::gateway(port, token);
+    let mut connection = Connection::open(&server).await?;
     let mut requests = Vec::new();
     for variant in 0..FIRST + operation.variants {
         let begun = logfile::length(log);
@@ -58,7 +59,7 @@ pub async fn operation(
             let said = String::from_utf8_lossy(&answer.body);
             ensure!(answer.status == operation.status, "{}: answered {}: {said}", operation.name, answer.status);
         }
-        let mut asked = finished(log, begun).await?;
+        let mut asked = finished(log, begun).await.with_context(|| operation.name)?;
         for value in asked.iter_mut().flat_map(|statement| &mut statement.parameters).flatten() {
             *value = value.replace(&mark, MARK);
         }
@@ -108,8 +109,19 @@ fn of_callers(all: &[(u32, Statement)]) -> Option<Vec<Statement>> {
     }
     let mut asked = Vec::new();
     for caller in callers {
-        asked.extend(all.iter().filter(|(process, _)| *process == caller).map(|(_, statement)| statement.clone()));
-        asked.last().filter(|last| last.text.ends_with("COMMIT") || last.text == "ROLLBACK")?;
+        let own = all.iter().filter(|(process, _)| *process == caller).map(|(_, statement)| statement);
+        let mut begun = false;
+        // Between transactions the same connection may be asked whether it is well.
+        for statement in own {
+            begun |= statement.text == "BEGIN";
+            if begun {
+                asked.push(statement.clone());
+            }
+            begun &= !(statement.text.ends_with("COMMIT") || statement.text == "ROLLBACK");
+        }
+        if begun {
+            return None;
+        }
     }
     Some(asked).filter(|asked| !asked.is_empty())
 }
@@ -182,7 +194,19 @@ fn unquoted(quoted: &str) -> (String, &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Statement, statements};
+    use super::{Statement, of_callers, statements};
+
+    #[test]
+    fn what_a_connection_is_asked_between_transactions_is_none_of_it() {
+        let all = |texts: &[&str]| -> Vec<(u32, Statement)> {
+            let statement = |text: &&str| (7, Statement { text: (*text).to_owned(), parameters: Vec::new() });
+            texts.iter().map(statement).collect()
+        };
+        let texts = ["SELECT 1", "BEGIN", "SELECT app.begin_request($1)", "SELECT 2", "ROLLBACK", "SELECT 1"];
+        assert_eq!(of_callers(&all(&texts)).map(|asked| asked.len()), Some(4));
+        assert_eq!(of_callers(&all(&texts[..4])), None, "it has not ended");
+        assert_eq!(of_callers(&all(&texts[..2])), None, "nobody called");
+    }
 
     #[test]
     fn a_log_tells_statements_and_their_values() {

@@ -135,7 +135,7 @@ pub const ALL: &[Operation] = &[
     Operation {
         name: "change a company",
         request: |it, c, _, new| Request {
-            method: "PATCH",
+            method: "PATCH".into(),
             path: format!("/a-crm/companies/{}", nth(&it.companies, c, 0)),
             body: Some(format!("{{\"employee_count\":{new}}}")),
         },
@@ -146,7 +146,7 @@ pub const ALL: &[Operation] = &[
     Operation {
         name: "move a deal",
         request: |it, c, n, _| Request {
-            method: "PUT",
+            method: "PUT".into(),
             path: format!("/a-crm/deals/{}/stage", nth(&it.open_deals, c, 0)),
             body: Some(json!({ "stage": if n.is_multiple_of(2) { "negotiation" } else { "proposal" } }).to_string()),
         },
@@ -172,11 +172,11 @@ pub const ALL: &[Operation] = &[
 ];
 
 fn get(path: String) -> Request {
-    Request { method: "GET", path, body: None }
+    Request { method: "GET".into(), path, body: None }
 }
 
 fn post(path: String, body: &Value) -> Request {
-    Request { method: "POST", path, body: Some(body.to_string()) }
+    Request { method: "POST".into(), path, body: Some(body.to_string()) }
 }
 
 /// Two connections ask for different ones, for as long as there are enough.
