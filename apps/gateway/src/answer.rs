@@ -87,7 +87,7 @@ impl<T> Listed<T> {
 }
 
 impl<T: Record> Found<T> {
-    /// The whole record: its version says all.
+    /// The whole record behind a change of it: `If-Match` looks at the version alone.
     ///
     /// # Errors
     /// `Internal` when it cannot be written as JSON.
@@ -95,8 +95,8 @@ impl<T: Record> Found<T> {
         Ok(Self { body: json(record)?, tag: format!("\"{}\"", record.version()), kind: PhantomData })
     }
 
-    /// A part of it, or more than it: the tag must differ from that of other shapes, and change when an embedded record
-    /// does, so it carries a digest of the body.
+    /// What a read shows, the record itself, a part of it, or more than it: the tag must differ from that of other shapes, and change when an
+    /// embedded record does or a field that is no part of the version, so it carries a digest of the body.
     ///
     /// # Errors
     /// `Internal` when it cannot be written as JSON.

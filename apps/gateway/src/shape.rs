@@ -45,7 +45,8 @@ impl Shape {
     /// Those of the services that hold the related records.
     pub async fn record<T: Record>(&self, services: &Services, caller: &Caller, record: T) -> Result<Found<T>> {
         if self.is_plain() {
-            return Found::plain(&record);
+            // Not by its version alone: a call about a deal, or a day that passes, changes what is shown of it and not its version.
+            return Found::shaped(record.version(), &record);
         }
         let mut records = vec![object(&record)?];
         self.apply(services, caller, &mut records).await?;

@@ -118,6 +118,24 @@ async fn the_tag_of_a_shape_changes_with_what_is_embedded() {
     assert_ne!(before.etag(), after.etag());
 }
 
+/// When somebody last did something about it is shown with a record, and is no change of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_shown_and_has_no_version_is_read_again() {
+    let app = App::start().await;
+    let world = World::create(&app, "Acme").await;
+    let contact = world.fresh("contacts", "listener").await;
+    let address = format!("contacts/{contact}");
+    let before = world.member().get(&address).await.expect(200);
+    let note = json!({ "content": "She called", "related_to_type": "contact", "related_to_id": contact });
+    world.member().post("notes", &note).await.expect(201);
+    let after = world.member().call("GET", &address).header("if-none-match", before.etag()).send().await.expect(200);
+    assert_eq!(before.body["version"], after.body["version"]);
+    assert_ne!(before.body["last_activity_at"], after.body["last_activity_at"]);
+    let change = json!({ "title": "Director" });
+    let changed = world.member().call("PATCH", &address).header("if-match", before.etag()).json(&change).send().await.expect(200);
+    assert_eq!(changed.body["version"], json!(2), "a change asks for the version alone");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_of_nothing_is_no_change() {
     let app = App::start().await;
