@@ -4,6 +4,7 @@
 //! Must stay true: the gateway is the one that is deployed, compiled as it is deployed; every answer is checked; figures are medians of
 //! several slices, with their spread, because the client and the database share the processors with what is measured.
 
+mod against;
 mod capture;
 mod client;
 mod costs;
@@ -21,9 +22,10 @@ use std::process::Command;
 use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use tokio_postgres::Client;
 
+use crate::bench::against::{Compared, Other};
 use crate::bench::client::Server;
 use crate::bench::load::Target;
 use crate::bench::operations::{Operation, Records};
@@ -55,6 +57,12 @@ pub struct Options {
     /// Operations whose name has this in it
     #[arg(long, default_value = "")]
     only: String,
+    /// Another server in place of pgbench, such as `http://127.0.0.1:3000/api`
+    #[arg(long, requires = "map")]
+    against: Option<String>,
+    /// How that is asked for the same: docs/BENCHMARKS.md says what stands in it
+    #[arg(long, requires = "against")]
+    map: Option<PathBuf>,
 }
 
 /// Limits that one caller meets never: what they cost is measured, not what they refuse.
@@ -110,7 +118,11 @@ async fn compare(environment: &Environment, database: &Database, options: &Optio
     if let Some(file) = &options.json {
         fs::write(file, report::json(options, &measured)?).with_context(|| format!("cannot write {}", file.display()))?;
     }
-    if options.write {
+    if options.write && !measured.compared.is_empty() {
+        sections::write(&sections::BENCHMARKS, "against", &against::section(&measured.compared))?;
+        say("wrote docs/BENCHMARKS.md\n");
+    }
+    if options.write && !measured.rows.is_empty() {
         let picture = environment::checkout()?.join("docs/benchmarks/operations.svg");
         fs::create_dir_all(picture.parent().context("a picture stands in a folder")?)?;
         fs::write(&picture, plot::of(&measured.rows))?;
@@ -125,6 +137,8 @@ pub struct Measured {
     /// From its start until the gateway is ready.
     ready: Duration,
     rows: Vec<Row>,
+    /// In place of rows, beside another server.
+    compared: Vec<Compared>,
 }
 
 struct Ground {
@@ -143,6 +157,10 @@ struct Ground {
 
 impl Ground {
     async fn measure(&self, options: &Options) -> Result<Measured> {
+        let other = options.against.as_deref().zip(options.map.as_deref());
+        if let Some((address, map)) = other {
+            return self.compare(options, &Other::at(address, map)?).await;
+        }
         let scripts = step("looking at the statements of each operation", self.scripts()).await?;
         let begun = Instant::now();
         let mut running = self.start()?;
@@ -153,13 +171,7 @@ impl Ground {
             let (mode, turns) = (operation.mode, operation.turns);
             let script = pgbench::Script { file, mode, turns, url: &self.app_url, postmaster: self.postmaster };
             let token = token(&running, operation).await?;
-            let target = Target {
-                server: Server::gateway(running.record.port, &token),
-                gateway: running.record.pid,
-                postmaster: self.postmaster,
-                records: &self.records,
-                new: AtomicU32::new(capture::drawn()?),
-            };
+            let target = self.target(&running, &token)?;
             let time = Duration::from_secs(options.seconds);
             for connections in &options.connections {
                 let mut slices = Vec::new();
@@ -173,7 +185,38 @@ impl Ground {
             }
         }
         running.stop().await?;
-        Ok(Measured { ready, rows })
+        Ok(Measured { ready, rows, compared: Vec::new() })
+    }
+
+    async fn compare(&self, options: &Options, other: &Other) -> Result<Measured> {
+        let begun = Instant::now();
+        let mut running = self.start()?;
+        running.wait_ready(&self.own).await?;
+        let ready = begun.elapsed();
+        let mut compared = Vec::new();
+        for operation in self.operations.iter().filter(|operation| other.knows(operation)) {
+            let token = token(&running, operation).await?;
+            let target = self.target(&running, &token)?;
+            for connections in &options.connections {
+                let slices = (options.slices, Duration::from_secs(options.seconds));
+                let line = other.compare(&target, operation, *connections, slices).await?;
+                say(&format!("{}\n", line.line()));
+                compared.push(line);
+            }
+        }
+        running.stop().await?;
+        ensure!(!compared.is_empty(), "the map has none of the operations");
+        Ok(Measured { ready, rows: Vec::new(), compared })
+    }
+
+    fn target(&self, running: &Gateway, token: &str) -> Result<Target<'_>> {
+        Ok(Target {
+            server: Server::gateway(running.record.port, token),
+            gateway: running.record.pid,
+            postmaster: self.postmaster,
+            records: &self.records,
+            new: AtomicU32::new(capture::drawn()?),
+        })
     }
 
     /// A script of pgbench for each operation, from what a gateway asked that is not measured.

@@ -180,7 +180,7 @@ fn post(path: String, body: &Value) -> Request {
 }
 
 /// Two connections ask for different ones, for as long as there are enough.
-fn nth(all: &[String], connection: usize, turn: usize) -> &str {
+pub fn nth(all: &[String], connection: usize, turn: usize) -> &str {
     all.get((connection * 131 + turn) % all.len().max(1)).map(String::as_str).unwrap_or_default()
 }
 

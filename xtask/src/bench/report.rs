@@ -87,7 +87,7 @@ impl Row {
     }
 }
 
-fn median(values: impl Iterator<Item = f64>) -> f64 {
+pub fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or_default()
@@ -101,6 +101,7 @@ pub fn json(options: &Options, measured: &Measured) -> serde_json::Result<String
         "seconds": options.seconds,
         "ready": ready,
         "operations": measured.rows,
+        "against": measured.compared,
     }))
 }
 
